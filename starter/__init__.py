@@ -1,0 +1,1 @@
+"""Submits each pending taskforce as exactly one HTCondor cluster."""

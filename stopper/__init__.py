@@ -1,0 +1,1 @@
+"""Removes the clusters of taskforces that the WMS wants stopped."""

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# prepare.sh VENV: installs what the project's checks and its local access point need on Debian or Ubuntu:
+# a few Debian packages (as root; otherwise it says which) and a virtual environment with the locked versions.
+set -euo pipefail
+venv=$1
+here=$(cd "$(dirname "$0")/../.." && pwd)
+
+# mmdebstrap builds the pool's root; uidmap lets it do so without being root; the keyring is missing on Ubuntu.
+wanted=(python3-venv mmdebstrap uidmap debian-archive-keyring)
+missing=()
+for package in "${wanted[@]}"; do
+  dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  if ((EUID == 0)); then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "Please install: sudo apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+fi
+
+# The system's interpreter first: the workers run as an ordinary user, who may not reach root's own.
+for python in "${PYTHON:-}" /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do
+  [[ -n $python ]] && command -v "$python" >/dev/null || continue
+  "$python" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' && break
+  python=
+done
+if [[ -z ${python:-} ]]; then
+  echo "Please install Python 3.11 or newer with its venv module, or name one: make PYTHON=/path/to/python3" >&2
+  exit 1
+fi
+
+[[ -x $venv/bin/python ]] || "$python" -m venv "$venv"
+"$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$here/requirements/dev.lock"
+"$venv/bin/pip" install -q --disable-pip-version-check --no-deps --editable "$here"
