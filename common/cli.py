@@ -1,0 +1,111 @@
+"""The command line of a worker: settings, neighbours, one instance, and then the loop."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+
+from common import doctor, logs
+from common.errors import AlreadyRunning, ConfigError, Unavailable
+from common.schedd import Schedd, full_hostname
+from common.scratch import ReadOnlyScratch, Scratch
+from common.settings import Settings
+from common.stop import Stop
+from common.transport import Transport
+from common.wms import ReadOnlyHttp, Wms
+from common.worker import Neighbours, Worker, run_forever, run_single_pass
+
+logger = logging.getLogger(__name__)
+
+EX_OK, EX_FAILED, EX_CONFIG = 0, 1, 78  # and 2, argparse's own, for a wrong command line
+
+EPILOG = """\
+Settings come from the environment; --check shows them. Exit codes: 0 asked to stop, or a clean pass;
+1 an item failed or a neighbour did not answer (--once), a check failed, or another instance runs;
+2 wrong command line; 78 wrong settings.
+"""
+
+
+def main(name: str, summary: str, build: Callable[[Neighbours], Worker], argv: Sequence[str] | None) -> int:
+    """Run the worker `name` as its command line and the environment say; returns the exit code."""
+    arguments = _parser(name, summary).parse_args(argv)
+    try:
+        settings = Settings.from_environment(os.environ)
+    except ConfigError as error:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return EX_CONFIG
+    level = arguments.log_level
+    logs.configure(
+        name,
+        level=level or settings.log_level,
+        third_party=settings.log_level_third_party,
+        wms=level or settings.log_level_wms,
+        style=settings.log_format,
+    )
+    dry_run = arguments.dry_run or settings.dry_run
+    stop = Stop()
+    transport = Transport(settings, stop)
+    neighbours = _meet(settings, transport, stop, dry_run=dry_run)
+    if arguments.check:
+        return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
+    neighbours.stop.on_signals()
+    try:
+        neighbours.scratch.prepare()
+        with neighbours.scratch.only_instance(name):
+            worker = build(neighbours)
+            if arguments.once or dry_run:
+                return EX_OK if run_single_pass(worker, neighbours) else EX_FAILED
+            for line in (*settings.ignored, *settings.lines()):
+                logger.info("%s", line)
+            logger.info(
+                "started: version %s, for schedd %r of the WMS", version("ewms-tms"), neighbours.wms.schedd
+            )
+            run_forever(worker, neighbours)
+            logger.info("stopped")
+            return EX_OK
+    except (AlreadyRunning, Unavailable) as error:
+        logger.error("%s", error)
+        return EX_FAILED
+
+
+def _meet(settings: Settings, transport: Transport, stop: Stop, *, dry_run: bool) -> Neighbours:
+    scratch = ReadOnlyScratch if dry_run else Scratch
+    return Neighbours(
+        settings=settings,
+        wms=Wms(
+            ReadOnlyHttp(transport) if dry_run else transport, settings.wms_schedd_name or full_hostname()
+        ),
+        schedd=Schedd(settings.schedd_name, dry_run=dry_run),
+        scratch=scratch(settings.job_event_log_dir),
+        stop=stop,
+        dry_run=dry_run,
+    )
+
+
+def _parser(name: str, summary: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"tms-{name}",
+        description=summary,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--once", action="store_true", help="make one pass and end")
+    how.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="make one pass that reads everything and writes nothing; print each write it would make",
+    )
+    how.add_argument(
+        "--check",
+        action="store_true",
+        help="check settings, token, WMS, clock, schedd, permission to submit and scratch directory",
+    )
+    levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+    parser.add_argument("--log-level", type=str.upper, choices=levels, help="instead of LOG_LEVEL")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('ewms-tms')}")
+    return parser

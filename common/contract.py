@@ -1,0 +1,148 @@
+"""What crosses the wire from the WMS, typed; unknown fields are allowed, so that the WMS may grow."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+
+from common.errors import SubmitRejected, WmsUnavailable
+
+# The WMS's own ids look like TF-<hex>-<hex>-<hex>-<hex>. They land in paths and constraints.
+_UUID = re.compile(r"[\w-]{1,128}", re.ASCII)
+
+
+class Phase(StrEnum):
+    """The phases of a taskforce, in the order of its life (wms-openapi.json, TaskforceObject)."""
+
+    PRE_MQ_ACTIVATION = "pre-mq-activation"
+    PRE_LAUNCH = "pre-launch"
+    PENDING_STARTER = "pending-starter"
+    CONDOR_SUBMIT = "condor-submit"
+    PENDING_STOPPER = "pending-stopper"
+    CONDOR_RM = "condor-rm"
+    CONDOR_COMPLETE = "condor-complete"
+
+
+class PilotConfig(BaseModel):
+    """How the user wants the pilot: its image, environment and extra input files."""
+
+    tag: str
+    image_source: str
+    environment: dict[str, str | int | list[str]] = {}
+    input_files: list[str] = []
+
+
+class WorkerConfig(BaseModel):
+    """What the user asks of the pool for each worker."""
+
+    do_transfer_worker_stdouterr: bool
+    max_worker_runtime: int
+    n_cores: int
+    priority: int
+    worker_disk: str | int
+    worker_memory: str | int
+    condor_requirements: str = ""
+
+
+class PhaseChange(BaseModel):
+    """One attempt at a phase change, successful or not."""
+
+    target_phase: str
+    was_successful: bool
+
+
+def _whole_number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _phase_changes(value: object) -> list[object]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+class Taskforce(BaseModel):
+    """A taskforce as the WMS knows it; a projection leaves out what was not asked for.
+
+    Garbled numbers count as absent, so that a bad record can still be answered by its id.
+    """
+
+    taskforce_uuid: str
+    phase: str = ""
+    cluster_id: Annotated[int | None, BeforeValidator(_whole_number)] = None
+    n_workers: Annotated[int | None, BeforeValidator(_whole_number)] = None
+    phase_change_log: Annotated[list[PhaseChange], BeforeValidator(_phase_changes)] = []
+
+    def failures(self, target: Phase) -> int:
+        """How many failed attempts to reach `target` the WMS has recorded in this taskforce's life."""
+        return sum(c.target_phase == target and not c.was_successful for c in self.phase_change_log)
+
+
+class NewTaskforce(Taskforce):
+    """A taskforce with all that its start needs."""
+
+    timestamp: float = 0.0
+    pilot_config: PilotConfig
+    worker_config: WorkerConfig
+
+
+class TaskDirective(BaseModel):
+    """The user's task: what each worker's pilot runs, and between which queues."""
+
+    task_image: str
+    task_args: str = ""
+    task_env: dict[str, str] = {}
+    init_image: str | None = ""
+    init_args: str | None = ""
+    init_env: dict[str, str] | None = {}
+    input_queues: list[str] = []
+    output_queues: list[str] = []
+
+
+class MqProfile(BaseModel):
+    """How a pilot reaches one message queue; the token is a secret."""
+
+    mqid: str
+    auth_token: SecretStr
+    broker_type: str
+    broker_address: str
+
+
+class Offer(BaseModel):
+    """What the WMS hands to the starter: a taskforce, its task, and the queues."""
+
+    taskforce: NewTaskforce
+    task_directive: TaskDirective
+    mqprofiles: list[MqProfile] = Field(default=[])
+
+
+def is_taskforce_uuid(value: object) -> bool:
+    """Whether `value` may be used as a taskforce's id in paths, constraints and log lines."""
+    return isinstance(value, str) and _UUID.fullmatch(value) is not None
+
+
+def parse_taskforce(entry: object) -> Taskforce:
+    """A taskforce's record; raises WmsUnavailable if not even its id is usable."""
+    try:
+        taskforce = Taskforce.model_validate(entry)
+    except ValidationError as error:
+        raise WmsUnavailable(f"the WMS sends an unusable taskforce: {_fields(error)}") from None
+    if not is_taskforce_uuid(taskforce.taskforce_uuid):
+        raise WmsUnavailable("the WMS sends a taskforce with an unusable taskforce_uuid")
+    return taskforce
+
+
+def parse_offer(reply: dict[str, Any]) -> Offer:
+    """The offer in a pending-starter reply.
+
+    Raises SubmitRejected, which names each field that is missing or garbled, never a value.
+    """
+    try:
+        return Offer.model_validate(reply)
+    except ValidationError as error:
+        raise SubmitRejected(f"The taskforce cannot be read: {_fields(error)}") from None
+
+
+def _fields(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in error.errors())

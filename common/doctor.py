@@ -1,0 +1,71 @@
+"""The check before a worker runs: each thing it needs, tried, in one line each."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from common.errors import TmsError, WmsUnavailable
+from common.transport import Transport
+from common.worker import Neighbours
+
+LARGEST_SKEW = 30.0  # seconds; a token service allows about a minute between clocks
+
+
+Check = Callable[[], str]
+
+
+def check(neighbours: Neighbours, transport: Transport) -> bool:
+    """Print one line for each check; whether all are good. Writes nothing that stays."""
+    for line in (*neighbours.settings.lines(), *neighbours.settings.ignored):
+        print(f"     setting  {line}")  # noqa: T201 - this is its output
+    checks: dict[str, Check] = {
+        "token": lambda: _token(transport),
+        "wms": lambda: _wms(neighbours),
+        "clock": lambda: _clock(transport),
+        "schedd": lambda: f"{neighbours.schedd.name()}; the WMS is asked for {neighbours.wms.schedd!r}",
+        "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
+        "scratch": lambda: _scratch(neighbours.scratch.directory),
+    }
+    failed = [what for what, look in checks.items() if not _passes(what, look)]
+    return not failed
+
+
+def _passes(what: str, look: Check) -> bool:
+    try:
+        verdict, text = "ok  ", look()
+    except (TmsError, OSError) as error:
+        verdict, text = "FAIL", str(error)
+    print(f"{verdict} {what:<8} {text}")  # noqa: T201
+    return verdict == "ok  "
+
+
+def _token(transport: Transport) -> str:
+    transport.renew_token()
+    return "the token service knows us"
+
+
+def _wms(neighbours: Neighbours) -> str:
+    started = time.monotonic()
+    neighbours.wms.ping()
+    return f"{neighbours.settings.ewms_address} answers in {time.monotonic() - started:.3f} s"
+
+
+def _clock(transport: Transport) -> str:
+    ahead = transport.clock_ahead
+    if ahead is None:
+        return "the WMS does not tell its time"
+    if abs(ahead) > LARGEST_SKEW:
+        raise WmsUnavailable(f"the WMS's clock is {ahead:+.0f} s from ours: tokens and timestamps suffer")
+    return f"the WMS's clock is {ahead:+.0f} s from ours"
+
+
+def _scratch(directory: Path) -> str:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    with tempfile.TemporaryFile(dir=existing):
+        free = shutil.disk_usage(existing).free / 2**30
+    new = "" if existing == directory else "will be made, "
+    return f"{directory}: {new}writable, {free:.1f} GiB free"

@@ -1,0 +1,82 @@
+"""Every error of the service, each one a decision.
+
+    TmsError
+    ├── ConfigError          the settings are wrong: say everything at once, exit 78
+    ├── AlreadyRunning       another instance works on this scratch directory: say its pid, exit 1
+    ├── Unavailable          a neighbour does not answer: wait, try again; nobody's fault, never reported
+    │   ├── WmsUnavailable
+    │   │   └── WmsReplyLost     the request may have been acted on: look before repeating it
+    │   ├── ScheddUnavailable    also: do not submit
+    │   └── ScratchUnavailable   the scratch directory cannot be written (full, read-only)
+    ├── WmsRejected          the WMS refuses this request: report, go on with the next item
+    ├── SubmitRejected       the taskforce's own fault: tell the WMS why, go on with the next one
+    └── RemoveRejected       this cluster will not become removable: tell the WMS why, go on
+
+`except Exception` stands in `common.worker` only: whatever is not in this tree is a mistake of ours.
+"""
+
+from __future__ import annotations
+
+
+class TmsError(Exception):
+    """Base of all errors that the service raises on purpose."""
+
+
+class ConfigError(TmsError):
+    """Settings that cannot be used; `problems` holds one readable line for each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(["The settings cannot be used:", *(f"  - {line}" for line in problems)]))
+        self.problems = problems
+
+
+class AlreadyRunning(TmsError):
+    """Another instance of the same worker holds the scratch directory."""
+
+
+class Unavailable(TmsError):
+    """A neighbour does not answer now and may later; `neighbour` names it for the log."""
+
+    neighbour = "neighbour"
+
+
+class WmsUnavailable(Unavailable):
+    """The WMS or its token service does not answer, or answers that it cannot serve now."""
+
+    neighbour = "WMS"
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WmsReplyLost(WmsUnavailable):
+    """No usable reply to a request that the WMS may have acted on."""
+
+
+class ScheddUnavailable(Unavailable):
+    """The schedd (or the way to it) does not answer, or takes no jobs from us now."""
+
+    neighbour = "schedd"
+
+
+class ScratchUnavailable(Unavailable):
+    """The scratch directory cannot be read or written now."""
+
+    neighbour = "scratch directory"
+
+
+class WmsRejected(TmsError):
+    """The WMS understood the request and refuses it; repeating it does not help."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class SubmitRejected(TmsError):
+    """This taskforce cannot be submitted, whatever the state of our neighbours."""
+
+
+class RemoveRejected(TmsError):
+    """This cluster cannot be removed by us, whatever the state of our neighbours."""

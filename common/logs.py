@@ -1,0 +1,82 @@
+"""Log records on stdout, one line each, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+# What stands in `extra=` of our log calls and becomes fields of a JSON record.
+FIELDS = ("taskforce_uuid", "cluster_id")
+
+
+class TextFormatter(logging.Formatter):
+    """`2026-11-22 18:17:11.123 [INFO] starter[4711] text`, in UTC; control characters are escaped."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self.program = program
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record in one line; a traceback follows on indented lines."""
+        message = one_line(record.getMessage())
+        if record.exc_info:
+            message += "\n" + self.formatException(record.exc_info).replace("\n", "\n    ")
+        return f"{_utc(record, ' ')} [{record.levelname}] {self.program}[{record.process}] {message}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: ts, level, program, pid, logger, message, and the record's fields."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__()
+        self.program = program
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        entry: dict[str, object] = {
+            "ts": _utc(record, "T") + "Z",
+            "level": record.levelname,
+            "program": self.program,
+            "pid": record.process,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry.update({field: getattr(record, field) for field in FIELDS if hasattr(record, field)})
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry)
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks and terminal control sequences: user text may reach a log line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def configure(
+    program: str,
+    *,
+    level: str = "INFO",
+    third_party: str = "WARNING",
+    wms: str = "INFO",
+    style: str = "text",
+) -> None:
+    """Send all records to stdout; `level` is ours, `third_party` everybody else's, `wms` the WMS client's.
+
+    Safe to repeat: the last call holds.
+    """
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter(program) if style == "json" else TextFormatter(program))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(third_party)
+    for package in ("starter", "stopper", "watcher", "common"):
+        logging.getLogger(package).setLevel(level)
+    for module in ("common.wms", "common.transport"):
+        logging.getLogger(module).setLevel(max(logging.getLevelName(level), logging.getLevelName(wms)))
+
+
+def _utc(record: logging.LogRecord, separator: str) -> str:
+    moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+    return moment.isoformat(separator, "milliseconds")

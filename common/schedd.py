@@ -1,0 +1,211 @@
+"""The schedd: submit, find, remove, look. The only module that imports HTCondor's bindings.
+
+The bindings raise one class, HTCondorException, for everything that goes wrong beyond this process; only
+the message and the call tell the cases apart (measured with 25.14.1). A call may also block for ever
+(submit, history): the worker's watchdog ends such a pass, see `common.worker`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import classad2
+import htcondor2
+
+from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+UUID_ATTRIBUTE = "EWMSTaskforceUUID"
+REMOVED, COMPLETED = (
+    3,
+    4,
+)  # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad)
+
+_CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate"]
+
+# What the submit library itself says of a description that it cannot use.
+_REFUSED_HERE = re.compile(r"Failed to create job ad, errmsg=.|invalid Queue statement|parse_up_to_q_line")
+# An administrator's submit requirement. Without the code the schedd died, perhaps after the commit.
+_REFUSED_THERE = re.compile(r"Unable to commit transaction, SCHEDD:2:(.*)")
+# The schedd's limits, which it never names (measured, 25.14.1; -1 is a lost connection).
+_SCHEDD_SAYS = re.compile(r"Schedd says (-[234])")
+_LIMITS = {"-2": "MAX_JOBS_SUBMITTED", "-3": "MAX_JOBS_PER_OWNER", "-4": "MAX_JOBS_PER_SUBMISSION"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster of ours: where it logs, and how many procs it has in all (0: not known)."""
+
+    cluster_id: int
+    taskforce_uuid: str
+    log: str
+    n_workers: int
+    submitted_at: int
+
+
+class AccessPoint(Protocol):
+    """What the workers need of a schedd."""
+
+    def submit(self, description: Mapping[str, str], count: int) -> int: ...
+    def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]: ...
+    def clusters(self) -> list[Cluster]: ...
+    def remove(self, cluster_id: int, uuid: str, reason: str) -> None: ...
+    def ping(self) -> str: ...
+    def name(self) -> str: ...
+
+
+def full_hostname() -> str:
+    """The AP's FULL_HOSTNAME as HTCondor sees it: what the WMS calls a schedd without a name of its own."""
+    return str(htcondor2.param["FULL_HOSTNAME"])
+
+
+def parse_expression(text: str) -> str:
+    """A ClassAd expression in its canonical form, without comments; raises ValueError if it is not one."""
+    try:
+        return str(classad2.ExprTree(text))
+    except (classad2.ClassAdException, ValueError, TypeError) as error:
+        raise ValueError(f"not a ClassAd expression: {text[:200]!r}") from error
+
+
+class Schedd:
+    """The schedd that takes our jobs: the named one, or the access point's own."""
+
+    def __init__(self, name: str = "", *, dry_run: bool = False) -> None:
+        self._name = name
+        self._dry_run = dry_run
+        self._located: Any = None
+
+    def submit(self, description: Mapping[str, str], count: int) -> int:
+        """Queue `count` jobs as one cluster and return its id; all of them or none.
+
+        NOT safe to repeat: look for the taskforce's cluster first, also after an error. Raises
+        SubmitRejected for what this description will never get past, otherwise ScheddUnavailable.
+        """
+        if self._dry_run:
+            logger.warning("dry run: would submit %d job(s): %s", count, dict(description))
+            return 0
+        try:
+            submit = htcondor2.Submit(dict(description))
+        except (ValueError, TypeError) as error:
+            raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
+        return int(self._ask(lambda schedd: schedd.submit(submit, count=count), _submit_error).cluster())
+
+    def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
+        """All clusters that carry this taskforce's id, lowest first: in the queue, or ended after `since`.
+
+        `since` is in epoch seconds; the history is read from its newest entry back to there. It rotates
+        by size, so a cluster that ended long ago may be missing: the job event log still has it.
+        Raises ScheddUnavailable. Safe to repeat.
+        """
+        constraint = f"{UUID_ATTRIBUTE} == {classad2.quote(uuid)}"
+        found = self._query(constraint)
+        if not found:
+            found = self._ask(
+                lambda schedd: schedd.history(
+                    constraint, projection=_CLUSTER_FIELDS, since=f"EnteredCurrentStatus < {int(since)}"
+                )
+            )
+        clusters = {cluster.cluster_id: cluster for cluster in map(_cluster, found)}
+        return [clusters[cluster_id] for cluster_id in sorted(clusters)]
+
+    def clusters(self) -> list[Cluster]:
+        """All clusters in the queue that carry a taskforce's id. Raises ScheddUnavailable."""
+        return [_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
+
+    def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
+        """Remove the taskforce's cluster and check that none of its jobs will run again.
+
+        A cluster that is gone already counts as removed, so this is safe to repeat. The jobs leave the
+        queue shortly after. Raises RemoveRejected if the schedd does not let us, else ScheddUnavailable.
+        """
+        constraint = f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}"
+        if self._dry_run:
+            logger.warning("dry run: would remove the jobs with %s", constraint)
+            return
+        # The bindings silently drop a reason that is a plain str (measured, 23.10 to 25.14).
+        act = htcondor2.JobAction.Remove
+        totals = self._ask(lambda schedd: schedd.act(act, constraint, reason=(reason, 0)))
+        alive = f"{constraint} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
+        left = self._ask(lambda schedd: schedd.query(alive, projection=["Owner"], limit=1))
+        if not left:
+            return
+        denied, failed = int(totals["TotalPermissionDenied"]), int(totals["TotalError"])
+        text = f"jobs of cluster {cluster_id} are left after its removal: {denied} denied, {failed} failed"
+        if denied:
+            raise RemoveRejected(f"{text}; they belong to {left[0].get('Owner')}")
+        raise ScheddUnavailable(text)
+
+    def ping(self) -> str:
+        """Who we are to the schedd when we submit; raises ScheddUnavailable if we may not."""
+        answer = self._ask(lambda _: htcondor2.ping(self._advertisement(), "WRITE"))
+        if not answer.get("AuthorizationSucceeded"):
+            raise ScheddUnavailable(f"the schedd does not let {answer.get('MyRemoteUserName')} submit")
+        return str(answer.get("MyRemoteUserName"))
+
+    def name(self) -> str:
+        """The name under which the pool knows our schedd."""
+        return str(self._ask(lambda _: self._advertisement())["Name"])
+
+    def _query(self, constraint: str) -> list[Any]:
+        """The cluster ads that match: one for each cluster, also one with no job materialized yet."""
+        ads: list[Any] = self._ask(
+            lambda schedd: schedd.query(
+                f"ProcId is undefined && {constraint}",
+                projection=_CLUSTER_FIELDS,
+                opts=htcondor2.QueryOpt.IncludeClusterAd,
+            )
+        )
+        return ads
+
+    def _ask(self, call: Callable[[Any], T], on_error: Callable[[str], Exception] | None = None) -> T:
+        try:
+            if self._located is None:
+                self._located = htcondor2.Schedd(self._advertisement())
+            return call(self._located)
+        except htcondor2.HTCondorException as error:
+            self._located = None  # its address changes when the master restarts: locate it anew
+            raise (on_error or _unavailable)(" ".join(str(error).split())) from error
+
+    def _advertisement(self) -> Any:
+        collector = htcondor2.Collector()
+        if not self._name:
+            return collector.locate(htcondor2.DaemonType.Schedd)
+        ad = collector.locate(htcondor2.DaemonType.Schedd, self._name)
+        if ad is None:  # Schedd(None) would silently be the local one
+            raise ScheddUnavailable(f"the pool knows no schedd named {self._name}")
+        return ad
+
+
+def _cluster(ad: Any) -> Cluster:
+    return Cluster(
+        cluster_id=int(ad["ClusterId"]),
+        taskforce_uuid=str(ad.get(UUID_ATTRIBUTE, "")),
+        log=str(ad.get("UserLog", "")),
+        n_workers=int(ad.get("TotalSubmitProcs", 0)),
+        submitted_at=int(ad.get("QDate", 0)),
+    )
+
+
+def _unavailable(message: str) -> Exception:
+    return ScheddUnavailable(message)
+
+
+def _submit_error(message: str) -> Exception:
+    """What a failed submit means; whatever is not known to be a refusal is taken for an outage."""
+    if says := _SCHEDD_SAYS.search(message):
+        limit = _LIMITS[says[1]]
+        text = f"the schedd's limit {limit} is reached ({message})"
+        # The other two count what is in the queue now: they pass as jobs end.
+        return SubmitRejected(text) if limit == "MAX_JOBS_PER_SUBMISSION" else ScheddUnavailable(text)
+    if refused := _REFUSED_THERE.search(message):
+        return SubmitRejected(f"a submit requirement of the access point is not met: {refused[1]}")
+    if _REFUSED_HERE.search(message):
+        return SubmitRejected(f"HTCondor refuses the submit description: {message}")
+    return ScheddUnavailable(message)

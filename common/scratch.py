@@ -1,0 +1,257 @@
+"""The scratch directory (JOB_EVENT_LOG_DIR): every name and path below it, locks, and durable small files.
+
+YYYY-MM-DD.tms.jel                    job event log, shared by the taskforces that start that day
+ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring back (0700)
+    ewms_htcondor_envfile.sh          the pilot's environment, with queue tokens (0600)
+    cluster-<ClusterId>/<ProcId>.out  and .err, where the user wants the workers' output
+.tms/                                 our own, private (0700)
+    <worker>.lock                     held by the one instance of each worker
+    <worker>.heartbeat                when its last pass ended
+    intents/<uuid>.json               starts that have begun and are not confirmed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from common.contract import is_taskforce_uuid
+from common.errors import AlreadyRunning, ScratchUnavailable
+from common.schedd import Cluster
+from common.stop import Stop
+
+logger = logging.getLogger(__name__)
+
+LOG_PATTERN = "*.tms.jel"
+ENVFILE = "ewms_htcondor_envfile.sh"  # the pilot looks for exactly this name in its working directory
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A start that has begun: what to confirm once its cluster is known, or found again."""
+
+    taskforce_uuid: str
+    n_workers: int
+    submit_dict: dict[str, str | int]
+    log: str
+    begun_at: float
+    cluster_id: int | None = None
+
+    def submitted(self, cluster_id: int) -> Intent:
+        """The same intent, with the cluster that it became."""
+        return replace(self, cluster_id=cluster_id)
+
+    def adopted(self, cluster: Cluster) -> Intent:
+        """The same intent, with a cluster that was found: its own log and size, where they are known."""
+        log = cluster.log or self.log
+        return replace(
+            self,
+            cluster_id=cluster.cluster_id,
+            n_workers=cluster.n_workers or self.n_workers,
+            submit_dict=self.submit_dict | {"log": log},
+            log=log,
+        )
+
+
+class Scratch:
+    """The files of one instance of the service. An OSError on a write becomes ScratchUnavailable."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._own = directory / ".tms"
+        self._intents = self._own / "intents"
+
+    def prepare(self) -> None:
+        """Make the directories that every worker needs; safe to repeat."""
+        with _writing():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._own.mkdir(mode=0o700, exist_ok=True)
+            self._intents.mkdir(mode=0o700, exist_ok=True)
+
+    # -- logs and taskforce directories ---------------------------------------------------------------
+
+    def log_of(self, day: date) -> Path:
+        """The job event log of the taskforces that start on `day` (the AP's local date)."""
+        return self.directory / f"{day.isoformat()}.tms.jel"
+
+    def logs(self) -> list[Path]:
+        """All job event logs, oldest name first; directories and symlinks of such a name are not logs."""
+        found = (
+            path for path in self.directory.glob(LOG_PATTERN) if path.is_file() and not path.is_symlink()
+        )
+        return sorted(found)
+
+    def taskforce_dir(self, uuid: str) -> Path:
+        """The directory of one taskforce."""
+        return self.directory / f"ewms-taskforce-{uuid}"
+
+    def make_taskforce_dir(self, uuid: str) -> Path:
+        """The taskforce's directory, private to us; safe to repeat."""
+        directory = self.taskforce_dir(uuid)
+        with _writing():
+            directory.mkdir(mode=0o700, exist_ok=True)
+            directory.chmod(0o700)  # also one that an earlier release made readable to all
+        return directory
+
+    def write_envfile(self, uuid: str, content: str) -> Path:
+        """Write the pilot's environment file, readable by its owner only; safe to repeat."""
+        path = self.taskforce_dir(uuid) / ENVFILE
+        _write_durably(path, content)
+        return path
+
+    # -- intents --------------------------------------------------------------------------------------
+
+    def intents(self) -> list[Intent]:
+        """All starts that have begun and are not confirmed, oldest first."""
+        with _writing():
+            found = [_read_intent(path) for path in self._intents.glob("*.json")]
+        return sorted((intent for intent in found if intent), key=lambda intent: intent.begun_at)
+
+    def intent(self, uuid: str) -> Intent | None:
+        """The unconfirmed start of one taskforce, if there is one."""
+        path = self._intents / f"{uuid}.json"
+        with _writing():
+            return _read_intent(path) if path.exists() else None
+
+    def save(self, intent: Intent) -> None:
+        """Put an intent on disk, so that it is there after a crash; replaces the one with its id."""
+        _write_durably(self._intents / f"{intent.taskforce_uuid}.json", json.dumps(asdict(intent)))
+
+    def forget(self, uuid: str) -> None:
+        """The start of this taskforce is settled; safe to repeat."""
+        with _writing():
+            (self._intents / f"{uuid}.json").unlink(missing_ok=True)
+
+    # -- locks and heartbeats -------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def only_instance(self, program: str) -> Iterator[None]:
+        """Be the only instance of `program` on this directory; raises AlreadyRunning with the other's pid.
+
+        The kernel drops the lock with the process, however it ends.
+        """
+        with _writing():
+            file = (self._own / f"{program}.lock").open("a+")
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                text = f"another {program} works on {self.directory}: pid {file.read().strip() or 'unknown'}"
+                raise AlreadyRunning(text) from None
+            with _writing():
+                file.truncate(0)
+                file.write(f"{os.getpid()}\n")
+                file.flush()
+            yield
+
+    @contextlib.contextmanager
+    def phase_lock(self, stop: Stop, patience: float = 120.0) -> Iterator[None]:
+        """Look at a taskforce's phase and change it, with no other worker of ours in between.
+
+        condor-rm and condor-complete are both accepted from any phase and the last one stays (contract of
+        /tms/*), so the stopper and the watcher must not interleave. Raises ScratchUnavailable when the
+        other holds it for `patience` seconds, or when told to stop meanwhile.
+        """
+        deadline = time.monotonic() + patience
+        with _writing():
+            file = (self._own / "phase.lock").open("a")
+        with file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline or stop.wait(0.05):
+                        raise ScratchUnavailable("another worker holds the phase lock") from None
+            yield
+
+    def beat(self, program: str, at: float, outcome: str) -> None:
+        """Record that a pass of `program` ended; read by health checks."""
+        content = json.dumps({"pid": os.getpid(), "at": at, "outcome": outcome})
+        _write_durably(self._own / f"{program}.heartbeat", content, sync=False)
+
+
+class ReadOnlyScratch(Scratch):
+    """The same names and reads; nothing is written, and no other instance is locked out."""
+
+    def prepare(self) -> None:
+        """Leave everything as it is."""
+
+    def make_taskforce_dir(self, uuid: str) -> Path:
+        """The directory's path, whether it exists or not."""
+        return self.taskforce_dir(uuid)
+
+    def write_envfile(self, uuid: str, content: str) -> Path:
+        """Say which file would be written; its content has secrets."""
+        path = self.taskforce_dir(uuid) / ENVFILE
+        logger.warning("dry run: would write %s (%d bytes, mode 0600)", path, len(content))
+        return path
+
+    def save(self, intent: Intent) -> None:
+        """Write nothing."""
+
+    def forget(self, uuid: str) -> None:
+        """Remove nothing."""
+
+    @contextlib.contextmanager
+    def only_instance(self, program: str) -> Iterator[None]:
+        """Lock nothing: reading beside a running worker does no harm."""
+        yield
+
+    @contextlib.contextmanager
+    def phase_lock(self, stop: Stop, patience: float = 120.0) -> Iterator[None]:
+        """Lock nothing."""
+        yield
+
+    def beat(self, program: str, at: float, outcome: str) -> None:
+        """Write nothing."""
+
+
+def _read_intent(path: Path) -> Intent | None:
+    try:
+        intent = Intent(**json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        logger.error("%s is damaged and ignored: %s", path, error)
+        return None
+    return intent if is_taskforce_uuid(intent.taskforce_uuid) else None
+
+
+def _write_durably(path: Path, content: str, *, sync: bool = True) -> None:
+    """Replace `path` as a whole, private to its owner; a crash leaves the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.new")
+    with _writing():
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+        if sync:
+            directory = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = errno.errorcode.get(error.errno or 0, "error")
+        raise ScratchUnavailable(
+            f"{error.filename or 'scratch directory'}: {error.strerror} ({reason})"
+        ) from error

@@ -1,0 +1,226 @@
+"""Every environment variable of the service: its name, type, default and meaning, in one place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from common.errors import ConfigError
+
+PILOT_ENVIRONMENT = "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT"
+CVMFS_PILOT_PATH = (
+    "/cvmfs/icecube.opensciencegrid.org/containers/ewms/observation-management-service/ewms-pilot"
+)
+# A pilot is an Apptainer image on CVMFS that itself starts Apptainer: it needs a machine that can run a
+# container, sees the repository, and lets an ordinary user make user namespaces.
+REQUIREMENTS = (
+    "(HAS_SINGULARITY =?= true || HasSingularity =?= true)"
+    " && HAS_CVMFS_icecube_opensciencegrid_org =?= true"
+    " && SingularityUserNamespaces =?= true"
+)
+
+_SECRET_NAME = re.compile("TOKEN|AUTH|PASS|SECRET", re.IGNORECASE)
+_OURS = ("EWMS_", "TMS_", "JOB_EVENT_LOG_", "TASKFORCE_DIRS_", "LOG_LEVEL")
+
+Seconds = Annotated[int, Field(ge=1)]
+
+
+def _setting(name: str, help_text: str, default: Any = ..., **extra: Any) -> Any:
+    return Field(default, alias=name, description=help_text, **extra)
+
+
+class Settings(BaseModel):
+    """The settings of one worker, read once at its start; times are whole seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    # the WMS and its token service
+    ewms_address: str = _setting("EWMS_ADDRESS", "base URL of the WMS, without /v1")
+    token_url: str = _setting("EWMS_TOKEN_URL", "base URL of the OpenID issuer (a Keycloak realm)")
+    client_id: str = _setting("EWMS_CLIENT_ID", "our client id at the token service")
+    client_secret: SecretStr = _setting("EWMS_CLIENT_SECRET", "our client secret at the token service")
+    token_scope: str = _setting("TMS_TOKEN_SCOPE", "OAuth scope to ask for, where a realm needs one", "")
+    wms_timeout: Seconds = _setting("TMS_WMS_TIMEOUT", "longest wait for one answer of the WMS", 60)
+
+    # the schedd
+    schedd_name: str = _setting(
+        "TMS_SCHEDD_NAME", "HTCondor's name of the schedd (default: the AP's own)", ""
+    )
+    wms_schedd_name: str = _setting(
+        "TMS_WMS_SCHEDD_NAME", "what the WMS calls this schedd (default: the AP's FULL_HOSTNAME)", ""
+    )
+
+    # the scratch directory and the life of its files
+    job_event_log_dir: Path = _setting("JOB_EVENT_LOG_DIR", "directory of logs and taskforce directories")
+    log_expiry_short: Seconds = _setting(
+        "JOB_EVENT_LOG_MODIFICATION_EXPIRY_SHORT",
+        "quiet time after which an unneeded log is compressed",
+        86400,
+    )
+    log_expiry_long: Seconds = _setting(
+        "JOB_EVENT_LOG_MODIFICATION_EXPIRY_LONG",
+        "quiet time after which a log is compressed at the latest",
+        604800,
+    )
+    log_archive_expiry: Seconds = _setting(
+        "JOB_EVENT_LOG_ARCHIVE_DELETE_EXPIRY", "age at which a compressed log is deleted", 604800
+    )
+    taskforce_dirs_expiry: Seconds = _setting(
+        "TASKFORCE_DIRS_EXPIRY", "quiet time after which a taskforce directory is archived", 432000
+    )
+    taskforce_dirs_tar_expiry: Seconds = _setting(
+        "TASKFORCE_DIRS_TAR_EXPIRY", "age at which an archived taskforce directory is deleted", 432000
+    )
+
+    # pilots
+    pilot_environment: dict[str, str] = _setting(
+        PILOT_ENVIRONMENT, "NAME=value pairs, separated by blanks, for every pilot", {}
+    )
+    cvmfs_pilot_path: str = _setting("CVMFS_PILOT_PATH", "pilot image, without its tag", CVMFS_PILOT_PATH)
+    requirements: str = _setting("TMS_REQUIREMENTS", "requirements that hold for every job", REQUIREMENTS)
+    excluded_sites: tuple[str, ...] = _setting(
+        "TMS_EXCLUDED_SITES", "GLIDEIN_Site names where no job may run, separated by commas", ()
+    )
+
+    # rhythm
+    outer_loop_wait: Seconds = _setting(
+        "TMS_OUTER_LOOP_WAIT", "pause between rounds of starter and stopper", 60
+    )
+    watcher_interval: Seconds = _setting("TMS_WATCHER_INTERVAL", "pause between rounds of the watcher", 180)
+    file_interval: Seconds = _setting(
+        "TMS_FILE_MANAGER_INTERVAL", "pause between looks after the files", 3600
+    )
+    logging_interval: Seconds = _setting("TMS_MAX_LOGGING_INTERVAL", "longest silence of a worker's log", 300)
+    error_wait: Seconds = _setting("TMS_ERROR_WAIT", "pause after a failed start or stop", 10)
+    pass_timeout: Seconds = _setting(
+        "TMS_PASS_TIMEOUT",
+        "a step that takes longer is taken for stuck, and the worker is started again",
+        900,
+    )
+
+    # running
+    run_dir: Path | None = _setting(
+        "TMS_RUN_DIR", "private directory of the control socket (default: .tms in JOB_EVENT_LOG_DIR)", None
+    )
+    dry_run: bool = _setting("DRYRUN", "read everything, write nothing, as --dry-run", False)
+    log_level: str = _setting("LOG_LEVEL", "our own log level", "INFO")
+    log_level_third_party: str = _setting("LOG_LEVEL_THIRD_PARTY", "log level of libraries", "WARNING")
+    log_level_wms: str = _setting("LOG_LEVEL_REST_TOOLS", "log level of the WMS client", "INFO")
+    log_format: Literal["text", "json"] = _setting("LOG_FORMAT", "text, or json: one object a line", "text")
+
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """The settings that `environ` holds; an empty value counts as absent.
+
+        Raises ConfigError with every problem at once. No message repeats a value, so no secret is shown.
+        """
+        names = {field.alias for field in cls.model_fields.values() if field.alias}
+        given: dict[str, Any] = {name: value for name in names if (value := environ.get(name, "").strip())}
+        notes = [
+            f"{name} is not a setting of this service: ignored"
+            for name in sorted(environ)
+            if name.startswith(_OURS) and name not in names
+        ]
+        notes += [
+            f"{PILOT_ENVIRONMENT}: {name} does not start with EWMS_PILOT_ or _EWMS_PILOT_: ignored"
+            for item in environ.get(PILOT_ENVIRONMENT, "").split()
+            if not is_pilot_name(name := item.split("=")[0])
+        ]
+        try:
+            return cls.model_validate(given | {"ignored": tuple(notes)})
+        except ValidationError as error:
+            raise ConfigError([_problem(dict(entry)) for entry in error.errors()]) from None
+
+    @field_validator("ewms_address", "token_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("must be an http:// or https:// URL")
+        return value.rstrip("/")
+
+    @field_validator("job_event_log_dir", "run_dir")
+    @classmethod
+    def _is_absolute(cls, value: Path | None) -> Path | None:
+        return value and value.absolute()  # a daemon's directory must not depend on where a person stands
+
+    @field_validator("pilot_environment", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: str | dict[str, str]) -> dict[str, str]:
+        if isinstance(value, dict):
+            return value
+        bare = [item for item in value.split() if "=" not in item]
+        if bare:
+            raise ValueError(f"has {len(bare)} item(s) without '='; values cannot hold blanks")
+        pairs = (item.split("=", 1) for item in value.split())
+        return {name: val for name, val in pairs if is_pilot_name(name)}
+
+    @field_validator("excluded_sites", mode="before")
+    @classmethod
+    def _split_sites(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = tuple(site.strip() for site in value.split(",") if site.strip())
+        if any(not site.isprintable() or '"' in site or "\\" in site for site in value):
+            raise ValueError('site names cannot hold control characters, " or \\')
+        return value
+
+    @field_validator("log_level", "log_level_third_party", "log_level_wms")
+    @classmethod
+    def _is_level(cls, value: str) -> str:
+        if value.upper() not in ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"):
+            raise ValueError("must be CRITICAL, ERROR, WARNING, INFO or DEBUG")
+        return value.upper()
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.log_expiry_long < self.log_expiry_short:
+            raise ValueError(
+                "JOB_EVENT_LOG_MODIFICATION_EXPIRY_LONG must not be less than"
+                " JOB_EVENT_LOG_MODIFICATION_EXPIRY_SHORT"
+            )
+        return self
+
+    def lines(self) -> Iterator[str]:
+        """Every setting as `NAME=value`, for a person; what may be secret is masked."""
+        for attribute, field in type(self).model_fields.items():
+            if field.alias:
+                yield f"{field.alias}={_shown(field, getattr(self, attribute))}"
+
+
+def is_pilot_name(name: str) -> bool:
+    """Whether an environment variable of this name is one of the pilot's own."""
+    return re.fullmatch(r"_?EWMS_PILOT_[A-Za-z0-9_]*", name, re.ASCII) is not None
+
+
+def _shown(field: FieldInfo, value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={'***' if _SECRET_NAME.search(key) else val}" for key, val in value.items())
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)
+
+
+def _problem(error: dict[str, Any]) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    return f"{name} {_message(error)}".strip()
+
+
+def _message(error: dict[str, Any]) -> str:
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return text if text.startswith(("must", "has", "JOB_", "site")) else f"is not usable: {text}"

@@ -1,0 +1,50 @@
+"""The request to stop, and waiting that ends with it."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from types import FrameType
+
+
+class Stop:
+    """A flag that a signal raises, and the only way that this service sleeps.
+
+    A pipe, not a `threading.Event`: an event's lock is not re-entrant, so a signal handler that sets the
+    event while the main thread is inside `wait` can block for ever. It has the two methods that tenacity
+    asks of an event, `is_set` and `wait`.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._writer, False)
+        self._requested = False
+
+    def is_set(self) -> bool:
+        """Whether the worker was told to stop."""
+        return self._requested
+
+    def set(self) -> None:
+        """Ask the worker to stop; safe in a signal handler and safe to repeat."""
+        if not self._requested:
+            self._requested = True
+            os.write(self._writer, b"x")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for `seconds`, or less when told to stop; returns whether it was."""
+        deadline = time.monotonic() + seconds
+        while not self._requested and (left := deadline - time.monotonic()) > 0:
+            select.select([self._reader], [], [], left)
+        return self._requested
+
+    def on_signals(self) -> None:
+        """The first SIGTERM or SIGINT asks to stop, the second ends the process at once."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._on_signal)
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        if self._requested:
+            os._exit(128 + signum)
+        self.set()

@@ -1,0 +1,106 @@
+"""Access tokens for the WMS: found by OpenID discovery, asked for with the client-credentials grant."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
+
+from common.errors import WmsUnavailable
+from common.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], float]
+
+
+class Tokens:
+    """The token that requests to the WMS carry, renewed before it ends.
+
+    Every failure is WmsUnavailable: a token service that is down, slow, or refuses our client is not the
+    fault of any taskforce, and a person may mend it while we wait.
+    """
+
+    def __init__(self, session: requests.Session, settings: Settings, clock: Clock = time.time) -> None:
+        self._session = session
+        self._issuer = settings.token_url
+        self._client = BackendApplicationClient(settings.client_id, scope=settings.token_scope or None)
+        self._secret = settings.client_secret
+        self._timeout = min(settings.wms_timeout, 30)
+        self._clock = clock
+        self._endpoint = ""
+        self._token = ""
+        self._renew_at = float("inf")
+
+    def current(self) -> str:
+        """A token that is good for a while; asks the token service when there is none."""
+        if not self._token or self._clock() >= self._renew_at:
+            self._fetch()
+        return self._token
+
+    def discard(self) -> None:
+        """Forget the token: the WMS refused it."""
+        self._token = ""
+
+    def _fetch(self) -> None:
+        self._endpoint = self._endpoint or self._discover()
+        body = self._client.prepare_request_body(
+            include_client_id=True, client_secret=self._secret.get_secret_value()
+        )
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        now = self._clock()
+        text = self._ask("POST", self._endpoint, data=body, headers=headers)
+        try:
+            answer: dict[str, Any] = self._client.parse_request_body_response(text)
+        except (OAuth2Error, ValueError) as error:
+            # Only the error's code: a description may repeat what was sent.
+            reason = getattr(error, "error", None) or "its answer is no token"
+            raise WmsUnavailable(
+                f"the token service refuses client {self._client.client_id}: {reason}"
+            ) from None
+        self._token = str(answer["access_token"])
+        self._renew_at = now + _useful_seconds(self._token, answer, now)
+
+    def _discover(self) -> str:
+        url = f"{self._issuer}/.well-known/openid-configuration"
+        try:
+            endpoint = str(json.loads(self._ask("GET", url))["token_endpoint"])
+        except (ValueError, KeyError, TypeError):
+            raise WmsUnavailable(f"{url} does not name a token endpoint") from None
+        if urlsplit(self._issuer).scheme == "https" and urlsplit(endpoint).scheme != "https":
+            raise WmsUnavailable(f"{url} names a token endpoint without TLS: our secret is not sent there")
+        return endpoint
+
+    def _ask(self, method: str, url: str, **options: Any) -> str:
+        try:
+            reply = self._session.request(
+                method, url, timeout=self._timeout, allow_redirects=False, **options
+            )
+        except requests.RequestException as error:
+            raise WmsUnavailable(f"the token service does not answer: {type(error).__name__}") from error
+        if reply.status_code >= 500 or reply.status_code in (301, 302, 303, 307, 308, 404):
+            self._endpoint = ""
+            raise WmsUnavailable(f"the token service answers {reply.status_code} for {method} {url}")
+        return reply.text
+
+
+def _useful_seconds(token: str, answer: dict[str, Any], now: float) -> float:
+    """How long to use a token: until a quarter of its life is left, at most a minute before its end."""
+    try:
+        life = float(answer.get("expires_in") or _claimed_end(token) - now)
+    except (ValueError, KeyError, TypeError):
+        return float("inf")  # no end is known: the WMS's 403 tells
+    return life - min(life / 4, 60)
+
+
+def _claimed_end(token: str) -> float:
+    payload = token.split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return float(claims["exp"])

@@ -1,0 +1,108 @@
+"""The loop around a pass: it waits out outages, records that it lives, and ends a pass that hangs."""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.errors import Unavailable
+from common.outage import OutageLog
+from common.schedd import AccessPoint
+from common.scratch import Scratch
+from common.settings import Settings
+from common.stop import Stop
+from common.wms import Wms
+
+logger = logging.getLogger(__name__)
+
+LONGEST_BACKOFF = 60.0  # seconds between tries in an outage, unless the worker's own interval is longer
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a pass did: items settled, and items that failed."""
+
+    done: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What a pass works with."""
+
+    settings: Settings
+    wms: Wms
+    schedd: AccessPoint
+    scratch: Scratch
+    stop: Stop
+    clock: Callable[[], float] = time.time
+    dry_run: bool = False
+
+    def proceed(self) -> bool:
+        """Whether to take the next item: not when told to stop. Also says that the pass is not stuck.
+
+        A call into HTCondor or a file system may block for ever, out of Python's reach (measured: submit).
+        The watchdog then prints where and ends the process, and the supervisor starts it again. Being
+        killed is always safe, so it is also the way out.
+        """
+        faulthandler.dump_traceback_later(self.settings.pass_timeout, exit=True)
+        return not self.stop.is_set()
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of the three: its pass, and the rhythm and words of the loop around it."""
+
+    name: str
+    run_once: Callable[[], Outcome]
+    interval: float  # seconds between passes
+    alive: Callable[[], str]  # what to say after a long silence
+
+
+def run_forever(worker: Worker, neighbours: Neighbours) -> None:
+    """Pass after pass until told to stop; no outage and no mistake of ours ends it."""
+    settings, clock = neighbours.settings, neighbours.clock
+    outages = OutageLog(settings.logging_interval, clock)
+    longest, strikes = max(LONGEST_BACKOFF, worker.interval), 0
+    while neighbours.proceed():
+        try:
+            outcome = worker.run_once()
+        except Unavailable as error:
+            verdict, strikes = f"{error.neighbour} not available", strikes + 1
+            outages.failed(verdict, error)
+        except Exception as error:  # a mistake of ours: the next pass reads everything anew
+            verdict, strikes = f"unexpected {type(error).__name__}", strikes + 1
+            outages.failed(verdict, error, unexpected=True)
+        else:
+            verdict, strikes = ("items failed", 1) if outcome.failed else ("ok", 0)
+            outages.passed(worker.alive())
+        faulthandler.cancel_dump_traceback_later()
+        _beat(worker.name, neighbours, verdict)
+        backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
+        neighbours.stop.wait(backoff if strikes else worker.interval)
+    faulthandler.cancel_dump_traceback_later()
+
+
+def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
+    """One pass; whether it was clean: nothing failed and every neighbour answered."""
+    neighbours.proceed()
+    try:
+        outcome = worker.run_once()
+    except Unavailable as error:
+        logger.error("%s not available: %s", error.neighbour, error)
+        return False
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    _beat(worker.name, neighbours, "ok")
+    logger.info("one pass: %d done, %d failed", outcome.done, outcome.failed)
+    return outcome.failed == 0
+
+
+def _beat(name: str, neighbours: Neighbours, verdict: str) -> None:
+    try:
+        neighbours.scratch.beat(name, neighbours.clock(), verdict)
+    except Unavailable as error:
+        logger.debug("no heartbeat: %s", error)

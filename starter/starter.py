@@ -1,0 +1,175 @@
+"""One pass of the starter: settle what an earlier pass began, then start what the WMS offers.
+
+A start is: look for a cluster of the taskforce; if there is none, put an intent on disk and submit; then
+confirm to the WMS. Killed at any point, the next pass finds the intent or is offered the taskforce again,
+and its look finds the cluster. So each taskforce gets one cluster.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Any
+
+from common.contract import Offer, Phase, Taskforce, parse_offer, parse_taskforce
+from common.errors import RemoveRejected, SubmitRejected, WmsRejected, WmsUnavailable
+from common.scratch import Intent
+from common.worker import Neighbours, Outcome, Worker
+from starter.look import find_cluster
+from starter.pilot_environment import pilot_environment, render
+from starter.submit_description import describe, workers
+
+logger = logging.getLogger(__name__)
+
+
+class Starter:
+    """The starter's passes; between them it keeps nothing but counts for its log."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.n = neighbours
+        self.offered = self.started = 0
+
+    def run_once(self) -> Outcome:
+        """One pass. Raises Unavailable where it could not go on; what has begun is settled by the next."""
+        done, failed = self._settle_intents()
+        seen: set[str] = set()
+        while self.n.proceed() and (reply := self.n.wms.next_to_start()):
+            offered = parse_taskforce(reply.get("taskforce"))
+            uuid = offered.taskforce_uuid
+            if uuid in seen:  # refused just now, or not confirmed: the WMS has nothing else for us
+                break
+            seen.add(uuid)
+            self.offered += 1
+            try:
+                self._start(uuid, reply)
+                done += 1
+            except SubmitRejected as error:
+                failed += 1
+                self._refuse(offered, str(error))
+            except (WmsRejected, RemoveRejected) as error:
+                failed += 1
+                logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+        return Outcome(done, failed)
+
+    def alive(self) -> str:
+        """What to say after a long silence."""
+        if not self.offered:
+            return f"alive; nothing offered so far, asking the WMS for schedd {self.n.wms.schedd!r}"
+        return f"alive; {self.started} taskforces started since this worker's start"
+
+    def _settle_intents(self) -> tuple[int, int]:
+        done = failed = 0
+        for intent in self.n.scratch.intents():
+            if not self.n.proceed():
+                break
+            uuid = intent.taskforce_uuid
+            if intent.cluster_id is None:
+                cluster = find_cluster(uuid, intent.begun_at, self.n.schedd, self.n.scratch)
+                if cluster is None:  # never submitted: the WMS offers it again, if it is still wanted
+                    self.n.scratch.forget(uuid)
+                    continue
+                intent = intent.adopted(cluster)
+            logger.info("taskforce %s: cluster %d was not confirmed yet", uuid, intent.cluster_id)
+            try:
+                self._confirm(intent)
+                done += 1
+            except (WmsRejected, RemoveRejected) as error:
+                failed += 1
+                logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+        return done, failed
+
+    def _start(self, uuid: str, reply: dict[str, Any]) -> None:
+        offer = parse_offer(reply)
+        cluster = find_cluster(uuid, offer.taskforce.timestamp, self.n.schedd, self.n.scratch)
+        intent = self._intend(offer)
+        if cluster is None:
+            intent = self._submit(offer, intent)
+        else:
+            logger.warning("taskforce %s has cluster %d already: confirming it", uuid, cluster.cluster_id)
+            intent = intent.adopted(cluster)
+        self._confirm(intent)
+
+    def _intend(self, offer: Offer) -> Intent:
+        n, taskforce = self.n, offer.taskforce
+        now = n.clock()
+        # The log's day is the AP's local one, as operators expect and as its log's own times are.
+        log = n.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
+        directory = n.scratch.taskforce_dir(taskforce.taskforce_uuid)
+        return Intent(
+            taskforce_uuid=taskforce.taskforce_uuid,
+            n_workers=workers(taskforce),
+            submit_dict=dict(describe(taskforce, n.settings, directory, log)),
+            log=str(log),
+            begun_at=now,
+        )
+
+    def _submit(self, offer: Offer, intent: Intent) -> Intent:
+        n, uuid = self.n, intent.taskforce_uuid
+        envfile = render(pilot_environment(offer, n.settings.pilot_environment))
+        n.scratch.make_taskforce_dir(uuid)
+        n.scratch.write_envfile(uuid, envfile)
+        n.scratch.save(intent)
+        description = {command: str(value) for command, value in intent.submit_dict.items()}
+        try:
+            cluster_id = n.schedd.submit(description, intent.n_workers)
+        except SubmitRejected:
+            n.scratch.forget(uuid)
+            raise
+        intent = intent.submitted(cluster_id)
+        n.scratch.save(intent)
+        self.started += 1
+        if not n.dry_run:
+            logger.info(
+                "taskforce %s: submitted cluster %d with %d worker(s)",
+                uuid,
+                cluster_id,
+                intent.n_workers,
+                extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
+            )
+        return intent
+
+    def _confirm(self, intent: Intent) -> None:
+        uuid, cluster_id = intent.taskforce_uuid, int(intent.cluster_id or 0)
+        try:
+            self.n.wms.confirm_started(
+                uuid,
+                cluster_id=cluster_id,
+                n_workers=intent.n_workers,
+                submit_dict=intent.submit_dict,
+                log=intent.log,
+            )
+        except WmsRejected as error:
+            if error.status != 404:
+                raise
+            self._resolve(uuid, cluster_id)
+        self.n.scratch.forget(uuid)
+
+    def _resolve(self, uuid: str, cluster_id: int) -> None:
+        """The WMS takes no confirmation: it has it already, or it no longer wants the taskforce started."""
+        n = self.n
+        taskforce = n.wms.taskforce(uuid)
+        if taskforce and taskforce.cluster_id == cluster_id:
+            return
+        if taskforce and taskforce.phase == Phase.PENDING_STARTER:
+            raise WmsUnavailable(f"the WMS does not accept the start of {uuid}, and still asks for it")
+        logger.warning("taskforce %s is no longer wanted: removing cluster %d", uuid, cluster_id)
+        n.schedd.remove(cluster_id, uuid, "EWMS: the taskforce was stopped before its start was confirmed")
+        if taskforce and taskforce.cluster_id is None:
+            # Nobody else will: without a cluster id the WMS never offers it to the stopper.
+            with n.scratch.phase_lock(n.stop):
+                n.wms.confirm_stopped(uuid)
+
+    def _refuse(self, offered: Taskforce, reason: str) -> None:
+        uuid = offered.taskforce_uuid
+        logger.error("taskforce %s cannot be started: %s", uuid, reason, extra={"taskforce_uuid": uuid})
+        failures = offered.failures(Phase.CONDOR_SUBMIT)
+        try:
+            self.n.wms.report_start_failed(uuid, reason, failures=failures)
+        except WmsRejected as error:
+            logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+
+
+def build(neighbours: Neighbours) -> Worker:
+    """The starter as a worker."""
+    starter = Starter(neighbours)
+    return Worker("starter", starter.run_once, neighbours.settings.outer_loop_wait, starter.alive)

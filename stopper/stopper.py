@@ -1,0 +1,88 @@
+"""One pass of the stopper: remove the clusters that the WMS wants stopped, then look for orphans.
+
+A stop is: remove the cluster, check that no job of it is left to run, confirm. Each step may be repeated,
+so that a kill in between costs nothing: the WMS offers the taskforce again until it is confirmed.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from common.contract import Phase, Taskforce
+from common.errors import RemoveRejected, WmsRejected
+from common.worker import Neighbours, Outcome, Worker
+from stopper.orphans import remove_orphans
+
+logger = logging.getLogger(__name__)
+
+REASON = "EWMS: the taskforce was stopped"
+
+
+class Stopper:
+    """The stopper's passes; between them it keeps nothing but counts for its log."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.n = neighbours
+        self.offered = self.stopped = 0
+
+    def run_once(self) -> Outcome:
+        """One pass. Raises Unavailable where it could not go on; safe to repeat."""
+        done = failed = 0
+        seen: set[str] = set()
+        while self.n.proceed() and (taskforce := self.n.wms.next_to_stop()):
+            uuid = taskforce.taskforce_uuid
+            if uuid in seen:  # could not be stopped just now: the WMS has nothing else for us
+                break
+            seen.add(uuid)
+            self.offered += 1
+            try:
+                self._stop(taskforce)
+                done += 1
+            except RemoveRejected as error:
+                failed += 1
+                self._refuse(taskforce, str(error))
+            except WmsRejected as error:
+                failed += 1
+                logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+        if self.n.proceed():
+            done += remove_orphans(self.n)
+        return Outcome(done, failed)
+
+    def alive(self) -> str:
+        """What to say after a long silence."""
+        if not self.offered:
+            return f"alive; nothing to stop so far, asking the WMS for schedd {self.n.wms.schedd!r}"
+        return f"alive; {self.stopped} taskforces stopped since this worker's start"
+
+    def _stop(self, taskforce: Taskforce) -> None:
+        uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
+        if cluster_id is None:
+            raise RemoveRejected("the WMS names no cluster to remove")
+        self.n.schedd.remove(cluster_id, uuid, REASON)
+        with self.n.scratch.phase_lock(self.n.stop):
+            # The watcher may have seen the end of the last job before us: condor-complete is to stay.
+            now = self.n.wms.taskforce(uuid)
+            if now is None or now.phase == Phase.PENDING_STOPPER:
+                self.n.wms.confirm_stopped(uuid)
+        if not self.n.dry_run:
+            self.stopped += 1
+            logger.info(
+                "taskforce %s: removed cluster %d",
+                uuid,
+                cluster_id,
+                extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
+            )
+
+    def _refuse(self, taskforce: Taskforce, reason: str) -> None:
+        uuid = taskforce.taskforce_uuid
+        logger.error("taskforce %s cannot be stopped: %s", uuid, reason, extra={"taskforce_uuid": uuid})
+        try:
+            self.n.wms.report_stop_failed(uuid, reason, failures=taskforce.failures(Phase.CONDOR_RM))
+        except WmsRejected as error:
+            logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+
+
+def build(neighbours: Neighbours) -> Worker:
+    """The stopper as a worker."""
+    stopper = Stopper(neighbours)
+    return Worker("stopper", stopper.run_once, neighbours.settings.outer_loop_wait, stopper.alive)
