@@ -1,0 +1,59 @@
+"""The record of every request that came in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Any
+
+from tests.sandbox.wms.wire import Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request: `status` is None until a reply was handed to the network, and for good if none was.
+
+    `acted` says that the request was carried out (a status below 300), whether or not its reply got through.
+    """
+
+    time: float
+    method: str
+    path: str
+    query: dict[str, str]
+    body: Any
+    status: int | None = None
+    acted: bool = False
+
+
+class Journal:
+    """The records in the order of arrival; thread-safe."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._records: list[RequestRecord] = []
+        self._lock = Lock()
+
+    def open(self, incoming: Incoming) -> int:
+        """Record a request that just came in; returns the number to `note` its fate under."""
+        body = incoming.parsed_body
+        with self._lock:
+            self._records.append(
+                RequestRecord(self._clock(), incoming.method, incoming.path, incoming.query, body)
+            )
+            return len(self._records) - 1
+
+    def note(self, number: int, *, status: int | None = None, acted: bool | None = None) -> None:
+        """Add what became of the request; what is not given stays as it is."""
+        with self._lock:
+            record = self._records[number]
+            self._records[number] = replace(
+                record,
+                status=record.status if status is None else status,
+                acted=record.acted if acted is None else acted,
+            )
+
+    def records(self) -> list[RequestRecord]:
+        """All records so far."""
+        with self._lock:
+            return list(self._records)
