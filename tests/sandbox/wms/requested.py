@@ -49,7 +49,7 @@ def requested_workflow(tasks: list[Json], priority: int, validate: bool, stored:
     if validate:
         place = ("paths", "/v1/workflows", "post", "requestBody", "content", "application/json", "schema")
         problem = interface().problem_with(request, *place)
-        problem = problem or interface().problem_with_object(stored or {}, "TaskforceObject")
+        problem = problem or interface().problem_with_object(overlay({}, stored or {}), "TaskforceObject")
         if problem:
             raise ValueError(problem)
     return request

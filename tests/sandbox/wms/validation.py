@@ -25,6 +25,7 @@ class Interface:
 
     def __init__(self, description: Json) -> None:
         self._paths: Json = description["paths"]
+        self._objects: Json = description["components"]["schemas"]
         self._parameters: Json = description["components"]["parameters"]
         resource = Resource.from_contents(description, default_specification=DRAFT202012)
         self._registry: Registry[Any] = Registry().with_resource(_BASE, resource)
@@ -42,6 +43,10 @@ class Interface:
     def problem_with_object(self, value: Any, name: str) -> str | None:
         """What is wrong with the value as the named component object (TaskforceObject, ...), or None."""
         return self.problem_with(value, "components", "schemas", name)
+
+    def properties(self, name: str) -> set[str]:
+        """The fields that the named component object may have."""
+        return set(self._objects[name]["properties"])
 
     def problem_with_reply(self, method: str, template: str, status: int, body: Any) -> str | None:
         """What is wrong with a reply's body; a status that the description leaves out must carry an error."""
