@@ -68,7 +68,10 @@ class Transport:
         repeatable: bool = True,
     ) -> Json:
         def may_help(error: BaseException) -> bool:
-            return isinstance(error, WmsUnavailable) and (repeatable or not isinstance(error, WmsReplyLost))
+            if isinstance(error, WmsReplyLost):
+                # 500 to a POST is more likely this body's fault than the moment's.
+                return repeatable and (method == "GET" or error.status != 500)
+            return isinstance(error, WmsUnavailable)
 
         def pause(seconds: float) -> None:
             self._stop.wait(seconds)

@@ -62,7 +62,7 @@ class Stopper:
         with self.n.scratch.phase_lock(self.n.stop):
             # The watcher may have seen the end of the last job before us: condor-complete is to stay.
             now = self.n.wms.taskforce(uuid)
-            if now is None or now.phase == Phase.PENDING_STOPPER:
+            if now is not None and now.phase == Phase.PENDING_STOPPER:
                 self.n.wms.confirm_stopped(uuid)
         if not self.n.dry_run:
             self.stopped += 1

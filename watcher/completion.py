@@ -1,0 +1,42 @@
+"""When a cluster is over, and by which witness; and what its taskforce's phase allows to be said of it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from common.contract import Phase, Taskforce
+from watcher.tally import ClusterTally
+
+GIVEN_UP = 2  # failed stops; after one more the WMS offers the taskforce to no stopper again
+
+
+class Witness(Enum):
+    """How we know that a cluster is over."""
+
+    LOG = "every job has ended in the log"
+    CLUSTER_REMOVED = "the log says that the cluster was removed"
+    QUEUE = "the log is quiet and the schedd's queue does not have the cluster"
+
+
+def witness(cluster: ClusterTally, n_workers: int | None, in_queue: bool | None) -> Witness | None:
+    """The witness to the end of `cluster`, None while it goes on.
+
+    `in_queue` is whether the schedd has the cluster, None if it was not asked. Event 036 is written for
+    clusters with late materialization only (measured), so the count of ended jobs is the usual witness.
+    """
+    if cluster.removed:
+        return Witness.CLUSTER_REMOVED
+    if cluster.over and n_workers is not None and len(cluster.jobs) >= n_workers:
+        return Witness.LOG
+    return Witness.QUEUE if in_queue is False else None
+
+
+def may_complete(taskforce: Taskforce) -> bool:
+    """Whether the taskforce's phase lets the watcher say condor-complete.
+
+    One that is pending for the starter will be confirmed; one that is pending for the stopper is the
+    stopper's first, as the phase that is said last stays: unless the WMS has given up to have it stopped.
+    """
+    if taskforce.phase == Phase.PENDING_STOPPER:
+        return taskforce.failures(Phase.CONDOR_RM) > GIVEN_UP
+    return taskforce.phase in (Phase.CONDOR_SUBMIT, Phase.CONDOR_RM)

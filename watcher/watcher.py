@@ -1,0 +1,257 @@
+"""One pass of the watcher: read -> tally -> report -> complete.
+
+The job event logs are the state: at a start they are read from their tops, and nothing is said before
+their ends are reached. What the WMS holds of a taskforce (its cluster, its phase) is asked when a cluster
+is first seen, and again when it is over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from common.contract import Phase, Taskforce
+from common.errors import WmsRejected
+from common.worker import Neighbours, Outcome, Worker
+from watcher.completion import Witness, may_complete, witness
+from watcher.event_log import EventLog
+from watcher.report import Update, send
+from watcher.tally import ClusterTally, Tally
+
+logger = logging.getLogger(__name__)
+
+QUERY_SIZE = 500  # taskforces in one question to the WMS
+FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
+QUIET = 600.0  # seconds without a change, after which the schedd is asked whether a cluster is still there
+ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
+EVENTS_PER_STEP = 50_000  # between two looks at the stop signal
+
+
+class FollowedLog:
+    """One log, how far it is read, and what it said."""
+
+    def __init__(self, path: Path) -> None:
+        self.log = EventLog(path)
+        self.tally = Tally()
+        self._seen = (0, 0, 0)
+
+    def read(self, n: Neighbours) -> bool:
+        """Count what is new; whether the end was reached: a stop may come first."""
+        status = self.log.path.stat()
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen == self._seen:
+            return True
+        for number, event in enumerate(self.log.read()):
+            self.tally.count(event)
+            if number % EVENTS_PER_STEP == 0 and not n.proceed():
+                return False
+        self._seen = seen
+        return n.proceed()
+
+
+class Watcher:
+    """The watcher's passes. What it keeps between them can be read again from the logs and the WMS."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.n = neighbours
+        self.logs: dict[Path, FollowedLog] = {}
+        self.records: dict[str, Taskforce] = {}  # what the WMS last said of each taskforce
+        self.suspected: set[str] = set()  # their statuses may break the WMS's answer: sent last
+        self.asked: dict[str, float] = {}  # clusters and taskforces that the WMS did not know, and when
+        self.changed: dict[int, float] = {}  # when each cluster changed last
+        self.asked_queue = 0.0
+
+    def run_once(self) -> Outcome:
+        """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
+        if not self._read_all():
+            return Outcome()
+        self._find_owners()
+        self._ask_about([c for c in self._owned() if self._record_is_stale(c)])
+        self._settle_completed()
+        done = self._report()
+        completed, failed = self._complete()
+        return Outcome(done + completed, failed)
+
+    def alive(self) -> str:
+        """What to say after a long silence."""
+        jobs = sum(len(cluster.jobs) for _, cluster in self._all())
+        lag = sum(followed.log.lag for followed in self.logs.values())
+        return f"alive; following {len(self.logs)} log(s) with {jobs} unfinished job(s), {lag} bytes behind"
+
+    # -- read -----------------------------------------------------------------------------------------
+
+    def _read_all(self) -> bool:
+        paths = self.n.scratch.logs()
+        for path in self.logs.keys() - paths:
+            logger.info("%s is gone: it is followed no more", path)
+            del self.logs[path]
+        for path in paths:
+            if path not in self.logs:
+                self.logs[path] = FollowedLog(path)
+            try:
+                if not self.logs[path].read(self.n):
+                    return False
+            except OSError as error:
+                logger.error("%s cannot be read: %s", path, error)
+        now = self.n.clock()
+        self.changed.update({cluster.cluster_id: now for _, cluster in self._all() if cluster.dirty})
+        return True
+
+    def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
+        for followed in self.logs.values():
+            for cluster in list(followed.tally.clusters.values()):
+                yield followed.tally, cluster
+
+    def _owned(self) -> Iterator[ClusterTally]:
+        return (cluster for _, cluster in self._all() if cluster.taskforce_uuid)
+
+    # -- ask ------------------------------------------------------------------------------------------
+
+    def _find_owners(self) -> None:
+        """Ask the WMS whose the clusters are of which the log does not say it."""
+        nameless = {str(c.cluster_id): c for _, c in self._all() if not c.taskforce_uuid}
+        for names in _slices(self._due(nameless)):
+            query = {"cluster_id": {"$in": [int(name) for name in names]}}
+            for taskforce in self.n.wms.taskforces(query, FIELDS):
+                nameless[str(taskforce.cluster_id)].taskforce_uuid = taskforce.taskforce_uuid
+                self.records[taskforce.taskforce_uuid] = taskforce
+            self.asked.update(dict.fromkeys(names, self.n.clock()))
+
+    def _ask_about(self, clusters: Sequence[ClusterTally]) -> None:
+        """Read the WMS's records of these clusters' taskforces."""
+        for uuids in _slices(sorted({cluster.taskforce_uuid for cluster in clusters})):
+            found = {tf.taskforce_uuid: tf for tf in self.n.wms.taskforces(_in(uuids), FIELDS)}
+            self.records.update(found)
+            for uuid in set(uuids) - found.keys():
+                self._is_nobodys(uuid)
+        for cluster in clusters:
+            if cluster.taskforce_uuid in self.records and self._record(cluster) is None:
+                logger.warning(
+                    "taskforce %s: cluster %d is not the one that the WMS holds for it",
+                    cluster.taskforce_uuid,
+                    cluster.cluster_id,
+                )
+                self.asked[str(cluster.cluster_id)] = self.n.clock()
+
+    def _record_is_stale(self, cluster: ClusterTally) -> bool:
+        known = self.records.get(cluster.taskforce_uuid)
+        if known is None:
+            return bool(self._due([cluster.taskforce_uuid]))
+        if known.cluster_id not in (None, cluster.cluster_id):
+            return bool(self._due([str(cluster.cluster_id)]))
+        return known.cluster_id is None or cluster.over
+
+    def _is_nobodys(self, uuid: str) -> None:
+        logger.warning("the WMS does not know taskforce %s: its cluster is left alone", uuid)
+        self.records.pop(uuid, None)
+        self.asked[uuid] = self.n.clock()
+
+    def _due(self, names: Iterable[str]) -> list[str]:
+        now = self.n.clock()
+        return sorted(name for name in names if now - self.asked.get(name, -ASK_AGAIN) >= ASK_AGAIN)
+
+    def _record(self, cluster: ClusterTally) -> Taskforce | None:
+        """The WMS's record of the cluster's taskforce, if it holds this cluster for it, or none yet."""
+        record = self.records.get(cluster.taskforce_uuid)
+        return record if record and record.cluster_id in (None, cluster.cluster_id) else None
+
+    # -- report ---------------------------------------------------------------------------------------
+
+    def _settle_completed(self) -> None:
+        """Drop clusters that the WMS has as complete: found in the logs again after a start."""
+        for tally, cluster in self._all():
+            record = self._record(cluster)
+            if record and record.phase == Phase.CONDOR_COMPLETE:
+                self._forget(tally, cluster)
+
+    def _report(self) -> int:
+        changed = {c.taskforce_uuid: c for c in self._owned() if c.dirty and self._record(c)}
+        updates = [self._update(cluster) for cluster in changed.values()]
+        updates.sort(key=lambda update: update.taskforce_uuid in self.suspected)
+        sent = send(self.n.wms, updates, self.n.proceed)
+        self.suspected = sent.suspected
+        for uuid in sent.acknowledged | sent.refused:
+            changed[uuid].dirty = False
+        for uuid in sent.refused:
+            self._is_nobodys(uuid)
+        if sent.acknowledged:
+            logger.info("sent the statuses of %d taskforce(s)", len(sent.acknowledged))
+        return len(sent.acknowledged)
+
+    def _update(self, cluster: ClusterTally) -> Update:
+        record = self.records[cluster.taskforce_uuid]
+        return Update(
+            cluster.taskforce_uuid,
+            cluster.compound_statuses(record.n_workers),
+            cluster.top_task_errors(),
+        )
+
+    # -- complete -------------------------------------------------------------------------------------
+
+    def _complete(self) -> tuple[int, int]:
+        done = failed = 0
+        in_queue = self._ask_queue()
+        for tally, cluster in self._all():
+            record = self._record(cluster)
+            if record is None or cluster.dirty or not self.n.proceed():
+                continue
+            seen = witness(cluster, record.n_workers, in_queue.get(cluster.cluster_id))
+            if seen is None or not may_complete(record):
+                continue
+            try:
+                if self._say_complete(cluster, seen):
+                    self._forget(tally, cluster)
+                    done += 1
+            except WmsRejected as error:
+                failed += 1
+                logger.error("taskforce %s: %s", cluster.taskforce_uuid, error)
+        return done, failed
+
+    def _say_complete(self, cluster: ClusterTally, seen: Witness) -> bool:
+        uuid = cluster.taskforce_uuid
+        ended_at = cluster.ended_at(None) or int(self.n.clock())
+        with self.n.scratch.phase_lock(self.n.stop):
+            record = self.n.wms.taskforce(uuid)
+            if record is None or not may_complete(record):
+                return False
+            self.n.wms.confirm_complete(uuid, ended_at)
+        logger.info(
+            "taskforce %s: cluster %d is complete: %s",
+            uuid,
+            cluster.cluster_id,
+            seen.value,
+            extra={"taskforce_uuid": uuid, "cluster_id": cluster.cluster_id},
+        )
+        return True
+
+    def _ask_queue(self) -> dict[int, bool]:
+        """For each cluster that is quiet for long and not over: whether the schedd still has it."""
+        now = self.n.clock()
+        quiet = [
+            c for c in self._owned() if not c.over and now - self.changed.get(c.cluster_id, now) >= QUIET
+        ]
+        if not quiet or now - self.asked_queue < QUIET:
+            return {}
+        present = {cluster.cluster_id for cluster in self.n.schedd.clusters()}
+        self.asked_queue = now
+        return {cluster.cluster_id: cluster.cluster_id in present for cluster in quiet}
+
+    def _forget(self, tally: Tally, cluster: ClusterTally) -> None:
+        tally.settle(cluster.cluster_id)
+        self.records.pop(cluster.taskforce_uuid, None)
+        self.changed.pop(cluster.cluster_id, None)
+
+
+def build(neighbours: Neighbours) -> Worker:
+    """The watcher as a worker."""
+    watcher = Watcher(neighbours)
+    return Worker("watcher", watcher.run_once, neighbours.settings.watcher_interval, watcher.alive)
+
+
+def _in(uuids: Sequence[str]) -> dict[str, object]:
+    return {"taskforce_uuid": {"$in": list(uuids)}}
+
+
+def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + QUERY_SIZE] for start in range(0, len(names), QUERY_SIZE))
