@@ -67,14 +67,14 @@ class Scratch:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._own = directory / ".tms"
-        self._intents = self._own / "intents"
+        self.own = directory / ".tms"
+        self._intents = self.own / "intents"
 
     def prepare(self) -> None:
         """Make the directories that every worker needs; safe to repeat."""
         with _writing():
             self.directory.mkdir(parents=True, exist_ok=True)
-            self._own.mkdir(mode=0o700, exist_ok=True)
+            self.own.mkdir(mode=0o700, exist_ok=True)
             self._intents.mkdir(mode=0o700, exist_ok=True)
 
     # -- logs and taskforce directories ---------------------------------------------------------------
@@ -140,7 +140,7 @@ class Scratch:
         The kernel drops the lock with the process, however it ends.
         """
         with _writing():
-            file = (self._own / f"{program}.lock").open("a+")
+            file = (self.own / f"{program}.lock").open("a+")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -164,7 +164,7 @@ class Scratch:
         """
         deadline = time.monotonic() + patience
         with _writing():
-            file = (self._own / "phase.lock").open("a")
+            file = (self.own / "phase.lock").open("a")
         with file:
             while True:
                 try:
@@ -178,7 +178,7 @@ class Scratch:
     def beat(self, program: str, at: float, outcome: str) -> None:
         """Record that a pass of `program` ended; read by health checks."""
         content = json.dumps({"pid": os.getpid(), "at": at, "outcome": outcome})
-        _write_durably(self._own / f"{program}.heartbeat", content, sync=False)
+        _write_durably(self.own / f"{program}.heartbeat", content, sync=False)
 
 
 class ReadOnlyScratch(Scratch):

@@ -1,0 +1,90 @@
+"""`python -m common.service`, also installed as `tms`: the whole service, three workers under supervisord.
+
+Checks the settings once, makes the private run directory, and runs supervisord as a child whose output it
+passes on. Ends with 0 when it was told to stop, and with 1 when the service ended of itself: supervisord
+says 0 also when its guard ended it, and a container's or systemd's restart rule shall see the difference.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import FrameType
+
+from common.cli import EX_CONFIG, EX_FAILED, EX_OK
+from common.errors import ConfigError, ScratchUnavailable
+from common.scratch import Scratch
+from common.settings import Settings
+
+LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107, and supervisord binds a longer name first
+
+
+def main() -> int:
+    """Run the service until it is told to stop; returns the exit code."""
+    try:
+        settings = Settings.from_environment(os.environ)
+        run_dir = _run_directory(settings)
+    except (ConfigError, ScratchUnavailable) as error:
+        print(f"tms: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return EX_CONFIG
+    conf = _supervisord_conf()
+    print(f"tms: supervisorctl -c {conf} needs TMS_RUN_DIR={run_dir}", flush=True)  # noqa: T201
+    return _supervise(conf, os.environ | {"TMS_RUN_DIR": str(run_dir)})
+
+
+def _run_directory(settings: Settings) -> Path:
+    """The private directory of the control socket, made if it is missing."""
+    scratch = Scratch(settings.job_event_log_dir)
+    scratch.prepare()
+    run_dir = settings.run_dir or scratch.own
+    if len(str(run_dir / "supervisor.sock")) > LONGEST_SOCKET_PATH:
+        raise ConfigError([f"TMS_RUN_DIR must be a shorter path than {run_dir}: a socket is made there"])
+    try:
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        run_dir.chmod(0o700)
+    except OSError as error:
+        raise ConfigError([f"TMS_RUN_DIR cannot be used: {error}"]) from error
+    return run_dir
+
+
+def _supervisord_conf() -> Path:
+    """supervisord.conf: beside the modules in a wheel, at the top of a checkout."""
+    packaged = Path(__file__).with_name("supervisord.conf")
+    return packaged if packaged.exists() else Path(__file__).parents[1] / "supervisord.conf"
+
+
+def _supervise(conf: Path, environ: dict[str, str]) -> int:
+    told_to_stop = False
+    command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(conf)]
+    # `python` in supervisord.conf is the interpreter that runs us.
+    environ = environ | {"PATH": f"{Path(sys.executable).parent}:{environ.get('PATH', os.defpath)}"}
+    child = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # noqa: S603
+
+    def pass_on(signum: int, _frame: FrameType | None) -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
+        child.send_signal(signum)
+
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, pass_on)
+    assert child.stdout is not None  # noqa: S101 - it is a pipe
+    _relay(child.stdout.fileno())
+    child.wait()
+    return EX_OK if told_to_stop else EX_FAILED
+
+
+def _relay(reader: int) -> None:
+    """Copy everything to our stdout until the writers are gone; a stdout that is gone ends nothing."""
+    while chunk := os.read(reader, 65536):
+        try:
+            while chunk:
+                chunk = chunk[os.write(1, chunk) :]
+        except OSError:
+            continue  # a full disk or a closed pipe: the workers must not stop for their words
+
+
+if __name__ == "__main__":
+    sys.exit(main())
