@@ -1074,6 +1074,9 @@ def test_the_control_route_switches_faults_without_a_token(wms: StandInWms, call
     assert [fault["status"] for fault in reply.json()["faults"]] == [502]
     assert call("GET", "/v1/").status_code == 502
     assert requests.get(control, timeout=5).json() == reply.json()
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # as curl --data calls it
+    reply = requests.post(control, data=b'{"kind": "html"}', headers=form, timeout=5)
+    assert [fault["kind"] for fault in reply.json()["faults"]] == ["error", "html"]
     assert requests.delete(control, timeout=5).json() == {"faults": []}
     assert call("GET", "/v1/").status_code == 200
     wrongs: list[Any] = [{}, [], {"kind": "nonsense"}, {"kind": "down"}, {"kind": "slow", "extra": 1}]

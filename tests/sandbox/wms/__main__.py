@@ -27,7 +27,11 @@ def main() -> None:
     # Blocked before any thread starts, so that the signal waits for sigwait and ends the process at once.
     ending = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ending)
-    with StandInWms(mqprofile=mqprofile, **options) as wms:
+    try:
+        wms = StandInWms(mqprofile=mqprofile, **options)
+    except OSError as error:
+        parser.error(f"cannot listen: {error}")
+    with wms:
         user = {"EWMS_USER_CLIENT_ID": wms.user_client_id, "EWMS_USER_CLIENT_SECRET": wms.user_client_secret}
         for name, value in (wms.environment() | user).items():
             print(f"{name}={value}", flush=True)
