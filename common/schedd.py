@@ -56,6 +56,7 @@ class AccessPoint(Protocol):
     def submit(self, description: Mapping[str, str], count: int) -> int: ...
     def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]: ...
     def clusters(self) -> list[Cluster]: ...
+    def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None: ...
     def ping(self) -> str: ...
     def name(self) -> str: ...
@@ -125,22 +126,25 @@ class Schedd:
         A cluster that is gone already counts as removed, so this is safe to repeat. The jobs leave the
         queue shortly after. Raises RemoveRejected if the schedd does not let us, else ScheddUnavailable.
         """
-        constraint = f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}"
+        constraint = _of(cluster_id, uuid)
         if self._dry_run:
             logger.warning("dry run: would remove the jobs with %s", constraint)
             return
         # The bindings silently drop a reason that is a plain str (measured, 23.10 to 25.14).
         act = htcondor2.JobAction.Remove
         totals = self._ask(lambda schedd: schedd.act(act, constraint, reason=(reason, 0)))
-        alive = f"{constraint} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
-        left = self._ask(lambda schedd: schedd.query(alive, projection=["Owner"], limit=1))
-        if not left:
+        if not self.has_live_jobs(cluster_id, uuid):
             return
         denied, failed = int(totals["TotalPermissionDenied"]), int(totals["TotalError"])
         text = f"jobs of cluster {cluster_id} are left after its removal: {denied} denied, {failed} failed"
         if denied:
-            raise RemoveRejected(f"{text}; they belong to {left[0].get('Owner')}")
+            raise RemoveRejected(f"{text}; they belong to another user")
         raise ScheddUnavailable(text)
+
+    def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
+        """Whether a job of the taskforce's cluster may still run: one that is not on its way out."""
+        alive = f"{_of(cluster_id, uuid)} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
+        return bool(self._ask(lambda schedd: schedd.query(alive, projection=["ProcId"], limit=1)))
 
     def ping(self) -> str:
         """Who we are to the schedd when we submit; raises ScheddUnavailable if we may not."""
@@ -181,6 +185,11 @@ class Schedd:
         if ad is None:  # Schedd(None) would silently be the local one
             raise ScheddUnavailable(f"the pool knows no schedd named {self._name}")
         return ad
+
+
+def _of(cluster_id: int, uuid: str) -> str:
+    """The constraint for one cluster, if it is this taskforce's: the id alone may be another's, reused."""
+    return f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}"
 
 
 def _cluster(ad: Any) -> Cluster:

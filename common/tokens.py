@@ -31,7 +31,8 @@ class Tokens:
     def __init__(self, session: requests.Session, settings: Settings, clock: Clock = time.time) -> None:
         self._session = session
         self._issuer = settings.token_url
-        self._client = BackendApplicationClient(settings.client_id, scope=settings.token_scope or None)
+        self._client = BackendApplicationClient(settings.client_id)
+        self._scope = settings.token_scope or None  # asked for only: a realm may add to what it grants
         self._secret = settings.client_secret
         self._timeout = min(settings.wms_timeout, 30)
         self._clock = clock
@@ -52,7 +53,7 @@ class Tokens:
     def _fetch(self) -> None:
         self._endpoint = self._endpoint or self._discover()
         body = self._client.prepare_request_body(
-            include_client_id=True, client_secret=self._secret.get_secret_value()
+            scope=self._scope, include_client_id=True, client_secret=self._secret.get_secret_value()
         )
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         now = self._clock()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 
@@ -22,7 +23,8 @@ from common.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
-PATIENCE = 20.0  # seconds of repeating within one call; longer outages are the worker loop's to wait out
+# How often, and for how many seconds, one call repeats itself; longer outages are the worker loop's.
+TRIES, PATIENCE = 6, 20.0
 MAX_BODY = 64 * 2**20  # bytes; the WMS's largest page is 10 MB (contract of /query/taskforces)
 
 _NOT_ACTED_ON = (429, 503)  # refused at the door: too many requests, overloaded
@@ -34,9 +36,9 @@ Json = dict[str, Any]
 class Transport:
     """Requests to the WMS under `<EWMS_ADDRESS>/v1`."""
 
-    def __init__(self, settings: Settings, stop: Stop, tokens: Tokens | None = None) -> None:
+    def __init__(self, settings: Settings, stop: Stop, clock: Callable[[], float] = time.time) -> None:
         self._session = requests.Session()
-        self._tokens = tokens or Tokens(self._session, settings)
+        self._tokens = Tokens(self._session, settings, clock)
         self._base = f"{settings.ewms_address}/v1"
         self._timeout = settings.wms_timeout
         self._stop = stop
@@ -78,8 +80,10 @@ class Transport:
 
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception(may_help),
-            wait=tenacity.wait_exponential_jitter(initial=0.5, max=5, jitter=0.5),
-            stop=tenacity.stop_after_delay(PATIENCE) | _stop_when_told(self._stop),
+            wait=tenacity.wait_exponential(multiplier=0.5, max=5) + tenacity.wait_random(0, 0.5),
+            stop=tenacity.stop_after_attempt(TRIES)
+            | tenacity.stop_after_delay(PATIENCE)
+            | _stop_when_told(self._stop),
             sleep=pause,
             reraise=True,
         )

@@ -1,0 +1,53 @@
+"""A worker's neighbours without a pool: a stand-in WMS over HTTP, a fake schedd, a scratch directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.scratch import Scratch
+from common.settings import Settings
+from common.transport import Transport
+from common.wms import Wms
+from common.worker import Neighbours
+from tests.fakes import FakeClock, FakeSchedd, FakeStop
+from tests.sandbox.wms import StandInWms
+
+SCHEDD = "ap1.example.org"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def wms(clock: FakeClock) -> Iterator[StandInWms]:
+    with StandInWms(schedd=SCHEDD, clock=clock) as wms:
+        yield wms
+
+
+@pytest.fixture
+def schedd(clock: FakeClock) -> FakeSchedd:
+    return FakeSchedd(clock)
+
+
+@pytest.fixture
+def environment(wms: StandInWms, tmp_path: Path) -> dict[str, str]:
+    return wms.environment() | {
+        "JOB_EVENT_LOG_DIR": str(tmp_path / "scratch"),
+        "TMS_WMS_SCHEDD_NAME": SCHEDD,
+    }
+
+
+@pytest.fixture
+def n(environment: dict[str, str], clock: FakeClock, schedd: FakeSchedd) -> Neighbours:
+    """What a pass works with."""
+    settings = Settings.from_environment(environment)
+    stop = FakeStop()
+    scratch = Scratch(settings.job_event_log_dir)
+    scratch.prepare()
+    wms = Wms(Transport(settings, stop, clock=clock), SCHEDD)
+    return Neighbours(settings, wms, schedd, scratch, stop, clock)

@@ -1,0 +1,130 @@
+"""Small real things in place of slow or outside ones: a clock, a stop, a schedd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
+from common.schedd import Cluster
+from common.stop import Stop
+from tests.jel import JelWriter
+
+
+class Killed(BaseException):
+    """The process was killed here: nothing that handles errors sees it."""
+
+
+class FakeClock:
+    """Seconds that pass only when a test says so."""
+
+    def __init__(self, now: float = 1_795_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class FakeStop(Stop):
+    """Waits no real time; remembers how long it was asked to wait, and stops after `waits` waits."""
+
+    def __init__(self, clock: FakeClock | None = None, waits: int | None = None) -> None:
+        super().__init__()
+        self.clock = clock
+        self.waited: list[float] = []
+        self.waits = waits
+
+    def wait(self, seconds: float) -> bool:
+        self.waited.append(seconds)
+        if self.clock:
+            self.clock.now += seconds
+        if self.waits is not None and len(self.waited) >= self.waits:
+            self.set()
+        return self.is_set()
+
+
+@dataclass
+class FakeCluster:
+    """One cluster of the fake schedd."""
+
+    cluster_id: int
+    taskforce_uuid: str
+    description: dict[str, str]
+    n: int
+    submitted_at: int
+    alive: bool = True
+    mine: bool = True
+
+
+@dataclass
+class FakeSchedd:
+    """A schedd in memory, which writes its submit events into the job's log as the real one does.
+
+    A test may set: `down` (no answer), `refusal` (of a submit), `rotated` (the history forgot what has
+    left the queue), and hooks that are called before and after the schedd acted on a submit or a removal.
+    """
+
+    clock: FakeClock
+    known: dict[int, FakeCluster] = field(default_factory=dict)
+    down: bool = False
+    refusal: str = ""
+    rotated: bool = False
+    before_submit: Callable[[], None] = lambda: None
+    after_submit: Callable[[], None] = lambda: None
+    after_remove: Callable[[], None] = lambda: None
+    removals: list[tuple[int, str]] = field(default_factory=list)
+
+    def submit(self, description: Mapping[str, str], count: int) -> int:
+        self._answer()
+        self.before_submit()
+        if self.refusal:
+            raise SubmitRejected(self.refusal)
+        cluster_id = 100 + len(self.known)
+        uuid = description["+EWMSTaskforceUUID"].strip('"')
+        cluster = FakeCluster(cluster_id, uuid, dict(description), count, int(self.clock()))
+        self.known[cluster_id] = cluster
+        JelWriter(Path(description["log"])).submit(cluster_id, uuid, count)
+        self.after_submit()
+        return cluster_id
+
+    def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
+        self._answer()
+        found = [c for c in self.known.values() if c.taskforce_uuid == uuid]
+        return [_cluster(c) for c in found if c.alive or not self.rotated]
+
+    def clusters(self) -> list[Cluster]:
+        self._answer()
+        return [_cluster(c) for c in self.known.values() if c.alive]
+
+    def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
+        self._answer()
+        cluster = self.known.get(cluster_id)
+        return cluster is not None and cluster.taskforce_uuid == uuid and cluster.alive
+
+    def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
+        self._answer()
+        if not self.has_live_jobs(cluster_id, uuid):
+            return
+        if not self.known[cluster_id].mine:
+            raise RemoveRejected(f"jobs of cluster {cluster_id} belong to somebody else")
+        self.known[cluster_id].alive = False
+        self.removals.append((cluster_id, reason))
+        self.after_remove()
+
+    def ping(self) -> str:
+        self._answer()
+        return "tms@ap1"
+
+    def name(self) -> str:
+        self._answer()
+        return "ap1"
+
+    def _answer(self) -> None:
+        if self.down:
+            raise ScheddUnavailable("Failed to connect to schedd")
+
+
+def _cluster(cluster: FakeCluster) -> Cluster:
+    log = cluster.description["log"]
+    return Cluster(cluster.cluster_id, cluster.taskforce_uuid, log, cluster.n, cluster.submitted_at)

@@ -1,0 +1,308 @@
+"""One taskforce becomes one cluster, whatever happens on the way."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
+from common.worker import Neighbours
+from starter.starter import Starter
+from tests.fakes import FakeClock, FakeSchedd, Killed
+from tests.sandbox.wms import StandInWms
+
+CONFIRM = "/v1/tms/condor-submit/taskforces/{taskforce_uuid}"
+FAILED = "/v1/tms/condor-submit/taskforces/{taskforce_uuid}/failed"
+
+
+def killed() -> None:
+    raise Killed
+
+
+def clusters_of(schedd: FakeSchedd, uuid: str) -> list[int]:
+    return [c.cluster_id for c in schedd.known.values() if c.taskforce_uuid == uuid]
+
+
+def test_a_pending_taskforce_becomes_a_confirmed_cluster(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce(n_workers=3)
+
+    assert Starter(n).run_once().done == 1
+
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-submit"
+    assert clusters_of(schedd, uuid) == [record["cluster_id"]]
+    assert record["n_workers"] == schedd.known[record["cluster_id"]].n == 3
+    assert record["job_event_log_fpath"] == schedd.known[record["cluster_id"]].description["log"]
+    assert record["submit_dict"] == schedd.known[record["cluster_id"]].description
+    assert n.scratch.intents() == []
+
+
+def test_all_pending_taskforces_are_started_in_one_pass(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuids = [wms.add_taskforce() for _ in range(5)]
+
+    Starter(n).run_once()
+
+    assert [len(clusters_of(schedd, uuid)) for uuid in uuids] == [1] * 5
+    assert {wms.taskforce(uuid)["phase"] for uuid in uuids} == {"condor-submit"}
+
+
+def test_the_environment_file_is_private(n: Neighbours, wms: StandInWms) -> None:
+    uuid = wms.add_taskforce()
+
+    Starter(n).run_once()
+
+    directory = n.scratch.taskforce_dir(uuid)
+    envfile = directory / "ewms_htcondor_envfile.sh"
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert stat.S_IMODE(envfile.stat().st_mode) == 0o600
+    assert "export EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN=" in envfile.read_text()
+
+
+def test_killed_before_the_submit_it_is_submitted_once(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.before_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    schedd.before_submit = lambda: None
+
+    Starter(n).run_once()
+
+    assert len(clusters_of(schedd, uuid)) == 1
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+@pytest.mark.parametrize(
+    ("left_the_queue", "rotated", "scratch_lost"),
+    [
+        (False, False, False),
+        (True, False, False),
+        (True, True, False),
+        (False, False, True),
+        (True, False, True),
+    ],
+)
+def test_killed_after_the_submit_the_cluster_is_found_and_confirmed(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    left_the_queue: bool,
+    rotated: bool,
+    scratch_lost: bool,
+) -> None:
+    uuid = wms.add_taskforce(n_workers=2)
+    schedd.after_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    schedd.after_submit = lambda: None
+    (cluster,) = schedd.known.values()
+    cluster.alive, schedd.rotated = not left_the_queue, rotated
+    if scratch_lost:
+        n.scratch.forget(uuid)
+        for log in n.scratch.logs():
+            log.unlink()
+
+    Starter(n).run_once()
+
+    assert clusters_of(schedd, uuid) == [cluster.cluster_id]
+    assert wms.taskforce(uuid)["cluster_id"] == cluster.cluster_id
+    assert wms.taskforce(uuid)["n_workers"] == 2
+    assert n.scratch.intents() == []
+
+
+def test_an_adopted_cluster_is_confirmed_with_the_log_that_it_writes(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.after_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    schedd.after_submit = lambda: None
+    n.scratch.forget(uuid)
+    clock.now += 86_400
+
+    Starter(n).run_once()
+
+    (cluster,) = schedd.known.values()
+    record = wms.taskforce(uuid)
+    assert record["job_event_log_fpath"] == record["submit_dict"]["log"] == cluster.description["log"]
+
+
+def test_a_reply_lost_after_the_wms_acted_changes_nothing(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    wms.fault("lose-reply", method="POST", route=CONFIRM, times=1)
+
+    Starter(n).run_once()
+
+    assert len(clusters_of(schedd, uuid)) == 1
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    assert len(wms.requests_to("POST", CONFIRM)) == 1
+    assert schedd.removals == []
+
+
+def test_a_connection_reset_before_the_wms_acted_is_repeated(n: Neighbours, wms: StandInWms) -> None:
+    uuid = wms.add_taskforce()
+    wms.fault("reset", method="POST", route=CONFIRM, times=1)
+
+    Starter(n).run_once()
+
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_aborted_between_submit_and_confirm_the_cluster_is_removed_and_the_wms_told(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+
+    def abort() -> None:
+        wms.abort(uuid)
+
+    schedd.after_submit = abort
+
+    Starter(n).run_once()
+
+    assert [cluster_id for cluster_id, _ in schedd.removals] == clusters_of(schedd, uuid)
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+    assert n.scratch.intents() == []
+
+
+def test_aborted_while_the_starter_was_dead_the_cluster_is_removed_too(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.after_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    wms.abort(uuid)
+
+    Starter(n).run_once()
+
+    assert len(schedd.removals) == 1
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
+def test_while_the_schedd_cannot_be_asked_nothing_is_submitted_or_reported(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.down = True
+
+    with pytest.raises(ScheddUnavailable):
+        Starter(n).run_once()
+
+    assert schedd.known == {}
+    assert wms.requests_to("POST", FAILED) == []
+    schedd.down = False
+    Starter(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_while_the_wms_is_down_a_started_cluster_waits_for_its_confirmation(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.after_submit = lambda: wms.down()
+    with pytest.raises(WmsUnavailable):
+        Starter(n).run_once()
+    wms.up()
+
+    Starter(n).run_once()
+
+    assert len(clusters_of(schedd, uuid)) == 1
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_no_submit_without_an_intent_on_disk(n: Neighbours, wms: StandInWms, schedd: FakeSchedd) -> None:
+    wms.add_taskforce()
+    (n.scratch.own / "intents").rmdir()
+
+    with pytest.raises(ScratchUnavailable):
+        Starter(n).run_once()
+
+    assert schedd.known == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"n_workers": 0}, "n_workers"),
+        ({"n_workers": None}, "n_workers"),
+        ({"worker_config": {"worker_memory": "plenty"}}, "worker_memory"),
+        ({"worker_config": {"worker_disk": "-5"}}, "worker_disk"),
+        ({"worker_config": {"n_cores": 0}}, "n_cores"),
+        ({"worker_config": {"condor_requirements": "true) || (true"}}, "condor_requirements"),
+        (
+            {"worker_config": {"condor_requirements": ...}, "pilot_config": {"image_source": "web"}},
+            "image_source",
+        ),
+        ({"worker_config": {"priority": ...}}, "priority"),
+        ({"pilot_config": {"input_files": ["relative/path"]}}, "input_files"),
+        ({"pilot_environment": {"a-b": "x"}}, "environment"),
+    ],
+)
+def test_a_taskforce_that_cannot_be_submitted_is_reported_and_the_next_goes_on(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, wrong: dict[str, object], named: str
+) -> None:
+    bad = wms.add_taskforce(validate=False, **wrong)  # type: ignore[arg-type]
+    good = wms.add_taskforce()
+
+    outcome = Starter(n).run_once()
+
+    assert (outcome.done, outcome.failed) == (1, 1)
+    assert wms.taskforce(good)["phase"] == "condor-submit"
+    assert wms.taskforce(bad)["phase"] == "pending-starter"
+    assert named in wms.taskforce(bad)["phase_change_log"][-1]["context"]
+    assert clusters_of(schedd, bad) == []
+    assert n.scratch.intents() == []
+
+
+def test_a_taskforce_that_htcondor_refuses_is_offered_three_times_in_its_life(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    wms.add_taskforce()
+    schedd.refusal = "HTCondor refuses the submit description: no such universe"
+    starter = Starter(n)
+
+    outcomes = [starter.run_once() for _ in range(5)]
+
+    assert [outcome.failed for outcome in outcomes] == [1, 1, 1, 0, 0]
+    assert len(wms.requests_to("POST", FAILED)) == 3
+
+
+def test_a_lost_reply_to_a_failure_report_is_not_counted_twice(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.refusal = "no"
+    wms.fault("lose-reply", method="POST", route=FAILED, times=1)
+
+    Starter(n).run_once()
+
+    failures = [c for c in wms.taskforce(uuid)["phase_change_log"] if not c["was_successful"]]
+    assert len(failures) == 1
+
+
+def test_told_to_stop_it_finishes_the_start_in_hand_and_takes_no_other(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    first, second = wms.add_taskforce(), wms.add_taskforce()
+    schedd.before_submit = n.stop.set
+
+    Starter(n).run_once()
+
+    assert wms.taskforce(first)["phase"] == "condor-submit"
+    assert wms.taskforce(second)["phase"] == "pending-starter"
+
+
+def test_a_starter_that_is_never_offered_anything_says_under_which_name_it_asks(n: Neighbours) -> None:
+    starter = Starter(n)
+    starter.run_once()
+    assert "ap1.example.org" in starter.alive()
