@@ -49,6 +49,9 @@ def requirements(mandatory: str, excluded_sites: Iterable[str], wanted: str) -> 
     never widen them. Raises SubmitRejected.
     """
     terms = [mandatory, *(f'GLIDEIN_Site =!= "{site}"' for site in excluded_sites)]
+    if "\\" in wanted or "'" in wanted:
+        # Where a string ends after a backslash, the submit language and ClassAds disagree (measured).
+        raise SubmitRejected("condor_requirements has a backslash or a single quote")
     if plain_text("condor_requirements", wanted).strip():
         try:
             terms.append(parse_expression(wanted))

@@ -1,0 +1,105 @@
+"""No text from the WMS is more than text to the submit language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import SubmitRejected
+from starter import gate
+
+SERVICE = Path("/srv/tms")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1\ninclude command : touch /tmp/owned",
+        "1\r",
+        "a\0b",
+        "tab\there",
+        "escape \x1b[2J",
+        "line\N{LINE SEPARATOR}separator",
+        "swallows the next line\\",
+        "$(Cmd)",
+        "$$(Name)",
+        "$$([Memory])",
+        "$ENV(EWMS_CLIENT_SECRET)",
+        "$F(log)",
+        "$INT(1)",
+        "$RANDOM_CHOICE(a,b)",
+        "half a pair \ud800",
+        "x" * 10_001,
+    ],
+)
+def test_what_the_submit_language_would_act_on_is_refused(text: str) -> None:
+    with pytest.raises(SubmitRejected, match="a_field"):
+        gate.plain_text("a_field", text)
+
+
+@pytest.mark.parametrize("text", ["", "plain", "a$b", "$5", "100 $", "a # b", 'regexp("x$", Name)', "größer"])
+def test_what_is_literal_to_the_submit_language_passes_unchanged(text: str) -> None:
+    assert gate.plain_text("a_field", text) == text
+
+
+@pytest.mark.parametrize(
+    "wanted", ["true) || (true", "a b", "(true", "1 +", ")", 'x == "y', "true // x", "true /* x"]
+)
+def test_requirements_that_are_not_one_expression_are_refused(wanted: str) -> None:
+    with pytest.raises(SubmitRejected, match="condor_requirements"):
+        gate.requirements("HasSingularity", [], wanted)
+
+
+def test_requirements_are_joined_so_that_the_user_can_only_narrow_them() -> None:
+    joined = gate.requirements("A || B", ["Bad Site"], "C || D")
+    assert joined == '(A || B) && (GLIDEIN_Site =!= "Bad Site") && (C || D)'
+
+
+@pytest.mark.parametrize("wanted", [r'x == "a\\"', r'x == "\\" + ") || (true) || (" + "\\"', "'a b' == 1"])
+def test_quoting_that_submit_language_and_classads_read_differently_is_refused(wanted: str) -> None:
+    with pytest.raises(SubmitRejected, match="condor_requirements"):
+        gate.requirements("A", [], wanted)
+
+
+def test_no_requirements_of_the_user_leave_the_mandatory_ones() -> None:
+    assert gate.requirements("A", [], "  ") == "(A)"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["relative/file"],
+        ["/data/a,/etc/passwd"],
+        ["/data/dir/"],
+        ["/data/x/ewms_htcondor_envfile.sh"],
+        ["/a/same", "/b/same"],
+        ["/srv/tms/ewms-taskforce-TF-1/ewms_htcondor_envfile.sh.bak"],
+        ["/srv/other/../tms/2026-11-22.tms.jel"],
+        ["/data/$ENV(HOME)"],
+        ["http://example.org/file"],
+        [""],
+    ],
+)
+def test_input_files_that_are_not_files_of_the_user_are_refused(files: list[str]) -> None:
+    with pytest.raises(SubmitRejected, match="input_files"):
+        gate.input_files(files, SERVICE)
+
+
+def test_a_link_into_the_service_directory_is_refused(tmp_path: Path) -> None:
+    service = tmp_path / "service"
+    service.mkdir()
+    (tmp_path / "innocent").symlink_to(service)
+    with pytest.raises(SubmitRejected, match="input_files"):
+        gate.input_files([str(tmp_path / "innocent" / "secret")], service)
+
+
+def test_ordinary_input_files_pass() -> None:
+    files = ["/data/photon tables.fits", "/home/user/config.json"]
+    assert gate.input_files(files, SERVICE) == files
+
+
+def test_a_number_out_of_bounds_is_refused() -> None:
+    assert gate.number("n_cores", 4, least=1, most=8) == "4"
+    with pytest.raises(SubmitRejected, match="n_cores"):
+        gate.number("n_cores", 0, least=1, most=8)

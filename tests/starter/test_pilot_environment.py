@@ -1,0 +1,166 @@
+"""What goes into the pilot's environment comes out of it, and nothing else happens."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.contract import Offer
+from common.errors import SubmitRejected
+from starter.pilot_environment import pilot_environment, render
+
+
+def offer(
+    environment: dict[str, Any] | None = None,
+    task: dict[str, Any] | None = None,
+    queues: tuple[str, ...] = ("q1",),
+) -> Offer:
+    return Offer.model_validate(
+        {
+            "taskforce": {
+                "taskforce_uuid": "TF-1",
+                "n_workers": 1,
+                "pilot_config": {
+                    "tag": "latest",
+                    "image_source": "cvmfs",
+                    "environment": environment or {},
+                    "input_files": [],
+                },
+                "worker_config": {
+                    "do_transfer_worker_stdouterr": False,
+                    "max_worker_runtime": 1,
+                    "n_cores": 1,
+                    "priority": 1,
+                    "worker_disk": 1,
+                    "worker_memory": 1,
+                    "condor_requirements": "",
+                },
+            },
+            "task_directive": {
+                "task_image": "/cvmfs/image",
+                "task_args": "cp {{INFILE}} {{OUTFILE}}",
+                "input_queues": list(queues),
+                "output_queues": ["out"],
+            }
+            | (task or {}),
+            "mqprofiles": [
+                {
+                    "mqid": mqid,
+                    "auth_token": f"token-{mqid}",
+                    "broker_type": "rabbitmq",
+                    "broker_address": f"host/{mqid}",
+                }
+                for mqid in ("q1", "q2", "out")
+            ],
+        }
+    )
+
+
+def sourced(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a shell that has sourced the file."""
+    file = tmp_path / "env.sh"
+    file.write_text(render(environment))
+    command = ["bash", "--norc", "-c", f". {file} && env -0"]
+    result = subprocess.run(command, env={}, cwd=tmp_path, capture_output=True, check=True)
+    assert result.stderr == b""
+    return dict(entry.split("=", 1) for entry in result.stdout.decode().split("\0") if entry)
+
+
+def test_the_task_and_its_queues_are_told_to_the_pilot() -> None:
+    environment = pilot_environment(offer(), {})
+    assert environment == {
+        "EWMS_PILOT_HTCHIRP": "True",
+        "EWMS_PILOT_HTCHIRP_DEST": "JOB_EVENT_LOG",
+        "EWMS_PILOT_TASK_IMAGE": "/cvmfs/image",
+        "EWMS_PILOT_TASK_ARGS": "cp {{INFILE}} {{OUTFILE}}",
+        "EWMS_PILOT_INIT_IMAGE": "",
+        "EWMS_PILOT_INIT_ARGS": "",
+        "EWMS_PILOT_QUEUE_INCOMING": "q1",
+        "EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN": "token-q1",
+        "EWMS_PILOT_QUEUE_INCOMING_BROKER_TYPE": "rabbitmq",
+        "EWMS_PILOT_QUEUE_INCOMING_BROKER_ADDRESS": "host/q1",
+        "EWMS_PILOT_QUEUE_OUTGOING": "out",
+        "EWMS_PILOT_QUEUE_OUTGOING_AUTH_TOKEN": "token-out",
+        "EWMS_PILOT_QUEUE_OUTGOING_BROKER_TYPE": "rabbitmq",
+        "EWMS_PILOT_QUEUE_OUTGOING_BROKER_ADDRESS": "host/out",
+    }
+
+
+def test_several_queues_and_list_values_are_joined_with_semicolons() -> None:
+    environment = pilot_environment(offer({"EWMS_PILOT_OKAY_ERRORS": ["A", "B"]}, queues=("q2", "q1")), {})
+    assert environment["EWMS_PILOT_OKAY_ERRORS"] == "A;B"
+    assert environment["EWMS_PILOT_QUEUE_INCOMING"] == "q2;q1"
+    assert environment["EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN"] == "token-q2;token-q1"
+
+
+def test_what_the_service_says_beats_the_user_who_beats_the_operator_who_beats_the_defaults() -> None:
+    names = ["EWMS_PILOT_HTCHIRP", "EWMS_PILOT_CL_LOG", "EWMS_PILOT_QUEUE_INCOMING", "_EWMS_PILOT_X"]
+    operator = dict.fromkeys(names, "operator") | {"EWMS_PILOT_TASK_IMAGE": "operator"}
+    user = {"EWMS_PILOT_CL_LOG": "user", "EWMS_PILOT_QUEUE_INCOMING": "user"}
+    environment = pilot_environment(offer(user), operator)
+    expected = {
+        "EWMS_PILOT_HTCHIRP": "operator",
+        "EWMS_PILOT_CL_LOG": "user",
+        "EWMS_PILOT_QUEUE_INCOMING": "q1",
+        "EWMS_PILOT_TASK_IMAGE": "/cvmfs/image",
+        "_EWMS_PILOT_X": "operator",
+    }
+    assert {name: environment[name] for name in expected} == expected
+
+
+def test_task_environments_are_json_and_absent_when_empty() -> None:
+    environment = pilot_environment(offer(task={"task_env": {"A": "ü"}, "init_env": {}}), {})
+    assert json.loads(environment["EWMS_PILOT_TASK_ENV_JSON"]) == {"A": "ü"}
+    assert "EWMS_PILOT_INIT_ENV_JSON" not in environment
+
+
+@pytest.mark.parametrize("value", ["", " ", "None"])
+def test_numbers_that_are_not_set_are_absent_as_an_empty_one_kills_the_pilot(value: str) -> None:
+    environment = pilot_environment(offer({"EWMS_PILOT_TASK_TIMEOUT": value, "EWMS_PILOT_CL_LOG": value}), {})
+    assert "EWMS_PILOT_TASK_TIMEOUT" not in environment
+    assert environment["EWMS_PILOT_CL_LOG"] == value
+
+
+@pytest.mark.parametrize("name", ["a-b", "X;touch owned", "1A", "", "A B", "A=B", "é", "A\n"])
+def test_a_name_that_no_shell_takes_is_refused(name: str) -> None:
+    with pytest.raises(SubmitRejected, match="environment"):
+        pilot_environment(offer({name: "x"}), {})
+
+
+@pytest.mark.parametrize("value", ["a\0b", "half a pair \ud800"])
+def test_a_value_that_no_environment_holds_is_refused(value: str) -> None:
+    with pytest.raises(SubmitRejected, match="EVIL"):
+        pilot_environment(offer({"EVIL": value}), {})
+
+
+def test_a_queue_without_access_is_refused() -> None:
+    with pytest.raises(SubmitRejected, match="q9"):
+        pilot_environment(offer(queues=("q9",)), {})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "plain",
+        "two words",
+        "line\nbreak",
+        "$(touch owned)",
+        "`touch owned`",
+        "'; touch owned; '",
+        '"',
+        "\\",
+        "ü\t",
+    ],
+)
+def test_a_sourced_value_is_the_value_byte_for_byte_and_runs_nothing(tmp_path: Path, value: str) -> None:
+    assert sourced(tmp_path, {"EWMS_PILOT_X": value})["EWMS_PILOT_X"] == value
+    assert not (tmp_path / "owned").exists()
+
+
+def test_the_file_is_sorted_and_traces_nothing() -> None:
+    text = render({"B": "2", "A": "1"})
+    assert text == "export A=1\nexport B=2\n"
