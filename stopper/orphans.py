@@ -72,6 +72,8 @@ def _is_ours(cluster: Cluster, n: Neighbours) -> bool:
 
 def _remove(n: Neighbours, cluster: Cluster, taskforce: Taskforce | None, reason: str) -> int:
     uuid = cluster.taskforce_uuid
+    if not n.schedd.has_live_jobs(cluster.cluster_id, uuid):
+        return 0  # its jobs are on their way out
     logger.warning("removing cluster %d of taskforce %s: %s", cluster.cluster_id, uuid, reason)
     try:
         n.schedd.remove(cluster.cluster_id, uuid, f"EWMS: orphan, {reason}")

@@ -62,6 +62,12 @@ def test_quoting_that_submit_language_and_classads_read_differently_is_refused(w
         gate.requirements("A", [], wanted)
 
 
+def test_a_list_in_the_requirements_stays_on_one_line() -> None:
+    joined = gate.requirements("A", [], 'member(GLIDEIN_Site, {"X", "Y  Z"})')
+    assert "\n" not in joined
+    assert '"Y  Z"' in joined
+
+
 def test_no_requirements_of_the_user_leave_the_mandatory_ones() -> None:
     assert gate.requirements("A", [], "  ") == "(A)"
 
