@@ -87,7 +87,7 @@ class Settings(BaseModel):
 
     # pilots
     pilot_environment: dict[str, str] = _setting(
-        PILOT_ENVIRONMENT, "NAME=value pairs, separated by blanks, for every pilot", {}
+        PILOT_ENVIRONMENT, "NAME=value pairs, separated by blanks, for every pilot", {}, repr=False
     )
     cvmfs_pilot_path: str = _setting("CVMFS_PILOT_PATH", "pilot image, without its tag", CVMFS_PILOT_PATH)
     requirements: str = _setting("TMS_REQUIREMENTS", "requirements that hold for every job", REQUIREMENTS)

@@ -7,6 +7,7 @@ so that a kill in between costs nothing: the WMS offers the taskforce again unti
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 from common.contract import Phase, Taskforce
 from common.errors import RemoveRejected, WmsRejected
@@ -16,6 +17,8 @@ from stopper.orphans import remove_orphans
 logger = logging.getLogger(__name__)
 
 REASON = "EWMS: the taskforce was stopped"
+# The WMS offers the oldest again and again, until three failures have been reported: only then the others.
+OFFERS = 3
 
 
 class Stopper:
@@ -28,12 +31,12 @@ class Stopper:
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; safe to repeat."""
         done = failed = 0
-        seen: set[str] = set()
+        tries: Counter[str] = Counter()
         while self.n.proceed() and (taskforce := self.n.wms.next_to_stop()):
             uuid = taskforce.taskforce_uuid
-            if uuid in seen:  # could not be stopped just now: the WMS has nothing else for us
+            tries[uuid] += 1
+            if tries[uuid] > (1 if self.n.dry_run else OFFERS):  # it is neither taken from us nor given up, and nothing else is offered
                 break
-            seen.add(uuid)
             self.offered += 1
             try:
                 self._stop(taskforce)

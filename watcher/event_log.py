@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 1 << 20  # bytes read at a time
 MAX_EVENT = 1 << 20  # an event is at most some kilobytes: more without a separator is damage
 
+_SEPARATOR_SIZE = len(b"\n...\r\n")
 _SEPARATOR = re.compile(rb"^\.\.\.\r?\n", re.MULTILINE)
 _LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
 _HEADER = re.compile(
@@ -78,7 +79,10 @@ class EventLog:
                 self._identity, self.offset, self._resync = identity, 0, False
             self.size = status.st_size  # what is written from now on is for the next read
             file.seek(self.offset)
+            before, start = self.damaged_bytes, self.offset
             yield from self._events(file.fileno(), final=final)
+        if damage := self.damaged_bytes - before:
+            logger.warning("%s: stepped over %d damaged bytes after offset %d", self.path, damage, start)
 
     def _events(self, descriptor: int, *, final: bool) -> Iterator[Event]:
         rest = b""
@@ -93,8 +97,9 @@ class EventLog:
                 yield from self._parse(piece)
             self.offset = position - len(rest)
             if len(rest) > MAX_EVENT:
-                self._damaged(len(rest), self.offset)
-                self.offset, self._resync, rest = position, True, b""
+                self._damaged(len(rest) - _SEPARATOR_SIZE)  # its end may be the start of a separator
+                self._resync, rest = True, rest[-_SEPARATOR_SIZE:]
+                self.offset = position - len(rest)
         if final and rest and (end := _LAST_SEPARATOR.search(rest)):
             yield from self._parse(rest[: end.start()])
             self.offset = self.size
@@ -103,18 +108,17 @@ class EventLog:
         """The event before a separator, or nothing where the bytes cannot be one."""
         if self._resync:
             self._resync = False
-            self._damaged(len(piece), self.offset)
+            self._damaged(len(piece) + len(b"...\n"))
             return
         start = 0
         for later in _LATER_HEADER.finditer(piece):
             start = later.end()
         header = _HEADER.match(piece, start)
         if start or header is None:
-            self._damaged(start if header else len(piece) + len(b"...\n"), self.offset)
+            self._damaged(start if header else len(piece) + len(b"...\n"))
         if header:
             code, cluster, proc, date = header.groups()
             yield Event(int(code), int(cluster), int(proc), date, piece[header.end() :])
 
-    def _damaged(self, count: int, near: int) -> None:
-        logger.warning("%s: stepping over %d damaged bytes after offset %d", self.path, count, near)
+    def _damaged(self, count: int) -> None:
         self.damaged_bytes += count

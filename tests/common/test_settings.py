@@ -1,0 +1,121 @@
+"""An environment file of the original works unchanged; a wrong one is explained all at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import ConfigError
+from common.settings import CVMFS_PILOT_PATH, Settings
+
+REQUIRED = {
+    "EWMS_ADDRESS": "https://wms.example.org/",
+    "EWMS_TOKEN_URL": "https://keycloak.example.org/realms/EWMS",
+    "EWMS_CLIENT_ID": "tms",
+    "EWMS_CLIENT_SECRET": "swordfish",
+    "JOB_EVENT_LOG_DIR": "/scratch/tms",
+}
+
+
+def test_the_required_settings_suffice_and_the_rest_has_the_originals_defaults() -> None:
+    settings = Settings.from_environment(REQUIRED)
+    assert settings.ewms_address == "https://wms.example.org"
+    assert settings.job_event_log_dir == Path("/scratch/tms")
+    assert settings.log_expiry_short == 86400
+    assert settings.log_expiry_long == settings.log_archive_expiry == 604800
+    assert settings.taskforce_dirs_expiry == settings.taskforce_dirs_tar_expiry == 432000
+    assert (settings.outer_loop_wait, settings.watcher_interval, settings.file_interval) == (60, 180, 3600)
+    assert (settings.logging_interval, settings.error_wait) == (300, 10)
+    assert settings.cvmfs_pilot_path == CVMFS_PILOT_PATH
+    assert settings.log_level == settings.log_level_wms == "INFO"
+    assert settings.log_level_third_party == "WARNING"
+    assert not settings.dry_run
+    assert settings.pilot_environment == {}
+
+
+def test_all_problems_are_told_at_once_without_any_value() -> None:
+    wrong = {
+        "EWMS_ADDRESS": "wms.example.org",
+        "EWMS_CLIENT_SECRET": "swordfish",
+        "EWMS_CLIENT_ID": " ",
+        "TMS_WATCHER_INTERVAL": "soon",
+        "TMS_ERROR_WAIT": "-1",
+        "LOG_LEVEL": "loud",
+        "DRYRUN": "perhaps",
+        "LOG_FORMAT": "xml",
+        "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT": "EWMS_PILOT_X=swordfish word",
+    }
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_environment(wrong)
+    told = {problem.split()[0] for problem in caught.value.problems}
+    missing = {"EWMS_TOKEN_URL", "EWMS_CLIENT_ID", "JOB_EVENT_LOG_DIR"}
+    assert told == (wrong.keys() - {"EWMS_CLIENT_SECRET"}) | missing
+    assert "swordfish" not in str(caught.value)
+
+
+def test_the_long_expiry_may_not_be_the_shorter_one() -> None:
+    with pytest.raises(ConfigError, match="EXPIRY_LONG"):
+        Settings.from_environment(REQUIRED | {"JOB_EVENT_LOG_MODIFICATION_EXPIRY_LONG": "5"})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", {}),
+        ("  ", {}),
+        ("_EWMS_PILOT_APPTAINER_BUILD_WORKDIR=/srv/x/", {"_EWMS_PILOT_APPTAINER_BUILD_WORKDIR": "/srv/x/"}),
+        ("EWMS_PILOT_A=1 EWMS_PILOT_B=2", {"EWMS_PILOT_A": "1", "EWMS_PILOT_B": "2"}),
+        ("EWMS_PILOT_A=1\n\tEWMS_PILOT_B=2", {"EWMS_PILOT_A": "1", "EWMS_PILOT_B": "2"}),
+        ("EWMS_PILOT_URL=https://x/?a=b=c", {"EWMS_PILOT_URL": "https://x/?a=b=c"}),
+        ("EWMS_PILOT_EMPTY=", {"EWMS_PILOT_EMPTY": ""}),
+        ("EWMS_PILOT_LIST=1,EWMS_PILOT_B=2", {"EWMS_PILOT_LIST": "1,EWMS_PILOT_B=2"}),
+    ],
+)
+def test_variables_for_the_pilot_are_split_at_blanks_and_the_first_equals_sign(
+    text: str, expected: dict[str, str]
+) -> None:
+    settings = Settings.from_environment(REQUIRED | {"TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT": text})
+    assert settings.pilot_environment == expected
+
+
+def test_what_is_ignored_is_said() -> None:
+    settings = Settings.from_environment(
+        REQUIRED
+        | {
+            "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT": "HOME=/x EWMS_PILOT_A=1 EWMS_PILOT_B;c=2",
+            "TMS_WATCHER_INTERVALL": "15",
+            "PATH": "/bin",
+        }
+    )
+    assert [line.split()[0] for line in settings.ignored] == [
+        "TMS_WATCHER_INTERVALL",
+        "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT:",
+        "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT:",
+    ]
+    assert settings.pilot_environment == {"EWMS_PILOT_A": "1"}
+
+
+def test_every_setting_is_shown_and_no_secret_is() -> None:
+    settings = Settings.from_environment(
+        REQUIRED | {"TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT": "EWMS_PILOT_X_TOKEN=swordfish EWMS_PILOT_A=1"}
+    )
+    shown = "\n".join(settings.lines())
+    assert REQUIRED.keys() <= {line.split("=")[0] for line in settings.lines()}
+    assert "EWMS_PILOT_A=1" in shown
+    assert "swordfish" not in shown + repr(settings) + str(settings)
+
+
+def test_sites_are_separated_by_commas_as_their_names_have_blanks() -> None:
+    settings = Settings.from_environment(REQUIRED | {"TMS_EXCLUDED_SITES": "Kansas State University, AMNH,"})
+    assert settings.excluded_sites == ("Kansas State University", "AMNH")
+
+
+@pytest.mark.parametrize("level", ["debug", "DEBUG"])
+def test_log_levels_may_be_written_small(level: str) -> None:
+    assert Settings.from_environment(REQUIRED | {"LOG_LEVEL": level}).log_level == "DEBUG"
+
+
+def test_a_relative_directory_is_made_absolute() -> None:
+    settings = Settings.from_environment(REQUIRED | {"JOB_EVENT_LOG_DIR": "tms_scratchdir"})
+    assert settings.job_event_log_dir == Path.cwd() / "tms_scratchdir"

@@ -1,0 +1,137 @@
+"""The loop goes on whatever happens, at a bearable pace and with few words, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+
+from common.errors import ScheddUnavailable, WmsUnavailable
+from common.worker import Neighbours, Outcome, Worker, run_forever, run_single_pass
+from tests.fakes import FakeClock, FakeStop
+
+
+def run(
+    n: Neighbours, clock: FakeClock, passes: list[Callable[[], Outcome]], waits: int | None = None
+) -> FakeStop:
+    """Run the loop over these passes, the last one repeated; returns the stop with the waits in between."""
+    stop = FakeStop(clock, waits or len(passes))
+    iterator: Iterator[Callable[[], Outcome]] = iter(passes)
+    current = passes[0]
+
+    def run_once() -> Outcome:
+        nonlocal current
+        current = next(iterator, current)
+        return current()
+
+    run_forever(Worker("starter", run_once, 60, lambda: "alive"), replace(n, stop=stop))
+    return stop
+
+
+def ok() -> Outcome:
+    return Outcome(done=1)
+
+
+def wms_down() -> Outcome:
+    raise WmsUnavailable("no connection")
+
+
+def schedd_down() -> Outcome:
+    raise ScheddUnavailable("no connection")
+
+
+def mistake() -> Outcome:
+    raise ZeroDivisionError("a mistake of ours")
+
+
+def test_good_passes_keep_the_interval(n: Neighbours, clock: FakeClock) -> None:
+    assert run(n, clock, [ok, ok, ok]).waited == [60, 60, 60]
+
+
+def test_after_failed_items_the_pause_is_the_error_wait(n: Neighbours, clock: FakeClock) -> None:
+    failed = [lambda: Outcome(failed=1)] * 3
+    assert run(n, clock, [*failed, ok]).waited == [10, 10, 10, 60]
+
+
+@pytest.mark.parametrize("trouble", [wms_down, schedd_down, mistake])
+def test_in_trouble_the_pauses_grow_to_a_bound_and_start_anew_after(
+    n: Neighbours, clock: FakeClock, trouble: Callable[[], Outcome]
+) -> None:
+    stop = run(n, clock, [*[trouble] * 5, ok, trouble, ok])
+    assert stop.waited == [10, 20, 40, 60, 60, 60, 10, 60]
+
+
+def test_an_outage_is_said_when_it_begins_now_and_then_and_when_it_ends(
+    n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    run(n, clock, [*[wms_down] * 70, ok], waits=71)  # about an hour
+    said = [r.message for r in caplog.records]
+    assert said[0].startswith("WMS not available: no connection")
+    assert said[-1].startswith("over after")
+    assert 10 <= len(said) <= 15
+
+
+def test_a_mistake_of_ours_is_logged_with_its_traceback_once(
+    n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(n, clock, [mistake, mistake, mistake])
+    assert [bool(r.exc_info) for r in caplog.records if r.levelno >= logging.WARNING] == [True]
+
+
+def test_a_worker_with_nothing_to_say_says_that_it_lives(
+    n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    run(n, clock, [ok] * 11)
+    assert [r.message for r in caplog.records] == ["alive", "alive"]
+
+
+def test_each_pass_leaves_a_heartbeat(n: Neighbours, clock: FakeClock) -> None:
+    run(n, clock, [ok, wms_down])
+    beat = json.loads((n.scratch.own / "starter.heartbeat").read_text())
+    assert beat["at"] == pytest.approx(clock.now - 10)
+    assert beat["outcome"] == "WMS not available"
+
+
+def test_a_single_pass_tells_whether_it_was_clean(n: Neighbours) -> None:
+    def once(run_once: Callable[[], Outcome]) -> bool:
+        return run_single_pass(Worker("starter", run_once, 60, lambda: ""), n)
+
+    assert once(ok)
+    assert not once(lambda: Outcome(failed=1))
+    assert not once(wms_down)
+
+
+HANGING = """
+import sys, time
+from common.settings import Settings
+from common.stop import Stop
+from common.worker import Neighbours, Outcome, Worker, run_forever
+settings = Settings.from_environment({
+    "EWMS_ADDRESS": "http://x", "EWMS_TOKEN_URL": "http://x", "EWMS_CLIENT_ID": "x",
+    "EWMS_CLIENT_SECRET": "swordfish", "JOB_EVENT_LOG_DIR": "/nonexistent", "TMS_PASS_TIMEOUT": "1",
+})
+def a_call_that_blocks_for_ever():
+    sys.stdin.read()
+    return Outcome()
+run_forever(Worker("starter", a_call_that_blocks_for_ever, 60, lambda: ""),
+            Neighbours(settings, None, None, None, Stop()))
+"""
+
+
+def test_a_pass_that_hangs_is_ended_with_a_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.wait(20) == 1
+        assert process.stderr is not None
+        told = process.stderr.read()
+    assert "a_call_that_blocks_for_ever" in told
+    assert "swordfish" not in told

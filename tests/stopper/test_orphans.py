@@ -1,0 +1,96 @@
+"""Clusters that nobody would ever stop are removed; every other cluster is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.contract import Taskforce
+from common.errors import WmsUnavailable
+from common.schedd import Cluster
+from common.worker import Neighbours
+from stopper.orphans import GRACE, remove_orphans, why_orphan
+from tests.fakes import FakeClock, FakeSchedd
+from tests.sandbox.wms import StandInWms
+
+
+def submitted(n: Neighbours, schedd: FakeSchedd, uuid: str, log: Path | None = None) -> int:
+    log = log or n.scratch.directory / "2026-11-22.tms.jel"
+    log.parent.mkdir(exist_ok=True)
+    return schedd.submit({"+EWMSTaskforceUUID": f'"{uuid}"', "log": str(log)}, 2)
+
+
+@pytest.mark.parametrize(
+    ("phase", "held", "orphan"),
+    [
+        ("pending-starter", None, False),
+        ("condor-submit", 7, False),
+        ("pending-stopper", 7, False),
+        ("pending-stopper", None, True),
+        ("condor-rm", 7, True),
+        ("condor-rm", None, True),
+        ("condor-complete", 7, True),
+        ("condor-submit", 8, True),
+        ("pending-stopper", 8, True),
+    ],
+)
+def test_an_orphan_is_what_the_wms_has_finished_or_holds_another_cluster_for(
+    phase: str, held: int | None, orphan: bool
+) -> None:
+    cluster = Cluster(7, "TF-1", "/scratch/x.tms.jel", 2, 0)
+    record = Taskforce(taskforce_uuid="TF-1", phase=phase, cluster_id=held)
+    assert bool(why_orphan(cluster, record)) is orphan
+
+
+def test_a_cluster_of_an_unknown_taskforce_is_left_alone_as_this_may_be_the_wrong_wms(
+    n: Neighbours, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    submitted(n, schedd, "TF-unknown")
+    clock.now += GRACE
+    assert remove_orphans(n) == 0
+    assert schedd.removals == []
+
+
+def test_an_orphan_of_a_lost_scratch_directory_is_removed_and_its_taskforce_released(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    cluster_id = submitted(n, schedd, uuid)
+    wms.abort(uuid)
+    clock.now += GRACE
+
+    assert remove_orphans(n) == 1
+
+    assert [removed for removed, _ in schedd.removals] == [cluster_id]
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
+def test_what_was_submitted_just_now_is_the_starters(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    submitted(n, schedd, uuid)
+    wms.abort(uuid)
+    assert remove_orphans(n) == 0
+
+
+def test_another_instance_on_the_same_access_point_is_left_alone(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, tmp_path: Path
+) -> None:
+    uuid = wms.add_taskforce()
+    submitted(n, schedd, uuid, tmp_path / "scratch-of-dev" / "x.tms.jel")
+    wms.abort(uuid)
+    clock.now += GRACE
+    assert remove_orphans(n) == 0
+
+
+def test_while_the_wms_cannot_be_asked_nothing_is_removed(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    submitted(n, schedd, "TF-1")
+    clock.now += GRACE
+    wms.down()
+    with pytest.raises(WmsUnavailable):
+        remove_orphans(n)
+    assert schedd.removals == []

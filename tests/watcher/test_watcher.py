@@ -1,0 +1,284 @@
+"""What the WMS is told is what the logs say: all of it, once it is true, and the end of each cluster once."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.contract import Phase, Taskforce
+from common.errors import WmsUnavailable
+from common.worker import Neighbours
+from starter.starter import Starter
+from stopper.stopper import Stopper
+from tests.fakes import FakeClock, FakeSchedd
+from tests.jel import JelWriter
+from tests.sandbox.wms import StandInWms
+from watcher.completion import may_complete
+from watcher.watcher import ASK_AGAIN, QUIET, Watcher
+
+STATUSES = "/v1/tms/statuses/taskforces"
+COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
+QUERY = "/v1/query/taskforces"
+
+
+@pytest.fixture
+def jel(n: Neighbours) -> JelWriter:
+    return JelWriter(n.scratch.directory / "2026-11-22.tms.jel")
+
+
+def running(wms: StandInWms, cluster_id: int, n_workers: int = 1) -> str:
+    return wms.add_taskforce(
+        taskforce={"phase": "condor-submit", "cluster_id": cluster_id, "n_workers": n_workers}
+    )
+
+
+def phases(wms: StandInWms, uuid: str) -> list[str]:
+    return [c["target_phase"] for c in wms.taskforce(uuid)["phase_change_log"] if c["was_successful"]]
+
+
+def test_statuses_reach_the_wms_and_again_only_when_they_change(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7, n_workers=2)
+    watcher = Watcher(n)
+    jel.submit(7, uuid, 2)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 2}}
+
+    watcher.run_once()
+    assert len(wms.requests_to("POST", STATUSES)) == 1
+
+    jel.execute((7, 0))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}, "RUNNING": {"null": 1}}
+
+
+def test_a_pass_without_news_asks_nobody(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
+    jel.submit(7, running(wms, 7), 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    before = len(wms.requests)
+    watcher.run_once()
+    assert len(wms.requests) == before
+
+
+def test_the_end_of_the_last_job_completes_the_taskforce_after_its_final_statuses(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7, n_workers=2)
+    jel.submit(7, uuid, 2)
+    jel.terminate((7, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+    jel.terminate((7, 1))
+    watcher.run_once()
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 2}}
+    posts = [r.path for r in wms.requests if r.method == "POST" and "/tms/" in r.path]
+    assert posts[-1].startswith("/v1/tms/condor-complete/")
+    assert posts[-2] == STATUSES
+
+
+def test_completion_is_said_once_also_by_a_watcher_that_starts_anew(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    jel.terminate((7, 0))
+    for watcher in (Watcher(n), Watcher(n)):
+        watcher.run_once()
+        watcher.run_once()
+    assert phases(wms, uuid).count("condor-complete") == 1
+    assert len(wms.requests_to("POST", STATUSES)) == 1
+
+
+def test_a_lost_reply_to_the_completion_does_not_repeat_it(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    jel.terminate((7, 0))
+    wms.fault("lose-reply", method="POST", route=COMPLETE, times=1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    watcher.run_once()
+    assert phases(wms, uuid).count("condor-complete") == 1
+
+
+def test_a_taskforce_whose_jobs_are_not_all_in_the_log_yet_is_not_complete(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7, n_workers=3)
+    jel.submit(7, uuid, 1)
+    jel.terminate((7, 0))
+    Watcher(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_one_that_is_pending_for_the_stopper_is_the_stoppers_first(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    wms.abort(uuid)
+    jel.abort((7, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
+
+    Stopper(n).run_once()
+    watcher.run_once()
+
+    assert phases(wms, uuid)[-3:] == ["pending-stopper", "condor-rm", "condor-complete"]
+
+
+def test_one_that_the_wms_gave_up_to_have_stopped_is_completed_all_the_same(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    wms.abort(uuid)
+    for failures in range(3):
+        n.wms.report_stop_failed(uuid, "denied", failures=failures)
+    jel.abort((7, 0))
+    Watcher(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_one_that_is_not_confirmed_yet_is_reported_and_completed_after_its_confirmation(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter
+) -> None:
+    uuid = wms.add_taskforce()
+    jel.submit(100, uuid, 1)
+    jel.terminate((100, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}}
+    assert wms.taskforce(uuid)["phase"] == "pending-starter"
+
+    Starter(n).run_once()
+    watcher.run_once()
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_failed_post_loses_nothing(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    wms.fault("error", method="POST", route=STATUSES, status=503, times=50)
+    watcher = Watcher(n)
+    with pytest.raises(WmsUnavailable):
+        watcher.run_once()
+    wms.clear_faults()
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
+
+
+def test_while_the_wms_is_down_reading_goes_on(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    wms.down()
+    jel.execute((7, 0))
+    with pytest.raises(WmsUnavailable):
+        watcher.run_once()
+    assert watcher.logs[jel.path].log.lag == 0
+    jel.terminate((7, 0))
+    wms.up()
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_nothing_is_said_before_every_log_is_read_to_its_end(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    n.stop.set()
+    Watcher(n).run_once()
+    assert wms.requests_to("POST", STATUSES) == []
+
+
+def test_the_wms_is_asked_whose_a_cluster_is_only_if_its_log_does_not_say(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    by_log, by_wms = running(wms, 7), running(wms, 8)
+    jel.submit(7, by_log, 1)
+    jel.submit(8, "", 1)
+    Watcher(n).run_once()
+    asked = [r.body["query"].get("cluster_id") for r in wms.requests_to("POST", QUERY)]
+    assert [query for query in asked if query] == [{"$in": [8]}]
+    assert wms.taskforce(by_wms)["compound_statuses"] == {"IDLE": {"null": 1}}
+
+
+def test_a_cluster_that_is_nobodys_is_looked_at_again_later(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, clock: FakeClock
+) -> None:
+    jel.submit(9, "", 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    asked = len(wms.requests_to("POST", QUERY))
+    watcher.run_once()
+    assert len(wms.requests_to("POST", QUERY)) == asked
+
+    uuid = running(wms, 9)
+    clock.now += ASK_AGAIN
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
+
+
+def test_a_second_cluster_of_a_taskforce_does_not_speak_for_it(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    jel.submit(8, uuid, 5)
+    watcher = Watcher(n)
+    for _ in range(3):
+        jel.execute((8, 1))
+        watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
+
+
+def test_a_quiet_cluster_that_left_the_queue_is_complete_though_its_log_does_not_say_so(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    Starter(n).run_once()
+    watcher = Watcher(n)
+    watcher.run_once()
+    clock.now += QUIET
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"  # it is still in the queue
+
+    schedd.known[100].alive = False
+    clock.now += QUIET
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_finished_cluster_takes_no_memory(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    jel.terminate((7, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    assert watcher.logs[jel.path].tally.clusters == {}
+    assert watcher.records == {}
+
+
+def test_a_log_that_is_gone_is_followed_no_more(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
+    jel.submit(7, running(wms, 7), 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.path.unlink()
+    watcher.run_once()
+    assert watcher.logs == {}
+
+
+def test_the_phases_in_which_the_watcher_may_speak_are_those_of_running_clusters() -> None:
+    allowed = {phase for phase in Phase if may_complete(Taskforce(taskforce_uuid="TF-1", phase=phase))}
+    assert allowed == {Phase.CONDOR_SUBMIT, Phase.CONDOR_RM}
