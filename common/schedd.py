@@ -97,7 +97,7 @@ class Schedd:
             submit = htcondor2.Submit(dict(description))
         except (ValueError, TypeError) as error:
             raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
-        return int(self._ask(lambda schedd: schedd.submit(submit, count=count), _submit_error).cluster())
+        return int(self._ask(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
 
     def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
         """All clusters that carry this taskforce's id, lowest first: in the queue, or ended after `since`.
@@ -207,7 +207,7 @@ def _unavailable(message: str) -> Exception:
     return ScheddUnavailable(message)
 
 
-def _submit_error(message: str) -> Exception:
+def submit_error(message: str) -> Exception:
     """What a failed submit means; whatever is not known to be a refusal is taken for an outage."""
     if says := _SCHEDD_SAYS.search(message):
         limit = _LIMITS[says[1]]

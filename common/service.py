@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,9 @@ from common.errors import ConfigError, ScratchUnavailable
 from common.scratch import Scratch
 from common.settings import Settings
 
+# supervisord that is told to stop while it starts its programs signals them between fork and exec, where the
+# signal is lost, and each ends only by SIGKILL after stopwaitsecs (measured, 4.3.0): it is held back so long.
+SETTLING = 2.5  # seconds
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107, and supervisord binds a longer name first
 
 
@@ -32,7 +36,7 @@ def main() -> int:
         return EX_CONFIG
     conf = _supervisord_conf()
     print(f"tms: supervisorctl -c {conf} needs TMS_RUN_DIR={run_dir}", flush=True)  # noqa: T201
-    return _supervise(conf, os.environ | {"TMS_RUN_DIR": str(run_dir)})
+    return supervise(conf, os.environ | {"TMS_RUN_DIR": str(run_dir)})
 
 
 def _run_directory(settings: Settings) -> Path:
@@ -56,20 +60,26 @@ def _supervisord_conf() -> Path:
     return packaged if packaged.exists() else Path(__file__).parents[1] / "supervisord.conf"
 
 
-def _supervise(conf: Path, environ: dict[str, str]) -> int:
+def supervise(conf: Path, environ: dict[str, str]) -> int:
+    """Run supervisord with `conf` until it ends; 0 if we told it to, else 1."""
     told_to_stop = False
     command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(conf)]
     # `python` in supervisord.conf is the interpreter that runs us.
     environ = environ | {"PATH": f"{Path(sys.executable).parent}:{environ.get('PATH', os.defpath)}"}
     child = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # noqa: S603
+    ready_at = time.monotonic() + SETTLING
 
-    def pass_on(signum: int, _frame: FrameType | None) -> None:
+    def stop(_signum: int, _frame: FrameType | None) -> None:
         nonlocal told_to_stop
         told_to_stop = True
-        child.send_signal(signum)
+        signal.setitimer(signal.ITIMER_REAL, max(ready_at - time.monotonic(), 0.001))
 
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, pass_on)
+    def pass_on(_signum: int, _frame: FrameType | None) -> None:
+        child.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGALRM, pass_on)
     assert child.stdout is not None  # noqa: S101 - it is a pipe
     _relay(child.stdout.fileno())
     child.wait()

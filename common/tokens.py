@@ -86,9 +86,10 @@ class Tokens:
             )
         except requests.RequestException as error:
             raise WmsUnavailable(f"the token service does not answer: {type(error).__name__}") from error
-        if reply.status_code >= 500 or reply.status_code in (301, 302, 303, 307, 308, 404):
-            self._endpoint = ""
-            raise WmsUnavailable(f"the token service answers {reply.status_code} for {method} {url}")
+        refusal = method == "POST" and reply.status_code in (400, 401)  # its body says why
+        if reply.status_code != 200 and not refusal:
+            self._endpoint = ""  # it may have moved
+            raise WmsUnavailable(f"the token service answers {reply.status_code} to {method} {url}")
         return reply.text
 
 

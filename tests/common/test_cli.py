@@ -1,0 +1,149 @@
+"""A worker run by hand says what is wrong, does one pass, or shows what it would do."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.scratch import Scratch
+from tests.jel import JelWriter
+from tests.sandbox.wms import StandInWms
+
+WORKERS = ("starter", "stopper", "watcher")
+
+
+@pytest.fixture
+def wms() -> Iterator[StandInWms]:
+    with StandInWms(schedd="ap1.example.org") as wms:
+        yield wms
+
+
+def run(worker: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """The worker as a person runs it, without HTCondor at hand."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", worker, *arguments],
+        env={"PATH": os.environ["PATH"], "CONDOR_CONFIG": "/dev/null"} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_help_says_what_the_worker_does_and_what_its_exit_codes_mean(worker: str) -> None:
+    result = run(worker, "--help", environment={})
+    assert result.returncode == 0
+    assert "WMS" in result.stdout
+    assert "--dry-run" in result.stdout
+    assert "78" in result.stdout
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_the_version_is_told(worker: str) -> None:
+    assert run(worker, "--version", environment={}).stdout.startswith(f"tms-{worker} ")
+
+
+def test_a_wrong_command_line_ends_with_2() -> None:
+    assert run("starter", "--twice", environment={}).returncode == 2
+    assert run("starter", "--once", "--check", environment={}).returncode == 2
+
+
+def test_wrong_settings_end_with_78_and_one_message() -> None:
+    result = run("starter", "--once", environment={"EWMS_CLIENT_SECRET": "swordfish"})
+    assert result.returncode == 78
+    assert result.stderr.count("missing") == 4
+    assert "swordfish" not in result.stdout + result.stderr
+
+
+def test_a_clean_single_pass_ends_with_0(environment: dict[str, str]) -> None:
+    result = run("starter", "--once", environment=environment)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 done, 0 failed" in result.stdout
+
+
+def test_a_pass_without_the_schedd_ends_with_1_and_fails_no_taskforce(
+    environment: dict[str, str], wms: StandInWms
+) -> None:
+    uuid = wms.add_taskforce()
+    result = run("starter", "--once", environment=environment)
+    assert result.returncode == 1
+    assert "schedd not available" in result.stdout
+    assert [c for c in wms.taskforce(uuid)["phase_change_log"] if not c["was_successful"]] == []
+
+
+def running_taskforce(environment: dict[str, str], wms: StandInWms) -> str:
+    """A taskforce whose one job has started, as the log says."""
+    uuid = wms.add_taskforce(taskforce={"phase": "condor-submit", "cluster_id": 7})
+    scratch = Path(environment["JOB_EVENT_LOG_DIR"])
+    scratch.mkdir()
+    jel = JelWriter(scratch / "2026-11-22.tms.jel")
+    jel.submit(7, uuid, 1)
+    jel.execute((7, 0))
+    return uuid
+
+
+def test_a_single_pass_of_the_watcher_needs_no_schedd(environment: dict[str, str], wms: StandInWms) -> None:
+    uuid = running_taskforce(environment, wms)
+    assert run("watcher", "--once", environment=environment).returncode == 0
+    assert wms.taskforce(uuid)["compound_statuses"] == {"RUNNING": {"null": 1}}
+
+
+@pytest.mark.parametrize("how", [["--dry-run"], []])
+def test_a_dry_run_writes_nothing_anywhere_and_shows_what_it_would_post(
+    environment: dict[str, str], wms: StandInWms, how: list[str]
+) -> None:
+    running_taskforce(environment, wms)
+    if not how:
+        environment["DRYRUN"] = "true"  # as the original has it
+    result = run("watcher", *how, environment=environment)
+    assert result.returncode == 0
+    assert "would POST /tms/statuses/taskforces" in result.stdout
+    assert wms.requests_to("POST", "/v1/tms/**") == []
+    assert [path.name for path in Path(environment["JOB_EVENT_LOG_DIR"]).iterdir()] == ["2026-11-22.tms.jel"]
+
+
+def test_a_second_instance_is_refused_with_the_pid_of_the_first(environment: dict[str, str]) -> None:
+    scratch = Scratch(Path(environment["JOB_EVENT_LOG_DIR"]))
+    scratch.prepare()
+    with scratch.only_instance("stopper"):
+        result = run("stopper", "--once", environment=environment)
+        assert result.returncode == 1
+        assert f"pid {os.getpid()}" in result.stdout
+        assert run("stopper", "--dry-run", environment=environment).returncode != 78
+        assert "another stopper" not in run("stopper", "--check", environment=environment).stdout
+
+
+def test_a_check_has_a_line_for_each_thing_and_fails_if_one_does(environment: dict[str, str]) -> None:
+    result = run("watcher", "--check", environment=environment)
+    assert result.returncode == 1  # there is no schedd here
+    lines = {line[5:13].strip(): line[:4].strip() for line in result.stdout.splitlines()}
+    assert lines == {
+        "setting": "",
+        "token": "ok",
+        "wms": "ok",
+        "clock": "ok",
+        "schedd": "FAIL",
+        "submit": "FAIL",
+        "scratch": "ok",
+    }
+
+
+def test_a_worker_ends_with_0_soon_after_it_is_told_to_stop(environment: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "watcher"],
+        env={"PATH": os.environ["PATH"], "CONDOR_CONFIG": "/dev/null", "PYTHONUNBUFFERED": "1"} | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        while "started: version" not in process.stdout.readline():
+            pass
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
