@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+_CHOICE = "TMS_SANDBOX_CACHE"
 _NAME = "ewms-tms-sandbox"
 _SYSTEM_CACHE = Path("/var/cache") / _NAME
 
 
 def cache_dir() -> Path:
     """The cache's directory: TMS_SANDBOX_CACHE, or the usual place for root or for an ordinary user."""
-    if chosen := os.environ.get("TMS_SANDBOX_CACHE"):
+    if chosen := os.environ.get(_CHOICE):
         return Path(chosen).absolute()
     if os.geteuid() == 0:
         return _SYSTEM_CACHE
@@ -91,9 +92,11 @@ def _find(name: str, recipe: str) -> Path | None:
 def _trees(name: str, recipe: str) -> list[Path]:
     # What an ordinary user makes has that one owner, and is not for root. What root makes is for all.
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:12]
+    made_by_root = f"{name}-root-{digest}"
     if os.geteuid() == 0:
-        return [cache_dir() / f"{name}-root-{digest}"]
-    return [cache_dir() / f"{name}-user-{digest}", _SYSTEM_CACHE / f"{name}-root-{digest}"]
+        return [cache_dir() / made_by_root]
+    shared = cache_dir() if os.environ.get(_CHOICE) else _SYSTEM_CACHE
+    return [cache_dir() / f"{name}-user-{digest}", shared / made_by_root]
 
 
 @contextmanager
