@@ -1,30 +1,55 @@
-# make demo    everything it needs, then the main job on a real HTCondor pool, shown live
-# make test    everything it needs, then every check and test
+# make demo            everything it needs, then the main job on a real HTCondor pool, shown live
+# make demo KEEP=1     the same, and leaves it up to play with
+# make test            everything it needs, then every check and test
+#
+# Single parts: make lint, make unit, make pool (VERSION=23.9.6 for the older HTCondor), make faults.
 
-SHELL := /bin/bash
-VENV  := .venv
-BIN   := $(VENV)/bin
+SHELL   := /bin/bash
+VENV    := .venv
+PYTHON_ := $(VENV)/bin/python
+VERSION := 25.14.1
+POOL     = $(PYTHON_) -m tests.sandbox.pool run --version $(VERSION) --
+PYTEST  := python -m pytest
 
-.PHONY: demo test lint unit pool lock clean
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: demo test lint unit pool pools faults lock clean
+
+demo: $(VENV)/.ready
+	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
+
+test: lint unit faults pools
+
+lint: $(VENV)/.ready
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.ready
+	$(PYTHON_) -m pytest --ignore tests/pool --ignore tests/faults
+
+# Real processes, no pool.
+faults: $(VENV)/.ready
+	$(PYTHON_) -m pytest tests/faults
+
+# A real pool, as an ordinary user: HTCondor lets no root submit.
+pool: $(VENV)/.ready
+	$(POOL) $(PYTEST) tests/pool
+
+pools: $(VENV)/.ready
+	$(MAKE) pool VERSION=25.14.1
+	$(MAKE) pool VERSION=23.9.6
 
 $(VENV)/.ready: requirements/dev.lock pyproject.toml tests/sandbox/prepare.sh
 	tests/sandbox/prepare.sh $(VENV)
 	touch $@
 
 # The versions that every install uses; run it to take newer ones.
+LOCK = $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
+    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml
 lock: $(VENV)/.ready
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --custom-compile-command 'make lock' --upgrade pyproject.toml -o requirements/run.lock
-	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-emit-find-links --custom-compile-command 'make lock' --extra dev -c requirements/run.lock --upgrade pyproject.toml -o requirements/dev.lock
-
-lint: $(VENV)/.ready
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-
-unit: $(VENV)/.ready
-	$(BIN)/python -m pytest --ignore tests/pool --ignore tests/faults
+	$(LOCK) -o requirements/run.lock
+	$(LOCK) --extra dev -c requirements/run.lock -o requirements/dev.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,147 @@
+"""`python -m tests.sandbox.demo`: the main job, shown live on a real HTCondor pool.
+
+Started by `make demo` within `python -m tests.sandbox.pool run`, as the pool's user. Five taskforces go
+their ways through a stand-in WMS, the three workers under supervisord, and the pool; at the end, what the
+WMS holds of each is compared with what was expected. The exit code is 0 only if they agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from tests.sandbox.control import PoolClient
+from tests.sandbox.kept import say_ready
+from tests.sandbox.scenarios import Scenario, View, scenarios
+from tests.sandbox.tms import Tms
+from tests.sandbox.wms import StandInWms
+
+PATIENCE = 150.0  # seconds for the five taskforces; about 30 are usual
+SETTLED = 3.0  # seconds for which the WMS's view has to stay as expected
+
+
+def main() -> int:
+    """Show the main job; 0 if it went as expected."""
+    options = _parser().parse_args()
+    # A polite request to end becomes an exit by way of the `with` blocks, so that everything is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    pool = PoolClient.from_environment()
+    if pool is None:
+        print("There is no pool here: use `make demo`.", file=sys.stderr)
+        return 2
+    console = Console()
+    pool.install_pilot("latest")
+    console.print(f"HTCondor [bold]{pool.version}[/] is up; so are the WMS and the three workers.")
+    with (
+        tempfile.TemporaryDirectory(prefix="tms-demo-", dir=pool.layout.home) as directory,
+        StandInWms(schedd=pool.schedd_name, page_bytes=5000, leeway_seconds=0) as wms,
+        Tms(Path(directory), wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name}) as tms,
+    ):
+        shown = scenarios(wms)
+        agreed = show(console, wms, shown)
+        console.print(table(wms, shown, final=True))
+        if not agreed:
+            console.print("[red]The WMS's view is not as expected.[/] The end of the workers' log:")
+            console.print(*tms.output.read_text().splitlines()[-40:], sep="\n", markup=False)
+        if options.keep:
+            stay(console, wms, tms, code=0 if agreed else 1)
+    return 0 if agreed else 1
+
+
+def show(console: Console, wms: StandInWms, shown: list[Scenario]) -> bool:
+    """Show the taskforces as they move, until all are as expected; whether that came about in time."""
+    deadline = time.monotonic() + PATIENCE
+    agreed_since: float | None = None
+    said: dict[str, View] = {}
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        while time.monotonic() < deadline:
+            for scenario in shown:
+                scenario.step(wms)
+            if console.is_terminal:
+                live.update(table(wms, shown))
+            else:
+                say_changes(console, wms, shown, said)
+            now = time.monotonic()
+            agreed = all(scenario.view(wms) == scenario.expected for scenario in shown)
+            agreed_since = (agreed_since or now) if agreed else None
+            if agreed_since is not None and now - agreed_since >= SETTLED:
+                return True
+            time.sleep(0.25)
+    return False
+
+
+def table(wms: StandInWms, shown: list[Scenario], *, final: bool = False) -> Table:
+    """What the WMS holds of each taskforce; at the end beside what was expected."""
+    made = Table(title="What the WMS holds", title_justify="left")
+    made.add_column("taskforce", overflow="fold")
+    made.add_column("phase", no_wrap=True)
+    made.add_column("statuses and errors", overflow="fold")
+    if final:
+        made.add_column("expected", overflow="fold")
+        made.add_column("")
+    for scenario in shown:
+        got, expected = scenario.view(wms), scenario.expected
+        verdict = ["[green]✓[/]" if got == expected else "[red]✗[/]"]
+        beside = [f"{expected.phase}\n{_counts(expected)}", *verdict] if final else []
+        made.add_row(scenario.title, got.phase, _counts(got), *beside)
+    return made
+
+
+def say_changes(console: Console, wms: StandInWms, shown: list[Scenario], said: dict[str, View]) -> None:
+    """One line for each taskforce that has changed: for a terminal that is none."""
+    for scenario in shown:
+        view = scenario.view(wms)
+        if said.get(scenario.uuid) != view:
+            said[scenario.uuid] = view
+            text = f"{scenario.title}: {view.phase}  {_counts(view, separator='  ')}"
+            console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
+
+
+def stay(console: Console, wms: StandInWms, tms: Tms, code: int) -> None:
+    """Say how to look around and how to end it, let the terminal go, and stay."""
+    console.print(
+        f"""
+All of it stays up.  To look around:
+
+  . {tms.look_around()}
+  supervisorctl status             # or restart watcher, tail -f starter
+  condor_q                         # or condor_history, condor_status, condor_hold, condor_release, condor_rm
+  curl {wms.address}/     # the WMS's taskforces
+  less {tms.output}
+
+To take it down:  kill {os.getppid()}
+""",
+        highlight=False,
+        soft_wrap=True,
+    )
+    say_ready(code)
+    signal.pause()
+
+
+def _counts(view: View, separator: str = "\n") -> str:
+    cells = [
+        f"{count} {job}" + (f" ({pilot})" if pilot != "null" else "")
+        for job, pilots in view.compound_statuses.items()
+        for pilot, count in pilots.items()
+    ]
+    errors = [f"{count} × {text}" for text, count in view.top_task_errors.items()]
+    return separator.join(cells + errors)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.sandbox.demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave everything up to play with")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

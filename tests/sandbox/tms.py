@@ -1,0 +1,97 @@
+"""The service under test: its real entry point, run by the pool's user, in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+CHECKOUT = Path(__file__).parents[2]
+QUICK = {
+    # The original's rhythm is minutes; people who watch, and tests, have less time.
+    "TMS_OUTER_LOOP_WAIT": "1",
+    "TMS_WATCHER_INTERVAL": "1",
+    "TMS_ERROR_WAIT": "1",
+}
+STOP_PATIENCE = 120.0  # seconds: supervisord waits 100 for a worker that does not end
+
+
+class Tms:
+    """The service below `directory`: `environment` names its WMS; runs from entry to exit.
+
+    With `directory` left in place a later service goes on where this one ended.
+    """
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.scratch = directory / "scratch"
+        self.output = directory / "tms.log"
+        self.conf = CHECKOUT / "supervisord.conf"
+        self.environment = {
+            **{name: os.environ[name] for name in ("PATH", "HOME", "CONDOR_CONFIG") if name in os.environ},
+            "PYTHONPATH": str(CHECKOUT),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "JOB_EVENT_LOG_DIR": str(self.scratch),
+            "TMS_RUN_DIR": str(directory / "run"),
+            **QUICK,
+            **environment,
+        }
+        self._service: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the service; its output is appended to `output`."""
+        with self.output.open("ab") as output:
+            self._service = subprocess.Popen(
+                [sys.executable, "-P", "-m", "common.service"],
+                env=self.environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self) -> int | None:
+        """Tell the service to stop, and return its exit code; None if it was not running."""
+        if self._service is None:
+            return None
+        self._service.send_signal(signal.SIGTERM)
+        code = self._service.wait(STOP_PATIENCE)
+        self._service = None
+        return code
+
+    def supervisorctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run supervisorctl on this service."""
+        command = [sys.executable, "-P", "-m", "supervisor.supervisorctl", "-c", str(self.conf), *arguments]
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
+
+    def look_around(self) -> Path:
+        """A file for a person's shell to source: supervisorctl and HTCondor's tools, for this service."""
+        tools = ("condor_q", "condor_history", "condor_status", "condor_rm", "condor_hold", "condor_release")
+        python = f"PYTHONPATH={CHECKOUT} {sys.executable} -P -m"
+        path = self.output.with_name("look-around.sh")
+        lines = [
+            f"export TMS_RUN_DIR={self.environment['TMS_RUN_DIR']}",
+            f"export TMS_SANDBOX_POOL={os.environ['TMS_SANDBOX_POOL']}",
+            f'supervisorctl() {{ {python} supervisor.supervisorctl -c {self.conf} "$@"; }}',
+            *(f'{tool}() {{ {python} tests.sandbox.tool {tool} "$@"; }}' for tool in tools),
+        ]
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    def worker(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one worker by hand, in the service's environment."""
+        command = [sys.executable, "-P", "-m", name, *arguments]
+        return subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
