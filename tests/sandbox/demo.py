@@ -133,7 +133,7 @@ def _counts(view: View, separator: str = "\n") -> str:
         for job, pilots in view.compound_statuses.items()
         for pilot, count in pilots.items()
     ]
-    errors = [f"{count} × {text}" for text, count in view.top_task_errors.items()]
+    errors = [f"{count} x {text}" for text, count in view.top_task_errors.items()]
     return separator.join(cells + errors)
 
 
