@@ -35,8 +35,8 @@ class Stopper:
         while self.n.proceed() and (taskforce := self.n.wms.next_to_stop()):
             uuid = taskforce.taskforce_uuid
             tries[uuid] += 1
-            if tries[uuid] > (1 if self.n.dry_run else OFFERS):  # it is neither taken from us nor given up, and nothing else is offered
-                break
+            if tries[uuid] > (1 if self.n.dry_run else OFFERS):
+                break  # neither confirmed nor given up: the WMS offers nothing else
             self.offered += 1
             try:
                 self._stop(taskforce)
