@@ -1,12 +1,17 @@
-"""The pool that these tests were started with."""
+"""The pool that these tests were started with, and a service beside it."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.sandbox.control import PoolClient
+from tests.sandbox.tms import Tms
+from tests.sandbox.wms import StandInWms
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +26,26 @@ def pool() -> PoolClient:
             pytest.fail(reason)
         pytest.skip(reason)
     return client
+
+
+@pytest.fixture
+def wms(pool: PoolClient) -> Iterator[StandInWms]:
+    """A WMS that knows the pool's schedd."""
+    with StandInWms(schedd=pool.schedd_name, leeway_seconds=0) as wms:
+        yield wms
+
+
+@pytest.fixture
+def directory(pool: PoolClient) -> Path:
+    """A private directory that the pool's schedd and jobs see at the same path."""
+    return Path(tempfile.mkdtemp(prefix="t-", dir=pool.layout.home))
+
+
+@pytest.fixture
+def tms(pool: PoolClient, wms: StandInWms, directory: Path) -> Iterator[Tms]:
+    """The service, not started yet, with a pilot image for its jobs."""
+    pool.install_pilot("latest")
+    tms = Tms(directory, wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name})
+    yield tms
+    tms.stop()
+    pool.tool("condor_rm", "-all", check=False)

@@ -225,32 +225,31 @@ def test_a_daemon_can_be_halted_for_a_while(pool: PoolClient) -> None:
     assert pool.tool("condor_q").returncode == 0
 
 
+_TWO_JOBS = """
+import sys
+from tests.pool.test_sandbox_pool import Cluster, statuses, wait_until
+from tests.sandbox.control import PoolClient
+pool = PoolClient.from_environment()
+cluster = Cluster(pool.install_pilot("v1"), pool.layout.home, {"SANDBOX_PILOT": "sleep"}, count=2)
+wait_until(lambda: statuses(cluster).count('"Tasking"') == 2, "Tasking")
+print(pool.layout.directory, flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.mark.parametrize("killed", [True, False], ids=["owner killed", "stopped"])
-def test_nothing_is_left_of_a_pool(killed: bool, tmp_path: Path) -> None:
+def test_nothing_is_left_of_a_pool(killed: bool) -> None:
     """Neither processes nor mounts, when it is stopped and when its owner is killed; stopped, nor files."""
-    job = tmp_path / "job.py"
-    job.write_text(
-        "import os, pathlib, sys\n"
-        "from tests.pool.test_sandbox_pool import Cluster, statuses, wait_until\n"
-        "from tests.sandbox.control import PoolClient\n"
-        "pool = PoolClient.from_environment()\n"
-        "directory = pool.layout.home / 'work'\n"
-        "directory.mkdir()\n"
-        "cluster = Cluster(pool.install_pilot('v1'), directory, {'SANDBOX_PILOT': 'sleep'}, count=2)\n"
-        "wait_until(lambda: statuses(cluster).count('\"Tasking\"') == 2, 'Tasking')\n"
-        "print(pool.layout.directory, flush=True)\n"
-        "sys.stdin.read()\n",
-        encoding="utf-8",
-    )
     owner = subprocess.Popen(
-        [sys.executable, "-m", "tests.sandbox.pool", "run", "--", sys.executable, str(job)],
+        [sys.executable, "-m", "tests.sandbox.pool", "run", "--", "python", "-c", _TWO_JOBS],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert owner.stdin is not None and owner.stdout is not None
+    assert owner.stdin is not None
+    assert owner.stdout is not None
     directory = owner.stdout.readline().strip()
-    assert directory and len(_processes_of(directory)) > 10
+    assert len(_processes_of(directory)) > 10
     if killed:
         owner.kill()
     else:

@@ -46,7 +46,7 @@ def _sweep() -> None:
     for lock in _PARENT.glob(f"{_PREFIX}*/{_OWNER_LOCK}"):
         # A young one may belong to an owner who is just about to lock it.
         about = lock.stat()
-        if about.st_uid != os.geteuid() or time.time() - about.st_mtime < _YOUNG:
+        if os.geteuid() not in (0, about.st_uid) or time.time() - about.st_mtime < _YOUNG:
             continue
         with lock.open() as handle:
             try:
