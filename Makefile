@@ -9,7 +9,7 @@ VENV    := .venv
 PYTHON_ := $(VENV)/bin/python
 VERSION := 25.14.1
 POOL     = $(PYTHON_) -m tests.sandbox.pool run --version $(VERSION) --
-PYTEST  := python -m pytest
+PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 

@@ -97,7 +97,7 @@ class Schedd:
             submit = htcondor2.Submit(dict(description))
         except (ValueError, TypeError) as error:
             raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
-        return int(self._ask(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
+        return int(self._call(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
 
     def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
         """All clusters that carry this taskforce's id, lowest first: in the queue, or ended after `since`.
@@ -169,14 +169,23 @@ class Schedd:
         )
         return ads
 
-    def _ask(self, call: Callable[[Any], T], on_error: Callable[[str], Exception] | None = None) -> T:
+    def _ask(self, call: Callable[[Any], T]) -> T:
+        """The schedd's answer to a call that may be repeated."""
+        try:
+            return self._call(call)
+        except ScheddUnavailable as error:
+            if "session" not in str(error):
+                raise
+        return self._call(call)  # the schedd was started anew, and does not know our session any more
+
+    def _call(self, call: Callable[[Any], T], on_error: Callable[[str], Exception] = ScheddUnavailable) -> T:
         try:
             if self._located is None:
                 self._located = htcondor2.Schedd(self._advertisement())
             return call(self._located)
         except htcondor2.HTCondorException as error:
             self._located = None  # its address changes when the master restarts: locate it anew
-            raise (on_error or _unavailable)(" ".join(str(error).split())) from error
+            raise on_error(" ".join(str(error).split())) from error
 
     def _advertisement(self) -> Any:
         collector = htcondor2.Collector()
@@ -201,10 +210,6 @@ def _cluster(ad: Any) -> Cluster:
         n_workers=int(ad.get("TotalSubmitProcs", 0)),
         submitted_at=int(ad.get("QDate", 0)),
     )
-
-
-def _unavailable(message: str) -> Exception:
-    return ScheddUnavailable(message)
 
 
 def submit_error(message: str) -> Exception:

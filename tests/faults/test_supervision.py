@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 import pytest
 
 from tests.sandbox.wms import StandInWms
+from tests.waiting import eventually
 
 CONF = Path(__file__).parents[2] / "supervisord.conf"
 
@@ -48,23 +49,16 @@ def control(environment: dict[str, str], *arguments: str) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True).stdout
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)
-
-
 def test_the_workers_run_are_healed_when_killed_and_end_when_told(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     output = tmp_path / "output"
     with output.open("wb") as stdout, started(environment, stdout) as service:
-        eventually(lambda: output.read_text().count("started: version") == 3)
+        eventually(lambda: output.read_text().count("started: version") == 3, "three workers")
         os.kill(int(control(environment, "pid", "watcher")), signal.SIGKILL)
-        eventually(lambda: output.read_text().count("started: version") == 4)
+        eventually(lambda: output.read_text().count("started: version") == 4, "the killed one is back")
         control(environment, "restart", "starter")
-        eventually(lambda: output.read_text().count("started: version") == 5)
+        eventually(lambda: output.read_text().count("started: version") == 5, "the restarted one is back")
         service.send_signal(signal.SIGTERM)
         assert service.wait(20) == 0
     text = output.read_text()
@@ -103,7 +97,7 @@ def test_output_reaches_whatever_stdout_is(environment: dict[str, str], tmp_path
 
 def test_told_to_stop_while_it_starts_it_ends_soon(environment: dict[str, str]) -> None:
     with started(environment, subprocess.PIPE) as service:
-        eventually((Path(environment["TMS_RUN_DIR"]) / "supervisor.sock").exists)
+        eventually((Path(environment["TMS_RUN_DIR"]) / "supervisor.sock").exists, "a control socket")
         service.send_signal(signal.SIGTERM)
         service.communicate(timeout=20)
     assert service.returncode == 0
@@ -129,7 +123,7 @@ def test_a_socket_path_that_is_too_long_is_said(environment: dict[str, str]) -> 
 def test_the_control_socket_is_private(environment: dict[str, str], tmp_path: Path) -> None:
     with (tmp_path / "output").open("wb") as stdout, started(environment, stdout) as service:
         socket_path = Path(environment["TMS_RUN_DIR"]) / "supervisor.sock"
-        eventually(socket_path.exists)
+        eventually(socket_path.exists, "a control socket")
         assert socket_path.stat().st_mode & 0o077 == 0
         assert socket_path.parent.stat().st_mode & 0o077 == 0
         service.send_signal(signal.SIGTERM)

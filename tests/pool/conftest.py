@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,11 +41,29 @@ def directory(pool: PoolClient) -> Path:
     return Path(tempfile.mkdtemp(prefix="t-", dir=pool.layout.home))
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know that their test has failed."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture
-def tms(pool: PoolClient, wms: StandInWms, directory: Path) -> Iterator[Tms]:
+def tms(pool: PoolClient, wms: StandInWms, directory: Path, request: pytest.FixtureRequest) -> Iterator[Tms]:
     """The service, not started yet, with a pilot image for its jobs."""
     pool.install_pilot("latest")
     tms = Tms(directory, wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name})
     yield tms
     tms.stop()
+    if request.node.stash.get(FAILED, False):
+        for file in (tms.output, *tms.scratch.glob("*.tms.jel")):
+            if file.exists():
+                print(f"---- {file}", *file.read_text(errors="replace").splitlines()[-150:], sep="\n")
+        print(pool.tool("condor_q", "-nobatch", "-all", check=False).stdout)
     pool.tool("condor_rm", "-all", check=False)

@@ -116,8 +116,10 @@ def _build(recipe: Recipe, tree: Path) -> None:
     # would leave files of that user's subordinate ids, which need a public home and are hard to remove.
     with tree.with_name(f"{tree.name}.log").open("w+", encoding="utf-8") as log:
         maker = subprocess.Popen([*options, recipe.suite, "-"], stdout=subprocess.PIPE, stderr=log)
+        # A builder that is killed gives up its lock: its tar must not go on beside that of the next one.
+        unpack = ["tar", "--extract", "--numeric-owner", "--exclude=./dev/*", f"--directory={tree}"]
         unpacked = subprocess.run(
-            ["tar", "--extract", "--numeric-owner", "--exclude=./dev/*", f"--directory={tree}"],
+            ["setpriv", "--pdeathsig=KILL", "--", *unpack],
             stdin=maker.stdout,
             stderr=log,
             check=False,

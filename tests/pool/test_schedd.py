@@ -1,0 +1,149 @@
+"""The library's schedd is the real one: found, submitted to, asked, and told apart from one that is down."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from common.errors import ScheddUnavailable, SubmitRejected
+from common.schedd import Schedd, full_hostname
+from tests.sandbox.control import PoolClient
+from tests.waiting import eventually
+from watcher.event_log import Event, EventLog
+
+PAST = 0.0
+
+
+@pytest.fixture
+def schedd(pool: PoolClient) -> Schedd:
+    return Schedd()
+
+
+def description(directory: Path, uuid: str, **more: str) -> dict[str, str]:
+    """A job that is never matched."""
+    return {
+        "universe": "vanilla",
+        "executable": "/bin/true",
+        "transfer_executable": "false",
+        "initialdir": str(directory),
+        "log": str(directory / "x.tms.jel"),
+        "request_memory": "64",
+        "request_disk": "1024",
+        "requirements": "false",
+        "batch_name": uuid,
+        "submit_event_user_notes": f"EWMSTaskforceUUID={uuid}",
+        "+EWMSTaskforceUUID": f'"{uuid}"',
+    } | more
+
+
+def test_a_cluster_is_found_by_its_taskforce_until_it_is_removed_and_in_the_history_after(
+    schedd: Schedd, directory: Path
+) -> None:
+    uuid = f"TF-{directory.name}"
+    assert schedd.clusters_of(uuid, since=PAST) == []
+
+    cluster_id = schedd.submit(description(directory, uuid), 12)
+
+    (cluster,) = schedd.clusters_of(uuid, since=PAST)
+    assert (cluster.cluster_id, cluster.taskforce_uuid, cluster.n_workers) == (cluster_id, uuid, 12)
+    assert cluster.log == str(directory / "x.tms.jel")
+    assert abs(cluster.submitted_at - time.time()) < 60
+    assert cluster in schedd.clusters()
+    assert schedd.has_live_jobs(cluster_id, uuid)
+
+    schedd.remove(cluster_id, uuid, "the reason")
+    assert not schedd.has_live_jobs(cluster_id, uuid)
+    eventually(lambda: cluster not in schedd.clusters(), "the cluster leaves the queue")
+    schedd.remove(cluster_id, uuid, "again")
+    eventually(lambda: schedd.clusters_of(uuid, since=PAST), "the history has it")
+    assert schedd.clusters_of(uuid, since=PAST) == [cluster]
+    assert schedd.clusters_of(uuid, since=time.time() + 60) == []
+
+
+def test_the_reason_of_a_removal_reaches_the_event_log(schedd: Schedd, directory: Path) -> None:
+    cluster_id = schedd.submit(description(directory, "TF-reason"), 1)
+    schedd.remove(cluster_id, "TF-reason", "EWMS: the taskforce was stopped")
+    log = EventLog(directory / "x.tms.jel")
+    events: list[Event] = []
+
+    def removed() -> bool:
+        events.extend(log.read())
+        return events[-1].code == 9
+
+    eventually(removed, "event 009")
+    assert b"EWMS: the taskforce was stopped" in events[-1].text
+
+
+def test_the_submit_event_names_the_taskforce_beside_a_batch_name(schedd: Schedd, directory: Path) -> None:
+    schedd.submit(description(directory, "TF-notes"), 1)
+    (event,) = EventLog(directory / "x.tms.jel").read()
+    assert b"\n    EWMSTaskforceUUID=TF-notes\n" in event.text
+
+
+def test_a_cluster_of_another_taskforce_is_not_removed(schedd: Schedd, directory: Path) -> None:
+    cluster_id = schedd.submit(description(directory, "TF-right"), 1)
+    schedd.remove(cluster_id, "TF-wrong", "a reused number")
+    assert schedd.has_live_jobs(cluster_id, "TF-right")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"universe": "nonsense"},
+        {"requirements": "a b"},
+        {"priority": "high"},
+        {"initialdir": "/nonexistent"},
+        {"universe": "container"},
+        {"+OriginalTime": '"'},
+    ],
+)
+def test_a_description_that_htcondor_cannot_use_is_refused(
+    schedd: Schedd, directory: Path, more: dict[str, str]
+) -> None:
+    with pytest.raises(SubmitRejected):
+        schedd.submit(description(directory, "TF-bad", **more), 1)
+    assert schedd.clusters_of("TF-bad", since=PAST) == []
+
+
+def test_more_jobs_than_one_submission_may_have_are_refused_and_none_is_left(
+    schedd: Schedd, directory: Path
+) -> None:
+    with pytest.raises(SubmitRejected, match="MAX_JOBS_PER_SUBMISSION"):
+        schedd.submit(description(directory, "TF-large"), 20_001)
+    assert schedd.clusters_of("TF-large", since=PAST) == []
+    assert not (directory / "x.tms.jel").exists()
+
+
+def test_our_identity_and_the_schedds_name_are_told(schedd: Schedd, pool: PoolClient) -> None:
+    assert "@" in schedd.ping()
+    assert schedd.name() == pool.schedd_name
+    assert full_hostname()
+
+
+def test_a_schedd_of_another_name_is_not_taken_for_the_local_one(pool: PoolClient, directory: Path) -> None:
+    with pytest.raises(ScheddUnavailable, match="no schedd named elsewhere"):
+        Schedd("elsewhere").submit(description(directory, "TF-1"), 1)
+    assert Schedd(pool.schedd_name).name() == pool.schedd_name
+
+
+def test_a_schedd_that_is_down_is_an_outage_and_comes_back(
+    schedd: Schedd, pool: PoolClient, directory: Path
+) -> None:
+    schedd.clusters()
+    pool.stop_daemon("schedd")
+    try:
+        for call in (
+            lambda: schedd.submit(description(directory, "TF-down"), 1),
+            lambda: schedd.clusters_of("TF-down", since=PAST),
+            lambda: schedd.remove(1, "TF-down", "x"),
+            schedd.clusters,
+            schedd.ping,
+        ):
+            with pytest.raises(ScheddUnavailable):
+                call()
+    finally:
+        pool.start_daemon("schedd")
+    eventually(lambda: schedd.ping(), "the schedd answers again")
+    assert schedd.submit(description(directory, "TF-up"), 1) > 0
