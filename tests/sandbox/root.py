@@ -13,7 +13,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.sandbox import cache
+from tests.sandbox import cache, system
+from tests.sandbox.account import pool_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,16 @@ def main() -> None:
     if arguments.action == "clean":
         cache.clean()
         return
-    for version in arguments.versions or RECIPES:
-        root = ensure_root(version)
-        print(f"{root} has HTCondor {condor_version(root)}")
+    versions = arguments.versions or list(RECIPES)
+    if unknown := set(versions) - set(RECIPES):
+        parser.error(f"no recipe for {', '.join(sorted(unknown))}; there are: {', '.join(RECIPES)}")
+    try:
+        system.require_machine(pool_account(), building=not all(map(is_built, versions)))
+        for version in versions:
+            root = ensure_root(version)
+            print(f"{root} has HTCondor {condor_version(root)}")
+    except (BuildFailed, system.SandboxUnavailable) as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -26,7 +26,8 @@ class SandboxUnavailable(Exception):
 
 def require_machine(account: Account, *, building: bool) -> None:
     """Raises SandboxUnavailable with all that is missing. `building`: a root has to be built, too."""
-    problems = [*_missing_tools(building), *_missing_namespaces(account)]
+    # Without the tools there is no telling what else is missing.
+    problems = _missing_tools(building) or _missing_namespaces(account)
     if building and os.geteuid() != 0:
         problems += _missing_subordinate_ids(account)
     if problems:
@@ -64,21 +65,19 @@ def _missing_namespaces(account: Account) -> list[str]:
 
 
 def _missing_subordinate_ids(account: Account) -> list[str]:
-    lacking = [
-        file
-        for file in ("/etc/subuid", "/etc/subgid")
-        if not Path(file).exists()
-        or not any(
-            line.split(":")[0] in (account.name, str(account.uid))
-            for line in Path(file).read_text(encoding="utf-8").splitlines()
-        )
-    ]
+    lacking = []
+    first_free = 100_000
+    for file in (Path("/etc/subuid"), Path("/etc/subgid")):
+        text = file.read_text(encoding="utf-8") if file.exists() else ""
+        ranges = [line.split(":") for line in text.split()]
+        if not any(owner in (account.name, str(account.uid)) for owner, _, _ in ranges):
+            lacking.append(str(file))
+        first_free = max([first_free, *(int(start) + int(count) for _, start, count in ranges)])
     if not lacking:
         return []
-    ranges = "--add-subuids 100000-165535 --add-subgids 100000-165535"
-    return [
-        f"{account.name} has no range in {' and '.join(lacking)}: usermod {ranges} {account.name} (as root)"
-    ]
+    ids = f"{first_free}-{first_free + 65_535}"
+    remedy = f"usermod --add-subuids {ids} --add-subgids {ids} {account.name} (as root)"
+    return [f"{account.name} has no range of ids in {' and '.join(lacking)}: {remedy}"]
 
 
 def _works(command: list[str]) -> bool:
