@@ -57,8 +57,8 @@ class Wms:
             raise
 
     def taskforces(self, query: Json, projection: Iterable[str]) -> Iterator[Taskforce]:
-        """All taskforces of this schedd that match a Mongo-style `query`, page by page to the end."""
-        body: Json = {"query": {"schedd": self.schedd} | query, "projection": list(projection)}
+        """All taskforces that match a Mongo-style `query`, page by page to the end."""
+        body: Json = {"query": query, "projection": list(projection)}
         while True:
             reply = self._http.post("/query/taskforces", body, repeatable=True)
             yield from (parse_taskforce(entry) for entry in reply.get("taskforces", []))

@@ -67,7 +67,6 @@ class ClusterTally:
     jobs: dict[int, Job] = field(default_factory=dict)
     cells: Counter[tuple[str, str]] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
-    factory: bool = False  # jobs are made as they are needed: not every job has a submit event yet
     removed: bool = False  # event 036: the cluster is over, whatever its jobs say
     ended: int = 0
     last_end: bytes = b""
@@ -82,12 +81,14 @@ class ClusterTally:
     def compound_statuses(self, n_workers: int | None = None) -> dict[str, dict[str, int]]:
         """Job status -> pilot status -> number of jobs.
 
-        Of a cluster that makes its jobs as they are needed, those missing of `n_workers` count as idle.
+        While the cluster goes on, jobs that are missing of `n_workers` count as idle: the schedd is still
+        writing their submit events, or makes the jobs as they are needed (late materialization).
         """
         statuses: dict[str, dict[str, int]] = {}
         cells = self.cells
-        if self.factory and not self.removed and (n_workers or 0) > len(self.jobs):
-            cells = cells + Counter({(IDLE, NO_PILOT_STATUS): (n_workers or 0) - len(self.jobs)})
+        missing = (n_workers or 0) - len(self.jobs)
+        if missing > 0 and not self.removed:
+            cells = cells + Counter({(IDLE, NO_PILOT_STATUS): missing})
         for (status, pilot), count in sorted(cells.items()):
             if count:
                 statuses.setdefault(status, {})[pilot] = count
@@ -161,7 +162,6 @@ def _name(cluster: ClusterTally, pattern: re.Pattern[bytes], text: bytes) -> Non
 
 def _count_cluster(cluster: ClusterTally, event: Event) -> None:
     if event.code == _CLUSTER_SUBMIT:
-        cluster.factory = True
         _name(cluster, _NOTE, event.text)
     elif event.code == _CLUSTER_REMOVE:
         cluster.removed, cluster.last_end, cluster.dirty = True, event.date, True

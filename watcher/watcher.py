@@ -112,7 +112,7 @@ class Watcher:
         """Ask the WMS whose the clusters are of which the log does not say it."""
         nameless = {str(c.cluster_id): c for _, c in self._all() if not c.taskforce_uuid}
         for names in _slices(self._due(nameless)):
-            query = {"cluster_id": {"$in": [int(name) for name in names]}}
+            query = {"schedd": self.n.wms.schedd, "cluster_id": {"$in": [int(name) for name in names]}}
             for taskforce in self.n.wms.taskforces(query, FIELDS):
                 nameless[str(taskforce.cluster_id)].taskforce_uuid = taskforce.taskforce_uuid
                 self.records[taskforce.taskforce_uuid] = taskforce

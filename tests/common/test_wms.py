@@ -58,12 +58,6 @@ def test_a_query_is_followed_page_by_page_to_its_end(
         assert len(wms.requests_to("POST", "/v1/query/taskforces")) > 3
 
 
-def test_only_this_schedds_taskforces_are_found(n: Neighbours, wms: StandInWms) -> None:
-    wms.add_taskforce(taskforce={"schedd": "ap2.example.org"})
-    mine = wms.add_taskforce()
-    assert [tf.taskforce_uuid for tf in n.wms.taskforces({}, ["taskforce_uuid"])] == [mine]
-
-
 # -- tokens -------------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,15 @@ def test_statuses_reach_the_wms_and_again_only_when_they_change(
     assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}, "RUNNING": {"null": 1}}
 
 
+def test_workers_whose_submit_events_are_still_being_written_count_as_idle(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7, n_workers=100)
+    jel.submit(7, uuid, 7)
+    Watcher(n).run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 100}}
+
+
 def test_a_pass_without_news_asks_nobody(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
     jel.submit(7, running(wms, 7), 1)
     watcher = Watcher(n)
@@ -212,6 +221,28 @@ def test_the_wms_is_asked_whose_a_cluster_is_only_if_its_log_does_not_say(
     asked = [r.body["query"].get("cluster_id") for r in wms.requests_to("POST", QUERY)]
     assert [query for query in asked if query] == [{"$in": [8]}]
     assert wms.taskforce(by_wms)["compound_statuses"] == {"IDLE": {"null": 1}}
+
+
+def test_a_cluster_of_that_number_at_another_schedd_is_not_taken_for_ours(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    elsewhere = wms.add_taskforce(
+        taskforce={"phase": "condor-submit", "cluster_id": 8, "schedd": "ap2.example.org"}
+    )
+    jel.submit(8, "", 1)
+    Watcher(n).run_once()
+    assert wms.taskforce(elsewhere)["compound_statuses"] == {}
+
+
+def test_a_taskforce_from_before_the_schedd_was_renamed_is_still_followed(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = wms.add_taskforce(
+        taskforce={"phase": "condor-submit", "cluster_id": 8, "schedd": "old.example.org"}
+    )
+    jel.submit(8, uuid, 1)
+    Watcher(n).run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
 
 
 def test_a_cluster_that_is_nobodys_is_looked_at_again_later(

@@ -1,0 +1,33 @@
+"""The documentation keeps up with the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.settings import Settings
+
+TOP = Path(__file__).parents[1]
+
+
+def test_every_setting_is_documented() -> None:
+    documented = (TOP / "docs" / "settings.md").read_text()
+    missing = [
+        f.alias for f in Settings.model_fields.values() if f.alias and f"`{f.alias}`" not in documented
+    ]
+    assert missing == []
+
+
+def test_the_defaults_in_the_documentation_are_those_of_the_code() -> None:
+    rows = [line.split("|") for line in (TOP / "docs" / "settings.md").read_text().splitlines()]
+    documented = {row[1].strip().strip("`"): row[2].strip() for row in rows if len(row) > 4}
+    for field in Settings.model_fields.values():
+        if isinstance(field.default, int) and not isinstance(field.default, bool):
+            assert documented[str(field.alias)] == str(field.default)
+
+
+def test_every_document_that_is_linked_exists() -> None:
+    for document in [TOP / "README.md", *(TOP / "docs").glob("*.md")]:
+        for part in document.read_text().split("](")[1:]:
+            target = part.split(")")[0]
+            if "://" not in target:
+                assert (document.parent / target.split("#")[0]).exists(), f"{document.name}: {target}"
