@@ -1,0 +1,1 @@
+"""How fast, how large: ratios measured side by side in one run."""
