@@ -7,8 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import htcondor2
@@ -18,6 +17,7 @@ from tests.sandbox import processes
 from tests.sandbox.control import PoolClient
 from tests.sandbox.pilot.pilot import choose_behaviour, classad_literal
 from tests.sandbox.pool import PoolError
+from tests.waiting import eventually
 
 _PILOT = {
     "EWMS_PILOT_TASK_IMAGE": "/cvmfs/an/image",
@@ -25,14 +25,6 @@ _PILOT = {
     "EWMS_PILOT_HTCHIRP": "True",
     "EWMS_PILOT_HTCHIRP_DEST": "JOB_EVENT_LOG",
 }
-
-
-def wait_until(condition: Callable[[], bool], what: str, patience: float = 60.0) -> None:
-    """Returns as soon as the condition holds; fails the test if that takes longer than `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, f"in {patience} s not: {what}"
-        time.sleep(0.05)
 
 
 class Cluster:
@@ -68,7 +60,7 @@ class Cluster:
 
     def wait_for(self, number: str, count: int = 1) -> list[str]:
         """The events of one type, as soon as there are `count` of them."""
-        wait_until(lambda: len(self.events(number)) >= count, f"{count} events {number}")
+        eventually(lambda: len(self.events(number)) >= count, f"{count} events {number}")
         return self.events(number)
 
     def chirps(self) -> list[tuple[str, str]]:
@@ -148,7 +140,7 @@ def test_a_pilot_can_have_its_job_held(pool: PoolClient, tmp_path: Path) -> None
 def test_a_pilot_works_until_it_is_removed(pool: PoolClient, tmp_path: Path) -> None:
     """It has no time for a last chirp."""
     cluster = Cluster(pool.install_pilot("v1"), tmp_path, {"SANDBOX_PILOT": "sleep"})
-    wait_until(lambda: '"Tasking"' in statuses(cluster), "Tasking")
+    eventually(lambda: '"Tasking"' in statuses(cluster), "Tasking")
     cluster.remove()
     cluster.wait_for("009")
     assert statuses(cluster)[-1] == '"Tasking"'
@@ -176,7 +168,7 @@ def test_chirps_to_the_job_ad_are_not_in_the_log(pool: PoolClient, tmp_path: Pat
     constraint = (
         f'ClusterId == {cluster.id} && HTChirpEWMSPilotStatus == "Tasking" && HTChirpEWMSPilotTasksTotal == 1'
     )
-    wait_until(lambda: bool(htcondor2.Schedd().query(constraint, ["ProcId"])), "the attributes")
+    eventually(lambda: bool(htcondor2.Schedd().query(constraint, ["ProcId"])), "the attributes")
     cluster.remove()
     assert cluster.chirps() == []
 
@@ -210,8 +202,8 @@ def test_the_schedd_can_be_stopped_started_and_killed(pool: PoolClient) -> None:
     second = pool.daemon_pid("schedd")
     assert second not in (None, first)
     pool.signal_daemon("schedd", signal.SIGKILL)
-    wait_until(lambda: pool.daemon_pid("schedd") not in (None, second), "a new schedd")
-    wait_until(lambda: pool.tool("condor_q", check=False).returncode == 0, "an answer of the schedd")
+    eventually(lambda: pool.daemon_pid("schedd") not in (None, second), "a new schedd")
+    eventually(lambda: pool.tool("condor_q", check=False).returncode == 0, "an answer of the schedd")
 
 
 def test_a_daemon_can_be_halted_for_a_while(pool: PoolClient) -> None:
@@ -227,11 +219,12 @@ def test_a_daemon_can_be_halted_for_a_while(pool: PoolClient) -> None:
 
 _TWO_JOBS = """
 import sys
-from tests.pool.test_sandbox_pool import Cluster, statuses, wait_until
+from tests.pool.test_sandbox_pool import Cluster, statuses
 from tests.sandbox.control import PoolClient
+from tests.waiting import eventually
 pool = PoolClient.from_environment()
 cluster = Cluster(pool.install_pilot("v1"), pool.layout.home, {"SANDBOX_PILOT": "sleep"}, count=2)
-wait_until(lambda: statuses(cluster).count('"Tasking"') == 2, "Tasking")
+eventually(lambda: statuses(cluster).count('"Tasking"') == 2, "Tasking")
 print(pool.layout.directory, flush=True)
 sys.stdin.read()
 """
@@ -255,7 +248,7 @@ def test_nothing_is_left_of_a_pool(killed: bool) -> None:
     else:
         owner.stdin.close()
     assert owner.wait(30) == (-signal.SIGKILL if killed else 0)
-    wait_until(lambda: not _processes_of(directory), "the end of all processes", patience=10)
+    eventually(lambda: not _processes_of(directory), "the end of all processes", seconds=10)
     assert directory not in Path("/proc/mounts").read_text(encoding="utf-8")
     assert killed or not Path(directory).exists()
 

@@ -33,6 +33,11 @@ From: {base}
 %runscript
     exec /entrypoint.sh python3 /app/pilot.py
 """
+# One start of the pilot compiles, for the later ones, what it imports: no package's script has done so.
+_BUILD = """
+HOME=$1 apptainer build --sandbox "$1/image" "$1/pilot.def" || exit
+chroot "$1/image" python3 -c 'import sys; sys.path.insert(0, "/app"); import pilot'
+"""
 
 
 def is_pilot_image_built() -> bool:
@@ -43,7 +48,9 @@ def is_pilot_image_built() -> bool:
 def ensure_pilot_image(root: Path) -> Path:
     """The cached image, built now with the Apptainer of `root` if it is missing or its sources changed."""
     sources = [_HERE / "entrypoint.sh", _HERE / "pilot.py", *sorted(_htchirp().glob("*.py"))]
-    recipe = "\n".join([_BASE.text, _DEFINITION, *(source.read_text(encoding="utf-8") for source in sources)])
+    recipe = "\n".join(
+        [_BASE.text, _DEFINITION, _BUILD, *(source.read_text(encoding="utf-8") for source in sources)]
+    )
     return cache.cached("pilot", recipe, lambda image: _build(root, image))
 
 
@@ -57,17 +64,9 @@ def _build(root: Path, image: Path) -> None:
         shutil.copy(_HERE / "entrypoint.sh", files)
         definition = files / "pilot.def"
         definition.write_text(_DEFINITION.format(base="/opt/pilot", files=files), encoding="utf-8")
-        command = [
-            "env",
-            f"HOME={files}",
-            "apptainer",
-            "build",
-            "--sandbox",
-            str(files / "image"),
-            str(definition),
-        ]
+        build = ["sh", "-c", _BUILD, "build", scratch]
         done = subprocess.run(
-            enter_command(root, {"/opt/pilot": base}, command), check=False, capture_output=True, text=True
+            enter_command(root, {"/opt/pilot": base}, build), check=False, capture_output=True, text=True
         )
         if done.returncode != 0:
             raise BuildFailed(f"apptainer build failed:\n{done.stdout}{done.stderr}")
