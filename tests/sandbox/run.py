@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not command:
         _parser().error("no command given: run [OPTIONS] -- COMMAND...")
     # A polite request to end becomes an exit by way of the `with` blocks, so that the pool is stopped.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         with Pool(options.version, options.config, cpus=options.cpus, keep=options.keep) as pool:
