@@ -101,18 +101,16 @@ class Pool:
 
     def stop(self) -> None:
         """Stops the pool: in good order if that takes no more than ten seconds, otherwise at once."""
-        if entry := self._entry:
-            for signal_number, patience in (
-                (signal.SIGTERM, _GRACEFUL_PATIENCE),
-                (signal.SIGQUIT, _FAST_PATIENCE),
-            ):
-                if master := self._master():
-                    os.kill(master.pid, signal_number)
-                    if entry.end(patience):
+        with self._resources:
+            if entry := self._entry:
+                for number, patience in (
+                    (signal.SIGTERM, _GRACEFUL_PATIENCE),
+                    (signal.SIGQUIT, _FAST_PATIENCE),
+                ):
+                    if (master := self._master()) and _signalled(master.pid, number) and entry.end(patience):
                         break
-            entry.kill()
-            self._entry = None
-        self._resources.close()
+                entry.kill()
+                self._entry = None
 
     def tool(
         self, *command: str, check: bool = True, patience: float = 60.0
@@ -221,6 +219,14 @@ class Pool:
             if log.exists() and (lines := log.read_text(encoding="utf-8", errors="replace").splitlines()):
                 parts += [f"{log.name}:", *(f"  {line}" for line in lines[-8:])]
         return "\n".join(parts)
+
+
+def _signalled(pid: int, number: int) -> bool:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
