@@ -14,6 +14,7 @@ from typing import Any
 from common.contract import Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.errors import RemoveRejected, SubmitRejected, WmsRejected, WmsUnavailable
 from common.scratch import Intent
+from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
 from starter.look import find_cluster
 from starter.pilot_environment import pilot_environment, render
@@ -156,8 +157,7 @@ class Starter:
         n.schedd.remove(cluster_id, uuid, "EWMS: the taskforce was stopped before its start was confirmed")
         if taskforce and taskforce.cluster_id is None:
             # Nobody else will: without a cluster id the WMS never offers it to the stopper.
-            with n.scratch.phase_lock(n.stop):
-                n.wms.confirm_stopped(uuid)
+            confirm_stopped(n, uuid, cluster_id)
 
     def _refuse(self, offered: Taskforce, reason: str) -> None:
         uuid = offered.taskforce_uuid

@@ -12,6 +12,7 @@ from pathlib import PurePath
 from common.contract import Phase, Taskforce
 from common.errors import RemoveRejected
 from common.schedd import Cluster
+from common.stopping import confirm_stopped
 from common.worker import Neighbours
 
 logger = logging.getLogger(__name__)
@@ -81,6 +82,5 @@ def _remove(n: Neighbours, cluster: Cluster, taskforce: Taskforce | None, reason
         logger.error("%s", error)
         return 0
     if taskforce and taskforce.phase == Phase.PENDING_STOPPER:
-        with n.scratch.phase_lock(n.stop):
-            n.wms.confirm_stopped(uuid)
+        confirm_stopped(n, uuid, cluster.cluster_id)
     return 1

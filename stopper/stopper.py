@@ -11,6 +11,7 @@ from collections import Counter
 
 from common.contract import Phase, Taskforce
 from common.errors import RemoveRejected, WmsRejected
+from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
 from stopper.orphans import remove_orphans
 
@@ -62,11 +63,7 @@ class Stopper:
         if cluster_id is None:
             raise RemoveRejected("the WMS names no cluster to remove")
         self.n.schedd.remove(cluster_id, uuid, REASON)
-        with self.n.scratch.phase_lock(self.n.stop):
-            # The watcher may have seen the end of the last job before us: condor-complete is to stay.
-            now = self.n.wms.taskforce(uuid)
-            if now is not None and now.phase == Phase.PENDING_STOPPER:
-                self.n.wms.confirm_stopped(uuid)
+        confirm_stopped(self.n, uuid, cluster_id)
         if not self.n.dry_run:
             self.stopped += 1
             logger.info(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
+from common.scratch import Scratch
 from common.worker import Neighbours
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd, Killed
@@ -187,6 +190,66 @@ def test_aborted_while_the_starter_was_dead_the_cluster_is_removed_too(
 
     assert len(schedd.removals) == 1
     assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
+def test_killed_after_the_wms_was_told_of_a_removal_it_does_not_undo_the_completion(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = wms.add_taskforce()
+
+    def abort() -> None:
+        wms.abort(uuid)
+
+    schedd.after_submit = abort
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(n.scratch, "forget", lambda uuid: killed())
+        Starter(n).run_once()
+    n.wms.confirm_complete(uuid, 1_795_000_000)  # the watcher saw the jobs end
+
+    Starter(n).run_once()
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert n.scratch.intents() == []
+
+
+def test_of_two_starters_with_scratch_directories_of_their_own_one_removes_its_cluster_again(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, tmp_path: Path
+) -> None:
+    """Both look before either has submitted: what is refused on one directory cannot be seen from two."""
+    uuid = wms.add_taskforce()
+    other = replace(n, scratch=Scratch(tmp_path / "other"))
+    other.scratch.prepare()
+
+    def overtaken() -> None:
+        schedd.before_submit = lambda: None
+        Starter(other).run_once()
+
+    schedd.before_submit = overtaken
+    Starter(n).run_once()
+
+    kept = [cluster.cluster_id for cluster in schedd.known.values() if cluster.alive]
+    assert kept == [wms.taskforce(uuid)["cluster_id"]]
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    Starter(n).run_once()
+    assert len(schedd.known) == 2
+
+
+def test_a_second_starter_with_a_scratch_directory_of_its_own_confirms_what_it_finds(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, tmp_path: Path
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.after_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    schedd.after_submit = lambda: None
+    other = replace(n, scratch=Scratch(tmp_path / "other"))
+    other.scratch.prepare()
+
+    Starter(other).run_once()
+    Starter(n).run_once()
+
+    assert clusters_of(schedd, uuid) == [wms.taskforce(uuid)["cluster_id"]]
+    assert schedd.removals == []
 
 
 def test_while_the_schedd_cannot_be_asked_nothing_is_submitted_or_reported(

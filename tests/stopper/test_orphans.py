@@ -43,6 +43,16 @@ def test_an_orphan_is_what_the_wms_has_finished_or_holds_another_cluster_for(
     assert bool(why_orphan(cluster, record)) is orphan
 
 
+def test_the_removal_of_a_double_says_nothing_of_the_cluster_that_the_wms_holds(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce(taskforce={"phase": "pending-stopper", "cluster_id": 8, "n_workers": 2})
+    submitted(n, schedd, uuid)
+    clock.now += GRACE
+    assert remove_orphans(n) == 1
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
+
+
 def test_a_cluster_of_an_unknown_taskforce_is_left_alone_as_this_may_be_the_wrong_wms(
     n: Neighbours, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
