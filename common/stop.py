@@ -40,11 +40,15 @@ class Stop:
         return self._requested
 
     def on_signals(self) -> None:
-        """The first SIGTERM or SIGINT asks to stop, the second ends the process at once."""
+        """The first SIGTERM or SIGINT asks to stop, the second ends the process at once.
+
+        The second is left to the kernel: a handler of Python's would wait for a system call that has just
+        begun, and with it for whatever that waits for.
+        """
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)
 
-    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
-        if self._requested:
-            os._exit(128 + signum)
+    def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, signal.SIG_DFL)
         self.set()

@@ -57,4 +57,4 @@ def test_the_first_signal_asks_and_the_second_ends_the_process() -> None:
         os.kill(process.pid, signal.SIGTERM)
         assert process.stdout.readline() == "stopping\n"
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(10) == 128 + signal.SIGTERM
+        assert process.wait(10) == -signal.SIGTERM
