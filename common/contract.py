@@ -58,6 +58,10 @@ def _whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _phase_changes(value: object) -> list[object]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
@@ -65,13 +69,14 @@ def _phase_changes(value: object) -> list[object]:
 class Taskforce(BaseModel):
     """A taskforce as the WMS knows it; a projection leaves out what was not asked for.
 
-    Garbled numbers count as absent, so that a bad record can still be answered by its id.
+    Garbled fields count as absent, so that a bad record can still be answered by its id.
     """
 
     taskforce_uuid: str
     phase: str = ""
     cluster_id: Annotated[int | None, BeforeValidator(_whole_number)] = None
     n_workers: Annotated[int | None, BeforeValidator(_whole_number)] = None
+    job_event_log_fpath: Annotated[str, BeforeValidator(_text)] = ""
     phase_change_log: Annotated[list[PhaseChange], BeforeValidator(_phase_changes)] = []
 
     def failures(self, target: Phase) -> int:

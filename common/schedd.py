@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -28,6 +28,7 @@ REMOVED, COMPLETED = (
     4,
 )  # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad)
 
+_ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus"]
 _CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate"]
 
 # What the submit library itself says of a description that it cannot use.
@@ -50,12 +51,23 @@ class Cluster:
     submitted_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """How one job left the queue, as the schedd's history has it; `ended_at` is in epoch seconds."""
+
+    cluster_id: int
+    proc: int
+    removed: bool
+    ended_at: int
+
+
 class AccessPoint(Protocol):
     """What the workers need of a schedd."""
 
     def submit(self, description: Mapping[str, str], count: int) -> int: ...
     def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]: ...
     def clusters(self) -> list[Cluster]: ...
+    def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]: ...
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None: ...
     def ping(self) -> str: ...
@@ -120,6 +132,17 @@ class Schedd:
     def clusters(self) -> list[Cluster]:
         """All clusters in the queue that carry a taskforce's id. Raises ScheddUnavailable."""
         return [_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
+
+    def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]:
+        """The jobs of these clusters that have left the queue, the earliest end first.
+
+        From the schedd's history, which rotates by size: what ended long ago may be missing. Only jobs that
+        carry a taskforce's id are looked at. Raises ScheddUnavailable. Safe to repeat.
+        """
+        ids = " || ".join(f"ClusterId == {int(cluster_id)}" for cluster_id in cluster_ids)
+        constraint = f"{UUID_ATTRIBUTE} isnt undefined && ({ids or 'false'})"
+        ads = self._ask(lambda schedd: schedd.history(constraint, projection=_ENDED_FIELDS))
+        return sorted(map(_ended_job, ads), key=lambda job: job.ended_at)
 
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
         """Remove the taskforce's cluster and check that none of its jobs will run again.
@@ -209,6 +232,15 @@ def _cluster(ad: Any) -> Cluster:
         log=str(ad.get("UserLog", "")),
         n_workers=int(ad.get("TotalSubmitProcs", 0)),
         submitted_at=int(ad.get("QDate", 0)),
+    )
+
+
+def _ended_job(ad: Any) -> EndedJob:
+    return EndedJob(
+        cluster_id=int(ad["ClusterId"]),
+        proc=int(ad["ProcId"]),
+        removed=int(ad["JobStatus"]) == REMOVED,
+        ended_at=int(ad.get("EnteredCurrentStatus", 0)),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
-from common.schedd import Cluster
+from common.schedd import Cluster, EndedJob
 from common.stop import Stop
 from tests.jel import JelWriter
 
@@ -73,6 +73,7 @@ class FakeSchedd:
     before_submit: Callable[[], None] = lambda: None
     after_submit: Callable[[], None] = lambda: None
     after_remove: Callable[[], None] = lambda: None
+    history: list[EndedJob] = field(default_factory=list)
     removals: list[tuple[int, str]] = field(default_factory=list)
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
@@ -96,6 +97,10 @@ class FakeSchedd:
     def clusters(self) -> list[Cluster]:
         self._answer()
         return [_cluster(c) for c in self.known.values() if c.alive]
+
+    def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]:
+        self._answer()
+        return [job for job in self.history if job.cluster_id in cluster_ids]
 
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
         self._answer()

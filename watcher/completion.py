@@ -15,20 +15,22 @@ class Witness(Enum):
 
     LOG = "every job has ended in the log"
     CLUSTER_REMOVED = "the log says that the cluster was removed"
-    QUEUE = "the log is quiet and the schedd's queue does not have the cluster"
+    QUEUE = "no log tells its end, and the schedd's queue does not have the cluster"
 
 
-def witness(cluster: ClusterTally, n_workers: int | None, in_queue: bool | None) -> Witness | None:
+def witness(cluster: ClusterTally, n_workers: int | None, *, gone: bool) -> Witness | None:
     """The witness to the end of `cluster`, None while it goes on.
 
-    `in_queue` is whether the schedd has the cluster, None if it was not asked. Event 036 is written for
+    `gone` is whether the schedd was asked, and does not have the cluster. Event 036 is written for
     clusters with late materialization only (measured), so the count of ended jobs is the usual witness.
     """
+    if gone:
+        return Witness.QUEUE
     if cluster.removed:
         return Witness.CLUSTER_REMOVED
     if cluster.over and n_workers is not None and len(cluster.jobs) >= n_workers:
         return Witness.LOG
-    return Witness.QUEUE if in_queue is False else None
+    return None
 
 
 def may_complete(taskforce: Taskforce) -> bool:

@@ -18,12 +18,14 @@ from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
 from watcher.report import Update, send
 from watcher.tally import ClusterTally, Tally
+from watcher.unaccounted import end_event, missing_from_logs, owner_event
 
 logger = logging.getLogger(__name__)
 
 QUERY_SIZE = 500  # taskforces in one question to the WMS
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
-QUIET = 600.0  # seconds without a change, after which the schedd is asked whether a cluster is still there
+# How long without a change, until the schedd is asked whether a cluster is still there: seconds, rounds.
+QUIET, QUIET_ROUNDS = 600.0, 20
 ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
 EVENTS_PER_STEP = 50_000  # between two looks at the stop signal
 
@@ -60,7 +62,11 @@ class Watcher:
         self.suspected: set[str] = set()  # their statuses may break the WMS's answer: sent last
         self.asked: dict[str, float] = {}  # clusters and taskforces that the WMS did not know, and when
         self.changed: dict[int, float] = {}  # when each cluster changed last
-        self.asked_queue = 0.0
+        self.quiet = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)
+        self.asked_schedd = 0.0
+        self.unlogged = Tally()  # clusters that no log tells of
+        self.missing: dict[int, str] = {}  # those that were in no log at the last look, and their taskforces
+        self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
@@ -71,6 +77,7 @@ class Watcher:
         self._settle_completed()
         done = self._report()
         completed, failed = self._complete()
+        self._ask_schedd()  # last: what it finds is reported by the next pass, and an outage delays nothing
         return Outcome(done + completed, failed)
 
     def alive(self) -> str:
@@ -99,9 +106,9 @@ class Watcher:
         return True
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
-        for followed in self.logs.values():
-            for cluster in list(followed.tally.clusters.values()):
-                yield followed.tally, cluster
+        for tally in (*(followed.tally for followed in self.logs.values()), self.unlogged):
+            for cluster in list(tally.clusters.values()):
+                yield tally, cluster
 
     def _owned(self) -> Iterator[ClusterTally]:
         return (cluster for _, cluster in self._all() if cluster.taskforce_uuid)
@@ -140,7 +147,7 @@ class Watcher:
             return bool(self._due([cluster.taskforce_uuid]))
         if known.cluster_id not in (None, cluster.cluster_id):
             return bool(self._due([str(cluster.cluster_id)]))
-        return known.cluster_id is None or cluster.over
+        return known.cluster_id is None or cluster.over or cluster.cluster_id in self.gone
 
     def _is_nobodys(self, uuid: str) -> None:
         logger.warning("the WMS does not know taskforce %s: its cluster is left alone", uuid)
@@ -191,12 +198,11 @@ class Watcher:
 
     def _complete(self) -> tuple[int, int]:
         done = failed = 0
-        in_queue = self._ask_queue()
         for tally, cluster in self._all():
             record = self._record(cluster)
             if record is None or cluster.dirty or not self.n.proceed():
                 continue
-            seen = witness(cluster, record.n_workers, in_queue.get(cluster.cluster_id))
+            seen = witness(cluster, record.n_workers, gone=cluster.cluster_id in self.gone)
             if seen is None or not may_complete(record):
                 continue
             try:
@@ -225,22 +231,53 @@ class Watcher:
         )
         return True
 
-    def _ask_queue(self) -> dict[int, bool]:
-        """For each cluster that is quiet for long and not over: whether the schedd still has it."""
-        now = self.n.clock()
-        quiet = [
-            c for c in self._owned() if not c.over and now - self.changed.get(c.cluster_id, now) >= QUIET
-        ]
-        if not quiet or now - self.asked_queue < QUIET:
-            return {}
-        present = {cluster.cluster_id for cluster in self.n.schedd.clusters()}
-        self.asked_queue = now
-        return {cluster.cluster_id: cluster.cluster_id in present for cluster in quiet}
-
     def _forget(self, tally: Tally, cluster: ClusterTally) -> None:
         tally.settle(cluster.cluster_id)
         self.records.pop(cluster.taskforce_uuid, None)
         self.changed.pop(cluster.cluster_id, None)
+        self.gone.discard(cluster.cluster_id)
+
+    # -- what the logs do not tell --------------------------------------------------------------------
+
+    def _ask_schedd(self) -> None:
+        """Find clusters that are over though no log says so, and count how their jobs ended."""
+        now = self.n.clock()
+        if now - self.asked_schedd < self.quiet:
+            return
+        tallies = {cluster.cluster_id: tally for tally, cluster in self._all()}
+        suspects = {cluster.cluster_id for cluster in self._owned() if self._is_quiet(cluster, now)}
+        missing = missing_from_logs(self.n, tallies.keys())
+        # Twice: its log may have been made since this pass has read them.
+        suspects |= missing.keys() & self.missing.keys()
+        if suspects:
+            gone = suspects - {cluster.cluster_id for cluster in self.n.schedd.clusters()}
+            self._count_ends(gone, tallies, missing)
+        self.missing, self.asked_schedd = missing, now
+
+    def _is_quiet(self, cluster: ClusterTally, now: float) -> bool:
+        record = self._record(cluster)
+        return (
+            record is not None
+            and now - self.changed.get(cluster.cluster_id, now) >= self.quiet
+            and witness(cluster, record.n_workers, gone=cluster.cluster_id in self.gone) is None
+        )
+
+    def _count_ends(self, gone: set[int], tallies: dict[int, Tally], missing: dict[int, str]) -> None:
+        ends = self.n.schedd.ended_jobs(gone) if gone else []
+        for cluster_id in gone - tallies.keys():
+            self.unlogged.count(owner_event(cluster_id, missing[cluster_id]))
+        for job in ends:
+            tallies.get(job.cluster_id, self.unlogged).count(end_event(job))
+        for cluster_id in gone:
+            known = [job for job in ends if job.cluster_id == cluster_id]
+            logger.warning(
+                "cluster %d is over, and no log says so: of %d job(s) the schedd knows how they ended",
+                cluster_id,
+                len(known),
+            )
+            if not known and cluster_id not in tallies:  # what the WMS has is more than we know
+                self.unlogged.clusters[cluster_id].dirty = False
+        self.gone |= gone
 
 
 def build(neighbours: Neighbours) -> Worker:

@@ -58,6 +58,12 @@ def test_a_cluster_is_found_by_its_taskforce_until_it_is_removed_and_in_the_hist
     eventually(lambda: cluster not in schedd.clusters(), "the cluster leaves the queue")
     schedd.remove(cluster_id, uuid, "again")
     eventually(lambda: schedd.clusters_of(uuid, since=PAST), "the history has it")
+    ended = schedd.ended_jobs([cluster_id])
+    assert sorted((job.cluster_id, job.proc, job.removed) for job in ended) == [
+        (cluster_id, proc, True) for proc in range(12)
+    ]
+    assert all(abs(job.ended_at - time.time()) < 60 for job in ended)
+    assert schedd.ended_jobs([]) == []
     assert schedd.clusters_of(uuid, since=PAST) == [cluster]
     assert schedd.clusters_of(uuid, since=time.time() + 60) == []
 

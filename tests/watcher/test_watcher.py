@@ -288,6 +288,7 @@ def test_a_quiet_cluster_that_left_the_queue_is_complete_though_its_log_does_not
     schedd.known[100].alive = False
     clock.now += QUIET
     watcher.run_once()
+    watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
