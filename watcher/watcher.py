@@ -14,10 +14,11 @@ from pathlib import Path
 from common.contract import Phase, Taskforce
 from common.errors import WmsRejected
 from common.worker import Neighbours, Outcome, Worker
+from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
 from watcher.report import Update, send
-from watcher.tally import ClusterTally, Tally
+from watcher.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,6 @@ QUERY_SIZE = 500  # taskforces in one question to the WMS
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
 QUIET = 600.0  # seconds without a change, after which the schedd is asked whether a cluster is still there
 ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
-EVENTS_PER_STEP = 50_000  # between two looks at the stop signal
 
 
 class FollowedLog:
@@ -42,9 +42,9 @@ class FollowedLog:
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen == self._seen:
             return True
-        for number, event in enumerate(self.log.read()):
-            self.tally.count(event)
-            if number % EVENTS_PER_STEP == 0 and not n.proceed():
+        for events in self.log.read():
+            self.tally.count(events)
+            if not n.proceed():
                 return False
         self._seen = seen
         return n.proceed()
@@ -75,7 +75,7 @@ class Watcher:
 
     def alive(self) -> str:
         """What to say after a long silence."""
-        jobs = sum(len(cluster.jobs) for _, cluster in self._all())
+        jobs = sum(cluster.n_jobs for _, cluster in self._all())
         lag = sum(followed.log.lag for followed in self.logs.values())
         return f"alive; following {len(self.logs)} log(s) with {jobs} unfinished job(s), {lag} bytes behind"
 

@@ -9,11 +9,21 @@ from pathlib import Path
 import pytest
 
 from tests.jel import JelWriter
+from watcher import blocks
+from watcher.cluster_tally import ClusterTally
+from watcher.dates import parse_date
 from watcher.event_log import EventLog
-from watcher.tally import ClusterTally, Tally, parse_date
+from watcher.tally import Tally
 
 SAMPLES = Path(__file__).parent / "job_event_logs"
 JOB = (7, 0)
+
+
+@pytest.fixture(params=["one by one", "in batches"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of reading, whatever the size of the log."""
+    if request.param == "in batches":
+        monkeypatch.setattr(blocks, "FEW", 0)
 
 
 @pytest.fixture
@@ -23,8 +33,8 @@ def jel(tmp_path: Path) -> JelWriter:
 
 def tally_of(path: Path) -> Tally:
     tally = Tally()
-    for event in EventLog(path).read():
-        tally.count(event)
+    for events in EventLog(path).read():
+        tally.count(events)
     return tally
 
 
@@ -213,8 +223,8 @@ def test_a_settled_cluster_is_followed_no_more(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 1)
     tally = tally_of(jel.path)
     tally.settle(7)
-    for event in EventLog(jel.path).read():
-        tally.count(event)
+    for events in EventLog(jel.path).read():
+        tally.count(events)
     assert tally.clusters == {}
 
 
