@@ -175,9 +175,10 @@ def test_the_log_itself_says_whose_the_cluster_is(jel: JelWriter) -> None:
     jel.submit(7, "TF-by-notes", 1)
     jel.submit(8, "", 1)
     jel.information((8, 0), "TF-by-information")
-    jel.submit(9, "", 1)
+    jel.event(35, (9, -1), "Cluster submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-by-factory")
+    jel.submit(10, "", 1)
     owners = {c.cluster_id: c.taskforce_uuid for c in tally_of(jel.path).clusters.values()}
-    assert owners == {7: "TF-by-notes", 8: "TF-by-information", 9: ""}
+    assert owners == {7: "TF-by-notes", 8: "TF-by-information", 9: "TF-by-factory", 10: ""}
 
 
 def test_a_cluster_is_over_when_each_of_its_jobs_has_ended(jel: JelWriter) -> None:
