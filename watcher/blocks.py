@@ -6,6 +6,7 @@ import re
 
 from watcher.batch import SLACK, Batch, parse_block
 from watcher.events import SEPARATOR, Event, parse_events
+from watcher.xml_blocks import XmlBlocks
 
 CHUNK = 1 << 20  # bytes that are read at a time
 MAX_EVENT = 1 << 20  # an event is some kilobytes at most: more without a separator is damage
@@ -66,6 +67,11 @@ class Blocks:
         batch = parse_block(block, size)
         self.damaged_bytes += batch.damaged
         return batch
+
+
+def blocks_of(start: bytes, damaged_bytes: int = 0) -> Blocks | XmlBlocks:
+    """What reads a stream that begins with `start`."""
+    return XmlBlocks(damaged_bytes) if start[:1] == b"<" else Blocks(damaged_bytes)
 
 
 def _end_of_last_separator(block: bytes, size: int) -> int:

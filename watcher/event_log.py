@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from watcher import blocks
-from watcher.blocks import Blocks, Events
+from watcher.blocks import Blocks, Events, blocks_of
+from watcher.xml_blocks import XmlBlocks
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ class EventLog:
         self.offset = 0  # of the first byte that is not read yet
         self.size = 0
         self._identity: tuple[int, int] | None = None  # device and inode
-        self._blocks = Blocks()
+        self._blocks: Blocks | XmlBlocks = Blocks()
 
     @property
     def lag(self) -> int:
@@ -49,7 +50,9 @@ class EventLog:
             if identity != self._identity or status.st_size < self.offset:
                 if self._identity is not None:
                     logger.warning("%s was replaced or truncated: reading it from its start", self.path)
-                self._identity, self.offset, self._blocks = identity, 0, Blocks(self.damaged_bytes)
+                self._identity, self.offset = identity, 0
+            if self.offset == 0:
+                self._blocks = blocks_of(os.pread(file.fileno(), 1, 0), self.damaged_bytes)
             self.size = status.st_size  # what is written from now on is for the next read
             yield from self._read(file.fileno(), final=final)
 

@@ -16,9 +16,9 @@ import re
 from typing import NamedTuple
 
 SEPARATOR = re.compile(rb"^\.\.\.\r?\n", re.MULTILINE)
+DATE = re.compile(rb"(?:\d{4}-\d\d-\d\d[ T]|\d\d/\d\d )\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?")
 HEADER = re.compile(
-    rb"(\d{3}) \((\d{3,10})\.(-01|\d{3,10})\.\d{3,10}\) "
-    rb"((?:\d{4}-\d\d-\d\d[ T]|\d\d/\d\d )\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?)(?: |(?=\r?\n))"
+    rb"(\d{3}) \((\d{3,10})\.(-01|\d{3,10})\.\d{3,10}\) (" + DATE.pattern + rb")(?: |(?=\r?\n))"
 )
 CLUSTER_PROC = -1  # the proc of events that are about a cluster as a whole
 
