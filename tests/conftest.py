@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from common.scratch import Scratch
 from common.settings import Settings
@@ -14,6 +15,12 @@ from common.wms import Wms
 from common.worker import Neighbours
 from tests.fakes import FakeClock, FakeSchedd, FakeStop
 from tests.sandbox.wms import StandInWms
+
+# The same examples each time in `make test`; `make fuzz` looks for new ones.
+_ANY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+settings.register_profile("test", _ANY, max_examples=60, derandomize=True)
+settings.register_profile("fuzz", _ANY, max_examples=2_000)
+settings.load_profile("test")
 
 SCHEDD = "ap1.example.org"
 

@@ -5,8 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from watcher.batch import Batch
+from watcher.event_log import EventLog
+from watcher.events import Event
+
 HOST = "<192.0.2.2:9618?addrs=192.0.2.2-9618&alias=ap1&noUDP&sock=schedd_17869_8a4f>"
 START = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC)
+
+
+def read_events(log: EventLog, *, final: bool = False) -> list[Event]:
+    """The events that are complete by now, whichever way they were read."""
+    events: list[Event] = []
+    for block in log.read(final=final):
+        events += [block.event(at) for at in range(len(block))] if isinstance(block, Batch) else block
+    return events
 
 
 class JelWriter:

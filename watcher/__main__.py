@@ -5,17 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from common import cli
-from watcher.watcher import build
-
 SUMMARY = """\
 Follow the job event logs of this access point, send the taskforces' statuses and most frequent errors to
-the WMS as they change, and tell it when a taskforce is complete.
+the WMS as they change, and tell it when a taskforce is complete. With --tally FILE... it only prints what
+these logs come to; see --tally --help.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the watcher; returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if "--tally" in arguments:
+        from watcher import tally_files
+
+        return tally_files.main(arguments)
+    from common import cli
+    from watcher.watcher import build
+
     return cli.main("watcher", SUMMARY, build, argv)
 
 

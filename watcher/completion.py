@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from common.contract import Phase, Taskforce
-from watcher.tally import ClusterTally
+from watcher.cluster_tally import ClusterTally
 
 GIVEN_UP = 2  # failed stops; after one more the WMS offers the taskforce to no stopper again
 
@@ -28,7 +28,7 @@ def witness(cluster: ClusterTally, n_workers: int | None, *, gone: bool) -> Witn
         return Witness.QUEUE
     if cluster.removed:
         return Witness.CLUSTER_REMOVED
-    if cluster.over and n_workers is not None and len(cluster.jobs) >= n_workers:
+    if cluster.over and n_workers is not None and cluster.n_jobs >= n_workers:
         return Witness.LOG
     return None
 

@@ -1,251 +1,173 @@
-"""Per-taskforce counts of one log, moved event by event.
+"""The counts of all clusters of a log.
 
-The state of a job is the cell it is counted in, (job status, pilot status), and its error if it has one.
-An event moves one job from one cell to another, so a report costs what changed and not the number of jobs.
+The state of a job is the cell it is counted in, (job status, pilot status), and its error if it has one. Only
+a job's last status counts, so an event that comes twice, late or never does no lasting harm.
+
+Events come in two ways. A few are counted one by one: each moves one job from one cell to another, so that a
+report costs what has changed. A batch, as when a log is read from its top, sets the states of its jobs with
+NumPy, where of several assignments to one place the last one stays. Both come to the same.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass
 
-from watcher.event_log import CLUSTER_PROC, Event
-from watcher.hold_reasons import held_status
-from watcher.texts import decode_value, gist, safe_key
+import numpy as np
+import numpy.typing as npt
 
-IDLE, RUNNING, SUSPENDED, COMPLETED, REMOVED = "IDLE", "RUNNING", "SUSPENDED", "COMPLETED", "REMOVED"
-NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
-ENDED = (COMPLETED, REMOVED)
-TOP_ERRORS = 10
-MAX_PROC = 10_000_000  # beyond any cluster: a larger number is damage
+from watcher import chirps
+from watcher.batch import Batch, Bools, Ints
+from watcher.blocks import Events
+from watcher.chirps import Tells
+from watcher.cluster_tally import ClusterTally
+from watcher.event_tally import MAX_PROC, EventTally
+from watcher.events import CLUSTER_PROC
+from watcher.job_status import (
+    CLUSTER_REMOVE,
+    ENDED,
+    EVICTED,
+    FORGETTING,
+    GENERIC,
+    HELD,
+    NAMING,
+    NO_STATUS,
+    RUNNING,
+    STATUS_OF_EVENT,
+    held,
+)
+from watcher.jobs import PAGE
 
-# Event number -> job status (HTCondor manual, job event log codes). 004 and 012 have rules of their own.
-_STATUS = {
-    0: IDLE,
-    1: RUNNING,
-    5: COMPLETED,
-    7: IDLE,  # shadow exception
-    9: REMOVED,
-    10: SUSPENDED,
-    11: RUNNING,
-    13: IDLE,
-    22: RUNNING,  # disconnected, in doubt
-    23: RUNNING,
-    24: IDLE,  # reconnect failed
-    46: COMPLETED,  # dataflow job skipped
-}
-_EVICTED, _HELD, _GENERIC, _INFORMATION, _CLUSTER_SUBMIT, _CLUSTER_REMOVE = 4, 12, 8, 28, 35, 36
+Numbers = npt.NDArray[np.unsignedinteger]
 
-_PILOT = re.compile(rb"HTChirpEWMSPilot(Status|Error): (.*)")
-_NOTE = re.compile(rb"^ {4}EWMSTaskforceUUID=([\w-]+)\r?$", re.MULTILINE)
-_ATTRIBUTE = re.compile(rb'^EWMSTaskforceUUID = "([\w-]+)"\r?$', re.MULTILINE)
-_CODE = re.compile(rb"\tCode (\d+) Subcode (-?\d+)\s*$")
-# 25.14.1 says why a job was evicted; below 1000 a hold follows at once, 1023 is a removal.
-_EVICTION_CODE = re.compile(rb"Job was evicted\. +Code (\d+)")
-_EVICTED_FOR_REMOVAL = 1023
-_MOMENT = 5.0  # seconds within which a hold or removal follows an eviction that it caused
+_PAGES = MAX_PROC // PAGE + 1  # more than any cluster has
+_CODES = np.arange(1000)  # event numbers have three digits
+_STATUS = np.zeros(len(_CODES), np.uint8)
+_STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
+_SETS_STATUS = (_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD))
+_FORGETS = np.isin(_CODES, list(FORGETTING))
+_ENDS = np.isin(_STATUS, ENDED)
+_NAMES = np.isin(_CODES, list(NAMING))
 
 
-@dataclass(slots=True)
-class Job:
-    """One job: the cell it is in, its error, and, while evicted, since when and from which cell."""
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """Events of a batch that say something of a job, in order, one array element for each.
 
-    status: str = ""
-    pilot: str = NO_PILOT_STATUS
-    error: str = ""
-    evicted: tuple[bytes, str, str] | None = None  # date, pilot status, error
+    `event` is the event's index in the batch, `owner` its cluster's among those of the batch, `place` where
+    its job's state is.
+    """
 
+    batch: Batch
+    event: Ints
+    code: Ints
+    tells: Ints
+    owner: Ints
+    place: Ints
 
-@dataclass(slots=True)
-class ClusterTally:
-    """One cluster: its taskforce, its jobs, and the counts that follow from them."""
-
-    cluster_id: int
-    taskforce_uuid: str = ""
-    jobs: dict[int, Job] = field(default_factory=dict)
-    cells: Counter[tuple[str, str]] = field(default_factory=Counter)
-    errors: Counter[str] = field(default_factory=Counter)
-    removed: bool = False  # event 036: the cluster is over, whatever its jobs say
-    ended: int = 0
-    last_end: bytes = b""
-    dirty: bool = True
-    gists: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def over(self) -> bool:
-        """Whether every job that was seen has ended, or the cluster as a whole."""
-        return self.removed or (bool(self.jobs) and self.ended == len(self.jobs))
-
-    def compound_statuses(self, n_workers: int | None = None) -> dict[str, dict[str, int]]:
-        """Job status -> pilot status -> number of jobs.
-
-        While the cluster goes on, jobs that are missing of `n_workers` count as idle: the schedd is still
-        writing their submit events, or makes the jobs as they are needed (late materialization).
-        """
-        statuses: dict[str, dict[str, int]] = {}
-        cells = self.cells
-        missing = (n_workers or 0) - len(self.jobs)
-        if missing > 0 and not self.removed:
-            cells = cells + Counter({(IDLE, NO_PILOT_STATUS): missing})
-        for (status, pilot), count in sorted(cells.items()):
-            if count:
-                statuses.setdefault(status, {})[pilot] = count
-        return statuses
-
-    def top_task_errors(self) -> dict[str, int]:
-        """The most frequent errors of jobs, with how many jobs have them now."""
-        return {text: count for text, count in self.errors.most_common(TOP_ERRORS) if count > 0}
-
-    def ended_at(self, zone: tzinfo | None) -> int | None:
-        """Epoch seconds of the last ending event; None if there was none. `zone` is the writer's."""
-        return parse_date(self.last_end, zone) if self.last_end else None
+    def only(self, which: Bools) -> _Changes:
+        """Some of them."""
+        if which.all():
+            return self
+        parts = (self.event, self.code, self.tells, self.owner, self.place)
+        return _Changes(self.batch, *(part[which] for part in parts))
 
 
-class Tally:
-    """The clusters of one log."""
+class Tally(EventTally):
+    """The clusters of one log, and what its events say of them."""
 
     def __init__(self) -> None:
-        self.clusters: dict[int, ClusterTally] = {}
+        super().__init__()
         self.events = 0
-        self._settled: set[int] = set()
 
-    def count(self, event: Event) -> None:
-        """Move the job of `event`; the same event twice, or one that is missing, does no lasting harm."""
-        self.events += 1
-        if event.cluster in self._settled or event.proc > MAX_PROC:
+    def count(self, events: Events) -> None:
+        """Count events: the same ones twice do no harm."""
+        self.events += len(events)
+        if isinstance(events, Batch):
+            self._count_batch(events)
+        else:
+            for event in events:
+                self.count_event(event)
+
+    def _count_batch(self, batch: Batch) -> None:
+        self._name_clusters(batch)
+        generic = np.flatnonzero(batch.code == GENERIC)
+        tells = np.zeros(len(batch), np.int64)
+        tells[generic] = chirps.told(batch, generic)
+        of_a_job = (batch.proc >= 0) & (batch.proc <= MAX_PROC)
+        event = np.flatnonzero(of_a_job & (_SETS_STATUS[batch.code] | (tells != Tells.NOTHING)))
+        owners, owner, place = self._places(batch.cluster[event], batch.proc[event])
+        changes = _Changes(batch, event, batch.code[event], tells[event], owner, place).only(owner >= 0)
+        before = self.jobs.word[changes.place]
+        self._set(changes, owners)
+        for changed in np.unique(changes.owner[self.jobs.word[changes.place] != before]).tolist():
+            owners[changed].count_anew()
+        removes = (batch.proc == CLUSTER_PROC) & (batch.code == CLUSTER_REMOVE)
+        for at in np.flatnonzero(removes).tolist():
+            self.count_event(batch.event(at))
+        self._note_ends(batch, np.flatnonzero(removes | (of_a_job & _ENDS[batch.code])))
+
+    def _name_clusters(self, batch: Batch) -> None:
+        naming = np.flatnonzero(_NAMES[batch.code])
+        cluster = batch.cluster[naming]
+        nameless = {number for number in np.unique(cluster).tolist() if self.is_nameless(number)}
+        if not nameless:
             return
-        cluster = self.clusters.get(event.cluster)
-        if cluster is None:
-            cluster = self.clusters[event.cluster] = ClusterTally(event.cluster)
-        if event.code == _INFORMATION:  # a copy of the event before it: it names the taskforce
-            if not cluster.taskforce_uuid:
-                _name(cluster, _ATTRIBUTE, event.text)
-        elif event.proc == CLUSTER_PROC:
-            _count_cluster(cluster, event)
-        else:
-            _count_job(cluster, event)
+        for at, number in zip(naming.tolist(), cluster.tolist(), strict=True):
+            if number in nameless and self.name(batch.event(at)):
+                nameless.remove(number)
 
-    def settle(self, cluster_id: int) -> None:
-        """The cluster is over and the WMS has it all: keep nothing but its number."""
-        self.clusters.pop(cluster_id, None)
-        self._settled.add(cluster_id)
+    def _places(self, cluster: Ints, proc: Ints) -> tuple[list[ClusterTally], Ints, Ints]:
+        """Clusters, and for each job which of them is its own (-1: a settled one) and where its state is."""
+        pages, page = np.unique(cluster * _PAGES + proc // PAGE, return_inverse=True)
+        owners: list[ClusterTally] = []
+        found = np.full((2, len(pages)), -1)
+        for at, number in enumerate(pages.tolist()):
+            cluster_id, page_of_cluster = divmod(number, _PAGES)
+            if cluster_id in self.settled:
+                continue
+            if not owners or owners[-1].cluster_id != cluster_id:
+                owners.append(self.cluster(cluster_id))
+            found[:, at] = len(owners) - 1, owners[-1].page(page_of_cluster)
+        owner, base = found[:, page]
+        return owners, owner, base + proc % PAGE
 
+    def _set(self, changes: _Changes, owners: list[ClusterTally]) -> None:
+        """Set the states of jobs: of several changes of one job the last one stays."""
+        status, pilot, error = self._states(changes, owners)
+        alone = changes.code == EVICTED
+        if alone.any() or self.evicted:
+            # A hold or removal may undo what an eviction forgot: these jobs' events are counted one by one.
+            alone = np.isin(changes.place, [*changes.place[alone].tolist(), *self.evicted])
+            for at in changes.event[alone].tolist():
+                self.count_event(changes.batch.event(at))
+            changes, status, pilot, error = changes.only(~alone), status[~alone], pilot[~alone], error[~alone]
+        jobs, place = self.jobs, changes.place
+        forgets = _FORGETS[changes.code]
+        for states, values, sets in (
+            (jobs.status, status, status != NO_STATUS),
+            (jobs.pilot, pilot, forgets | (changes.tells == Tells.STATUS)),
+            (jobs.error, error, forgets | (changes.tells == Tells.ERROR)),
+        ):
+            states[place[sets]] = values[sets]
+        jobs.status[place[jobs.status[place] == NO_STATUS]] = RUNNING  # only its pilot was heard of
 
-def parse_date(date: bytes, zone: tzinfo | None) -> int | None:
-    """Epoch seconds of a header's date; `zone` is the writer's (None: this machine's), unless it ends in Z.
+    def _states(self, changes: _Changes, owners: list[ClusterTally]) -> tuple[Numbers, Numbers, Numbers]:
+        """The numbers of status, pilot and error that the changes bring, where they do."""
+        batch, event = changes.batch, changes.event
+        status = _STATUS[changes.code]
+        for at in np.flatnonzero(changes.code == HELD).tolist():
+            status[at] = self.statuses.number(held(batch.event(event[at]).text))
+        pilot, error = np.zeros(len(event), np.uint8), np.zeros(len(event), np.uint16)
+        says = changes.tells == Tells.STATUS
+        pilot[says] = [self.pilot_number(raw) for raw in chirps.values(batch, event[says], Tells.STATUS)]
+        fails = np.flatnonzero(changes.tells == Tells.ERROR)
+        raws = chirps.values(batch, event[fails], Tells.ERROR)
+        for at, owner, raw in zip(fails.tolist(), changes.owner[fails].tolist(), raws, strict=True):
+            error[at] = owners[owner].error_number(raw)
+        return status, pilot, error
 
-    The old format has no year: the latest one in which the date is not in the future.
-    """
-    text = date.decode("ascii")
-    utc = text.endswith("Z")
-    text = text.rstrip("Z").partition(".")[0].replace("T", " ")
-    try:
-        if "/" in text:
-            now = datetime.now(UTC).replace(tzinfo=None)
-            moment = datetime.strptime(f"{now.year}/{text}", "%Y/%m/%d %H:%M:%S")  # noqa: DTZ007
-            if (moment - now).days >= 1:
-                moment = moment.replace(year=now.year - 1)
-        else:
-            moment = datetime.strptime(text, "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - its zone is set below
-    except ValueError:
-        return None
-    return int((moment.replace(tzinfo=UTC if utc else zone)).timestamp())
-
-
-def _name(cluster: ClusterTally, pattern: re.Pattern[bytes], text: bytes) -> None:
-    if found := pattern.search(text):
-        cluster.taskforce_uuid = found[1].decode("ascii")
-        cluster.dirty = True
-
-
-def _count_cluster(cluster: ClusterTally, event: Event) -> None:
-    if event.code == _CLUSTER_SUBMIT:
-        _name(cluster, _NOTE, event.text)
-    elif event.code == _CLUSTER_REMOVE:
-        cluster.removed, cluster.last_end, cluster.dirty = True, event.date, True
-
-
-def _count_job(cluster: ClusterTally, event: Event) -> None:
-    code = event.code
-    if code == _GENERIC:
-        _chirp(cluster, event)
-    elif code == _HELD:
-        _move(cluster, event, _held(event.text))
-    elif code == _EVICTED:
-        _evict(cluster, event)
-    elif code in _STATUS:
-        if code == 0 and not cluster.taskforce_uuid:
-            _name(cluster, _NOTE, event.text)
-        _move(cluster, event, _STATUS[code])
-
-
-def _move(cluster: ClusterTally, event: Event, status: str) -> None:
-    """The job is in `status` now. Idle or starting again, it forgets what its earlier run's pilot said."""
-    job = cluster.jobs.get(event.proc) or Job()
-    pilot, error = job.pilot, job.error
-    if status == IDLE or event.code == 1:
-        pilot = error = ""
-    elif job.evicted and _soon(job.evicted[0], event.date):
-        _, pilot, error = job.evicted  # the eviction was the first half of this hold or removal
-    job.evicted = None
-    if status in ENDED:
-        cluster.last_end = event.date
-    _place(cluster, event.proc, job, status, pilot or NO_PILOT_STATUS, error)
-
-
-def _evict(cluster: ClusterTally, event: Event) -> None:
-    job = cluster.jobs.get(event.proc) or Job()
-    pilot, error = job.pilot, job.error
-    why = _EVICTION_CODE.match(event.text)
-    code = int(why[1]) if why else 0
-    if code < 1000 or code == _EVICTED_FOR_REMOVAL:  # 0: an older HTCondor does not say why
-        job.evicted = (event.date, pilot, error)
-    _place(cluster, event.proc, job, IDLE, NO_PILOT_STATUS, "")
-
-
-def _chirp(cluster: ClusterTally, event: Event) -> None:
-    chirp = _PILOT.match(event.text)
-    if not chirp:
-        return
-    job = cluster.jobs.get(event.proc) or Job()
-    text, cut = decode_value(chirp[2].rstrip(b"\r"))
-    pilot, error = job.pilot, job.error
-    if chirp[1] == b"Status":
-        pilot = safe_key(text, cut=cut)
-    else:
-        key = safe_key(text, cut=cut)
-        error = cluster.gists.setdefault(gist(key), key)
-    _place(cluster, event.proc, job, job.status or RUNNING, pilot, error)
-
-
-def _place(cluster: ClusterTally, proc: int, job: Job, status: str, pilot: str, error: str) -> None:
-    if (job.status, job.pilot, job.error) == (status, pilot, error):
-        return
-    if job.status:
-        cluster.cells[job.status, job.pilot] -= 1
-    cluster.ended += (status in ENDED) - (job.status in ENDED)
-    cluster.cells[status, pilot] += 1
-    if error != job.error:
-        if job.error:
-            cluster.errors[job.error] -= 1
-        if error:
-            cluster.errors[error] += 1
-    job.status, job.pilot, job.error = status, pilot, error
-    cluster.jobs[proc] = job
-    cluster.dirty = True
-
-
-def _held(text: bytes) -> str:
-    """The status of a held job: one line of reason, whatever it says, and then the line with the codes."""
-    lines = text.split(b"\n")
-    reason = lines[1].strip().decode("utf-8", "replace") if len(lines) > 1 else ""
-    codes = _CODE.match(lines[2]) if len(lines) > 2 else None
-    code, subcode = (int(codes[1]), int(codes[2])) if codes else (0, 0)
-    return safe_key(held_status(code, subcode, safe_key(reason) if reason else ""))
-
-
-def _soon(earlier: bytes, later: bytes) -> bool:
-    first, second = parse_date(earlier, UTC), parse_date(later, UTC)
-    return first is not None and second is not None and 0 <= second - first <= _MOMENT
+    def _note_ends(self, batch: Batch, ends: Ints) -> None:
+        last = dict(zip(batch.cluster[ends].tolist(), ends.tolist(), strict=True))
+        for cluster_id, at in last.items():
+            if cluster := self.clusters.get(cluster_id):
+                cluster.last_end = batch.event(at).date

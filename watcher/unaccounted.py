@@ -14,7 +14,7 @@ from pathlib import PurePath
 from common.contract import Phase
 from common.schedd import EndedJob
 from common.worker import Neighbours
-from watcher.event_log import Event
+from watcher.events import Event
 
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "job_event_log_fpath")
 

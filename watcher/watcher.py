@@ -14,10 +14,11 @@ from pathlib import Path
 from common.contract import Phase, Taskforce
 from common.errors import WmsRejected
 from common.worker import Neighbours, Outcome, Worker
+from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
 from watcher.report import Update, send
-from watcher.tally import ClusterTally, Tally
+from watcher.tally import Tally
 from watcher.unaccounted import end_event, missing_from_logs, owner_event
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_lo
 # How long without a change, until the schedd is asked whether a cluster is still there: seconds, rounds.
 QUIET, QUIET_ROUNDS = 600.0, 20
 ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
-EVENTS_PER_STEP = 50_000  # between two looks at the stop signal
 
 
 class FollowedLog:
@@ -44,9 +44,9 @@ class FollowedLog:
         seen = (status.st_ino, status.st_size, status.st_mtime_ns)
         if seen == self._seen:
             return True
-        for number, event in enumerate(self.log.read()):
-            self.tally.count(event)
-            if number % EVENTS_PER_STEP == 0 and not n.proceed():
+        for events in self.log.read():
+            self.tally.count(events)
+            if not n.proceed():
                 return False
         self._seen = seen
         return n.proceed()
@@ -82,7 +82,7 @@ class Watcher:
 
     def alive(self) -> str:
         """What to say after a long silence."""
-        jobs = sum(len(cluster.jobs) for _, cluster in self._all())
+        jobs = sum(cluster.n_jobs for _, cluster in self._all())
         lag = sum(followed.log.lag for followed in self.logs.values())
         return f"alive; following {len(self.logs)} log(s) with {jobs} unfinished job(s), {lag} bytes behind"
 
@@ -265,9 +265,9 @@ class Watcher:
     def _count_ends(self, gone: set[int], tallies: dict[int, Tally], missing: dict[int, str]) -> None:
         ends = self.n.schedd.ended_jobs(gone) if gone else []
         for cluster_id in gone - tallies.keys():
-            self.unlogged.count(owner_event(cluster_id, missing[cluster_id]))
+            self.unlogged.count([owner_event(cluster_id, missing[cluster_id])])
         for job in ends:
-            tallies.get(job.cluster_id, self.unlogged).count(end_event(job))
+            tallies.get(job.cluster_id, self.unlogged).count([end_event(job)])
         for cluster_id in gone:
             known = [job for job in ends if job.cluster_id == cluster_id]
             logger.warning(

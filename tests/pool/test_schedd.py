@@ -9,9 +9,11 @@ import pytest
 
 from common.errors import ScheddUnavailable, SubmitRejected
 from common.schedd import Schedd, full_hostname
+from tests.jel import read_events
 from tests.sandbox.control import PoolClient
 from tests.waiting import eventually
-from watcher.event_log import Event, EventLog
+from watcher.event_log import EventLog
+from watcher.events import Event
 
 PAST = 0.0
 
@@ -75,7 +77,7 @@ def test_the_reason_of_a_removal_reaches_the_event_log(schedd: Schedd, directory
     events: list[Event] = []
 
     def removed() -> bool:
-        events.extend(log.read())
+        events.extend(read_events(log))
         return events[-1].code == 9
 
     eventually(removed, "event 009")
@@ -84,7 +86,7 @@ def test_the_reason_of_a_removal_reaches_the_event_log(schedd: Schedd, directory
 
 def test_the_submit_event_names_the_taskforce_beside_a_batch_name(schedd: Schedd, directory: Path) -> None:
     schedd.submit(description(directory, "TF-notes"), 1)
-    (event,) = EventLog(directory / "x.tms.jel").read()
+    (event,) = read_events(EventLog(directory / "x.tms.jel"))
     assert b"\n    EWMSTaskforceUUID=TF-notes\n" in event.text
 
 

@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.jel import JelWriter
-from watcher import event_log
-from watcher.event_log import Event, EventLog
+from tests.jel import JelWriter, read_events
+from watcher import blocks
+from watcher.event_log import EventLog
+from watcher.events import Event
 
 SAMPLES = sorted((Path(__file__).parent / "job_event_logs").glob("*.jel"))
 EVENT = b"001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>\n...\n"
 TORN = b"001 (007.001.000) 2026-11-22 18:00:00 Job exec"
+
+
+@pytest.fixture(params=["one by one", "in batches"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of reading, whatever the size of the log."""
+    if request.param == "in batches":
+        monkeypatch.setattr(blocks, "FEW", 0)
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def test_a_log_is_read_event_by_event(jel: JelWriter) -> None:
     jel.execute((7, 1))
     jel.chirp((7, 1), "Status", '"Tasking"')
     log = EventLog(jel.path)
-    events = list(log.read())
+    events = read_events(log)
     assert jobs(events) == [(0, 7, 0), (0, 7, 1), (1, 7, 1), (8, 7, 1)]
     assert events[3].text == b'HTChirpEWMSPilotStatus: "Tasking"\n'
     assert log.lag == log.damaged_bytes == 0
@@ -38,27 +46,27 @@ def test_a_log_is_read_event_by_event(jel: JelWriter) -> None:
 def test_what_was_read_is_not_read_again(jel: JelWriter) -> None:
     log = EventLog(jel.path)
     jel.execute((7, 0))
-    assert len(list(log.read())) == 1
-    assert list(log.read()) == []
+    assert len(read_events(log)) == 1
+    assert read_events(log) == []
     jel.terminate((7, 0))
-    assert jobs(list(log.read())) == [(5, 7, 0)]
+    assert jobs(read_events(log)) == [(5, 7, 0)]
 
 
 @pytest.mark.parametrize("cut", range(len(EVENT)))
 def test_an_event_that_is_not_complete_yet_is_left_for_later(jel: JelWriter, cut: int) -> None:
     log = EventLog(jel.path)
     jel.raw(EVENT + EVENT[:cut])
-    assert len(list(log.read())) == 1
+    assert len(read_events(log)) == 1
     jel.raw(EVENT[cut:])
-    assert jobs(list(log.read())) == [(1, 7, 0)]
+    assert jobs(read_events(log)) == [(1, 7, 0)]
     assert log.damaged_bytes == 0
 
 
 def test_the_last_separator_of_a_finished_log_needs_no_line_end(jel: JelWriter) -> None:
     jel.raw(EVENT + EVENT[:-1])
     log = EventLog(jel.path)
-    assert len(list(log.read())) == 1
-    assert len(list(log.read(final=True))) == 1
+    assert len(read_events(log)) == 1
+    assert len(read_events(log, final=True)) == 1
     assert log.lag == 0
 
 
@@ -69,9 +77,9 @@ def test_where_a_chunk_ends_makes_no_difference(
     jel.submit(7, "TF-1", 3)
     jel.hold((7, 0), 13, 2, "reading from file /no/such/in")
     jel.raw(b"garbage\n" + EVENT.replace(b"\n", b"\r\n"))
-    whole = list(EventLog(jel.path).read())
-    monkeypatch.setattr(event_log, "CHUNK", size)
-    assert list(EventLog(jel.path).read()) == whole
+    whole = read_events(EventLog(jel.path))
+    monkeypatch.setattr(blocks, "CHUNK", size)
+    assert read_events(EventLog(jel.path)) == whole
 
 
 @pytest.mark.parametrize(
@@ -94,17 +102,17 @@ def test_damage_is_stepped_over_counted_and_costs_no_other_event(
 ) -> None:
     jel.raw(EVENT + damage + EVENT + EVENT)
     log = EventLog(jel.path)
-    assert jobs(list(log.read())) == [(1, 7, 0)] * 3
+    assert jobs(read_events(log)) == [(1, 7, 0)] * 3
     assert log.damaged_bytes == skipped
     assert log.lag == 0
 
 
 def test_garbage_without_end_costs_no_memory(jel: JelWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_log, "CHUNK", 1000)
-    monkeypatch.setattr(event_log, "MAX_EVENT", 5000)
+    monkeypatch.setattr(blocks, "CHUNK", 1000)
+    monkeypatch.setattr(blocks, "MAX_EVENT", 5000)
     jel.raw(EVENT + b"x" * 50_000 + b"\n...\n" + EVENT)
     log = EventLog(jel.path)
-    assert len(list(log.read())) == 2
+    assert len(read_events(log)) == 2
     assert log.damaged_bytes == 50_005
 
 
@@ -112,50 +120,50 @@ def test_a_header_inside_a_body_is_no_event(jel: JelWriter) -> None:
     decoy = "001 (008.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2>"
     jel.hold((7, 0), 1, 0, decoy)
     jel.event(8, (7, 0), decoy)
-    assert jobs(list(EventLog(jel.path).read())) == [(12, 7, 0), (8, 7, 0)]
+    assert jobs(read_events(EventLog(jel.path))) == [(12, 7, 0), (8, 7, 0)]
 
 
 @pytest.mark.parametrize("line", [b"....\n", b" ...\n", b"... \n", b"\t...\n"])
 def test_only_three_dots_alone_at_the_start_of_a_line_end_an_event(jel: JelWriter, line: bytes) -> None:
     jel.raw(EVENT.replace(b"...\n", line + b"...\n"))
-    assert jobs(list(EventLog(jel.path).read())) == [(1, 7, 0)]
+    assert jobs(read_events(EventLog(jel.path))) == [(1, 7, 0)]
 
 
 def test_lines_may_end_as_on_windows(jel: JelWriter) -> None:
     jel.raw(EVENT.replace(b"\n", b"\r\n") * 2)
     log = EventLog(jel.path)
-    assert len(list(log.read())) == 2
+    assert len(read_events(log)) == 2
     assert log.damaged_bytes == 0
 
 
 def test_cluster_events_and_large_numbers_are_understood(jel: JelWriter) -> None:
     jel.event(36, (11, -1), "Cluster removed")
     jel.execute((123_456_789, 1_234_567))
-    assert jobs(list(EventLog(jel.path).read())) == [(36, 11, -1), (1, 123_456_789, 1_234_567)]
+    assert jobs(read_events(EventLog(jel.path))) == [(36, 11, -1), (1, 123_456_789, 1_234_567)]
 
 
 def test_a_truncated_log_is_read_from_its_start(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 3)
     log = EventLog(jel.path)
-    list(log.read())
+    read_events(log)
     jel.path.write_bytes(b"")
     jel.execute((7, 2))
-    assert jobs(list(log.read())) == [(1, 7, 2)]
+    assert jobs(read_events(log)) == [(1, 7, 2)]
 
 
 def test_a_log_that_was_replaced_under_its_name_is_read_from_its_start(jel: JelWriter) -> None:
     jel.execute((7, 0))
     log = EventLog(jel.path)
-    list(log.read())
+    read_events(log)
     other = JelWriter(jel.path.with_name("other"))
     other.submit(8, "TF-2", 5)
     other.path.rename(jel.path)
-    assert len(list(log.read())) == 5
+    assert len(read_events(log)) == 5
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_real_logs_have_no_damage(path: Path) -> None:
     log = EventLog(path)
-    events = list(log.read())
+    events = read_events(log)
     assert len(events) == path.read_bytes().count(b"\n...\n")
     assert log.damaged_bytes == log.lag == 0

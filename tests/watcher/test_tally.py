@@ -9,11 +9,21 @@ from pathlib import Path
 import pytest
 
 from tests.jel import JelWriter
+from watcher import blocks
+from watcher.cluster_tally import ClusterTally
+from watcher.dates import parse_date
 from watcher.event_log import EventLog
-from watcher.tally import ClusterTally, Tally, parse_date
+from watcher.tally import Tally
 
 SAMPLES = Path(__file__).parent / "job_event_logs"
 JOB = (7, 0)
+
+
+@pytest.fixture(params=["one by one", "in batches"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of reading, whatever the size of the log."""
+    if request.param == "in batches":
+        monkeypatch.setattr(blocks, "FEW", 0)
 
 
 @pytest.fixture
@@ -23,8 +33,8 @@ def jel(tmp_path: Path) -> JelWriter:
 
 def tally_of(path: Path) -> Tally:
     tally = Tally()
-    for event in EventLog(path).read():
-        tally.count(event)
+    for events in EventLog(path).read():
+        tally.count(events)
     return tally
 
 
@@ -165,9 +175,10 @@ def test_the_log_itself_says_whose_the_cluster_is(jel: JelWriter) -> None:
     jel.submit(7, "TF-by-notes", 1)
     jel.submit(8, "", 1)
     jel.information((8, 0), "TF-by-information")
-    jel.submit(9, "", 1)
+    jel.event(35, (9, -1), "Cluster submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-by-factory")
+    jel.submit(10, "", 1)
     owners = {c.cluster_id: c.taskforce_uuid for c in tally_of(jel.path).clusters.values()}
-    assert owners == {7: "TF-by-notes", 8: "TF-by-information", 9: ""}
+    assert owners == {7: "TF-by-notes", 8: "TF-by-information", 9: "TF-by-factory", 10: ""}
 
 
 def test_a_cluster_is_over_when_each_of_its_jobs_has_ended(jel: JelWriter) -> None:
@@ -213,8 +224,8 @@ def test_a_settled_cluster_is_followed_no_more(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 1)
     tally = tally_of(jel.path)
     tally.settle(7)
-    for event in EventLog(jel.path).read():
-        tally.count(event)
+    for events in EventLog(jel.path).read():
+        tally.count(events)
     assert tally.clusters == {}
 
 

@@ -1,0 +1,89 @@
+"""The events in a stream of bytes that comes in chunks: each block ends where an event ends."""
+
+from __future__ import annotations
+
+import re
+
+from watcher.batch import SLACK, Batch, parse_block
+from watcher.events import SEPARATOR, Event, parse_events
+from watcher.xml_blocks import XmlBlocks
+
+CHUNK = 1 << 20  # bytes that are read at a time
+MAX_EVENT = 1 << 20  # an event is some kilobytes at most: more without a separator is damage
+FEW = 1 << 14  # bytes: smaller blocks are read faster one by one
+
+Events = Batch | list[Event]
+
+_LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
+_LONGEST_SEPARATOR = len(b"\n...\r\n")
+
+
+class Blocks:
+    """Cuts a stream into blocks of whole events, and finds the events in each.
+
+    `rest` is what is behind the last separator: an event that is not complete yet. It never grows beyond
+    MAX_EVENT. `damaged_bytes` counts what was no event, besides what it is begun with.
+    """
+
+    def __init__(self, damaged_bytes: int = 0) -> None:
+        self.rest = b""
+        self.damaged_bytes = damaged_bytes
+        self._resync = False  # skip to the next separator: what is before it is damaged
+
+    def feed(self, chunk: bytes) -> Events:
+        """The events that are complete with this chunk: many as a batch, few as a list."""
+        # One copy makes the block, and room behind it for a header to be looked at as a whole.
+        block = b"".join((self.rest, chunk, bytes(SLACK)))
+        size = _end_of_last_separator(block, len(block) - SLACK)
+        self.rest = block[size:-SLACK]
+        events = self._parse(block, size) if size else []
+        if len(self.rest) > MAX_EVENT:
+            self._resync = True
+            self.damaged_bytes += len(self.rest) - _LONGEST_SEPARATOR
+            self.rest = self.rest[-_LONGEST_SEPARATOR:]  # it may be the start of a separator
+        return events
+
+    def end(self) -> Events:
+        """The last event, if only the line end of its separator is missing: nobody writes any more."""
+        end = _LAST_SEPARATOR.search(self.rest)
+        if not end or self._resync:
+            return []
+        events, damaged = parse_events(self.rest[: end.start()] + b"...\n")
+        self.damaged_bytes += damaged
+        self.rest = b""
+        return events
+
+    def _parse(self, block: bytes, size: int) -> Events:
+        if self._resync:
+            self._resync = False
+            first = SEPARATOR.search(block, 1, size)  # not at 0: no line begins there
+            skip = first.end() if first else size
+            self.damaged_bytes += skip
+            block, size = block[skip:], size - skip
+        if size < FEW:
+            events, damaged = parse_events(block[:size])
+            self.damaged_bytes += damaged
+            return events
+        batch = parse_block(block, size)
+        self.damaged_bytes += batch.damaged
+        return batch
+
+
+def blocks_of(start: bytes, damaged_bytes: int = 0) -> Blocks | XmlBlocks:
+    """What reads a stream that begins with `start`."""
+    return XmlBlocks(damaged_bytes) if start[:1] == b"<" else Blocks(damaged_bytes)
+
+
+def _end_of_last_separator(block: bytes, size: int) -> int:
+    """Where the last line of three dots ends; 0 if there is none."""
+    ends = [0]
+    for separator in (b"\n...\n", b"\n...\r\n"):
+        # A search for what is not there reads the whole block; for a single byte that costs little.
+        if b"\r" in separator and block.find(b"\r", 0, size) < 0:
+            continue
+        at = block.rfind(separator, 0, size)
+        if at >= 0:
+            ends.append(at + len(separator))
+    if max(ends) == 0 and (first := SEPARATOR.match(block, 0, size)):
+        return first.end()
+    return max(ends)

@@ -1,0 +1,66 @@
+"""The events in a piece of a job event log, exactly: what is an event, and what is damage.
+
+A log is a sequence of events. Each is a header line, perhaps body lines, and a line of three dots:
+
+    008 (091.000.000) 2026-11-22 18:13:17 HTChirpEWMSPilotStatus: "Tasking"
+    ...
+
+A header counts only where one is due: at the start of the file or after a separator. Where something else
+stands there, or where a whole header stands at the start of a body line (its predecessor was torn before its
+separator), reading goes on at that header, or else at the next separator; the bytes between are damage.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+SEPARATOR = re.compile(rb"^\.\.\.\r?\n", re.MULTILINE)
+DATE = re.compile(rb"(?:\d{4}-\d\d-\d\d[ T]|\d\d/\d\d )\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?")
+HEADER = re.compile(
+    rb"(\d{3}) \((\d{3,10})\.(-01|\d{3,10})\.\d{3,10}\) (" + DATE.pattern + rb")(?: |(?=\r?\n))"
+)
+CLUSTER_PROC = -1  # the proc of events that are about a cluster as a whole
+
+_LATER_HEADER = re.compile(rb"[\n\0](?=" + HEADER.pattern + rb")")
+
+
+class Event(NamedTuple):
+    """One event. `text` is what follows the date: the rest of the header line, and the body lines."""
+
+    code: int
+    cluster: int
+    proc: int
+    date: bytes
+    text: bytes
+
+
+def parse_event(piece: bytes) -> tuple[Event | None, int]:
+    """The event in what stands between two separators, and how many bytes of it are damage."""
+    start = 0
+    for later in _LATER_HEADER.finditer(piece):
+        start = later.end()
+    header = HEADER.match(piece, start)
+    if header is None:
+        return None, len(piece)
+    code, cluster, proc, date = header.groups()
+    return Event(int(code), int(cluster), int(proc), date, piece[header.end() :]), start
+
+
+def parse_events(block: bytes) -> tuple[list[Event], int]:
+    """All events in a block that ends with a separator, and how many bytes of it are damage.
+
+    The separator of an event that is damaged as a whole counts as damage, too.
+    """
+    events: list[Event] = []
+    damage = 0
+    position = 0
+    for separator in SEPARATOR.finditer(block):
+        event, skipped = parse_event(block[position : separator.start()])
+        damage += skipped
+        if event is None:
+            damage += separator.end() - separator.start()
+        else:
+            events.append(event)
+        position = separator.end()
+    return events, damage
