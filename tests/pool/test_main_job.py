@@ -122,10 +122,16 @@ def test_killed_and_restarted_workers_change_nothing_in_the_outcome(wms: StandIn
 
 
 def test_the_demo_goes_as_expected_and_leaves_nothing_running(pool: PoolClient) -> None:
-    demo = subprocess.run(
-        [sys.executable, "-m", "tests.sandbox.demo"], capture_output=True, text=True, timeout=300
+    # In a session of its own, as other services may run on the machine.
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "tests.sandbox.demo"],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    assert demo.returncode == 0, demo.stdout + demo.stderr
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    assert "common.service" not in running
+    output, _ = demo.communicate(timeout=300)
+    assert demo.returncode == 0, output
+    running = subprocess.run(["ps", "-o", "args=", "-s", str(demo.pid)], capture_output=True, text=True)
+    assert running.stdout == ""
     pool.tool("condor_rm", "-all", check=False)
