@@ -127,5 +127,5 @@ def test_the_demo_goes_as_expected_and_leaves_nothing_running(pool: PoolClient) 
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
-    assert "common.service" not in running
+    assert "-m tms" not in running
     pool.tool("condor_rm", "-all", check=False)
