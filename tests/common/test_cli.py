@@ -53,6 +53,7 @@ def test_the_version_is_told(worker: str) -> None:
 def test_a_wrong_command_line_ends_with_2() -> None:
     assert run("starter", "--twice", environment={}).returncode == 2
     assert run("starter", "--once", "--check", environment={}).returncode == 2
+    assert run("starter", "--dry-run", "--check", environment={}).returncode == 2
 
 
 def test_wrong_settings_end_with_78_and_one_message() -> None:
@@ -95,7 +96,7 @@ def test_a_single_pass_of_the_watcher_needs_no_schedd(environment: dict[str, str
     assert wms.taskforce(uuid)["compound_statuses"] == {"RUNNING": {"null": 1}}
 
 
-@pytest.mark.parametrize("how", [["--dry-run"], []])
+@pytest.mark.parametrize("how", [["--dry-run"], ["--once", "--dry-run"], []])
 def test_a_dry_run_writes_nothing_anywhere_and_shows_what_it_would_post(
     environment: dict[str, str], wms: StandInWms, how: list[str]
 ) -> None:
