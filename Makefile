@@ -2,7 +2,8 @@
 # make demo KEEP=1     the same, and leaves it up to play with
 # make test            everything it needs, then every check and test
 #
-# Single parts: make lint, make unit, make pool (VERSION=23.9.6 for the older HTCondor), make faults.
+# Single parts: make lint, make unit, make pool (VERSION=23.9.6 for the older HTCondor), make faults,
+# make container.
 
 SHELL   := /bin/bash
 VENV    := .venv
@@ -13,12 +14,12 @@ PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test lint unit pool pools faults lock clean
+.PHONY: demo test lint unit pool pools faults container image lock clean
 
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
 
-test: lint unit faults pools
+test: lint unit faults pools container
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check
@@ -26,7 +27,7 @@ lint: $(VENV)/.ready
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.ready
-	$(PYTHON_) -m pytest --ignore tests/pool --ignore tests/faults
+	$(PYTHON_) -m pytest --ignore tests/pool --ignore tests/faults --ignore tests/container
 
 # Real processes, no pool.
 faults: $(VENV)/.ready
@@ -40,6 +41,14 @@ pools: $(VENV)/.ready
 	$(MAKE) pool VERSION=25.14.1
 	$(MAKE) pool VERSION=23.9.6
 
+# The image as for a release, under Apptainer and podman, with a pool of its own.
+container: $(VENV)/.ready
+	$(PYTHON_) -m pytest --durations=12 tests/container
+
+# The image for use; its base is pulled.
+image:
+	deploy/build-image
+
 $(VENV)/.ready: requirements/dev.lock pyproject.toml tests/sandbox/prepare.sh
 	tests/sandbox/prepare.sh $(VENV)
 	touch $@
@@ -50,6 +59,7 @@ LOCK = $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generat
 lock: $(VENV)/.ready
 	$(LOCK) -o requirements/run.lock
 	$(LOCK) --extra dev -c requirements/run.lock -o requirements/dev.lock
+	echo hatchling | $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.lock -o requirements/build.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis build dist

@@ -32,7 +32,7 @@ Settings come from the environment; --check shows them. Exit codes: 0 asked to s
 
 def main(name: str, summary: str, build: Callable[[Neighbours], Worker], argv: Sequence[str] | None) -> int:
     """Run the worker `name` as its command line and the environment say; returns the exit code."""
-    arguments = _parser(name, summary).parse_args(argv)
+    arguments = _parse(name, summary, argv)
     try:
         settings = Settings.from_environment(os.environ)
     except ConfigError as error:
@@ -86,6 +86,14 @@ def _meet(settings: Settings, transport: Transport, stop: Stop, *, dry_run: bool
     )
 
 
+def _parse(name: str, summary: str, argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _parser(name, summary)
+    arguments = parser.parse_args(argv)
+    if arguments.once and arguments.check:
+        parser.error("--check makes no pass: not with --once")
+    return arguments
+
+
 def _parser(name: str, summary: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"tms-{name}",
@@ -93,8 +101,8 @@ def _parser(name: str, summary: str) -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--once", action="store_true", help="make one pass and end")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--once", action="store_true", help="make one pass and end")
     how.add_argument(
         "--dry-run",
         action="store_true",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -13,6 +14,11 @@ from common.transport import Transport
 from common.worker import Neighbours
 
 LARGEST_SKEW = 30.0  # seconds; a token service allows about a minute between clocks
+LOCALTIME = Path("/etc/localtime")
+
+
+class _Doubtful(Exception):
+    """What a person should look at, and what need not be wrong."""
 
 
 Check = Callable[[], str]
@@ -26,21 +32,25 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "token": lambda: _token(transport),
         "wms": lambda: _wms(neighbours),
         "clock": lambda: _clock(transport),
+        "zone": zone,
         "schedd": lambda: f"{neighbours.schedd.name()}; the WMS is asked for {neighbours.wms.schedd!r}",
         "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
         "scratch": lambda: _scratch(neighbours.scratch.directory),
     }
-    failed = [what for what, look in checks.items() if not _passes(what, look)]
+    failed = [what for what, look in checks.items() if not passes(what, look)]
     return not failed
 
 
-def _passes(what: str, look: Check) -> bool:
+def passes(what: str, look: Check) -> bool:
+    """Try one thing and print a line about it; whether it is good, or at least not wrong for certain."""
     try:
         verdict, text = "ok  ", look()
+    except _Doubtful as doubt:
+        verdict, text = "warn", str(doubt)
     except (TmsError, OSError) as error:
         verdict, text = "FAIL", str(error)
     print(f"{verdict} {what:<8} {text}")  # noqa: T201
-    return verdict == "ok  "
+    return verdict != "FAIL"
 
 
 def _token(transport: Transport) -> str:
@@ -61,6 +71,15 @@ def _clock(transport: Transport) -> str:
     if abs(ahead) > LARGEST_SKEW:
         raise WmsUnavailable(f"the WMS's clock is {ahead:+.0f} s from ours: tokens and timestamps suffer")
     return f"the WMS's clock is {ahead:+.0f} s from ours"
+
+
+def zone() -> str:
+    """HTCondor writes event times in the schedd's local time, without saying which (measured)."""
+    chosen = os.environ.get("TZ") or (LOCALTIME.exists() and LOCALTIME.stat().st_size > 0)
+    text = f"local time is {time.strftime('%Z, UTC%z')}"
+    if not chosen:
+        raise _Doubtful(f"{text}, for want of TZ and {LOCALTIME}: event times of another zone are misread")
+    return text
 
 
 def _scratch(directory: Path) -> str:

@@ -62,6 +62,17 @@ class Intent:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The end of a worker's last pass: times are epoch seconds, `due` is when the next must have ended."""
+
+    pid: int
+    version: str
+    at: float
+    due: float
+    outcome: str
+
+
 class Scratch:
     """The files of one instance of the service. An OSError on a write becomes ScratchUnavailable."""
 
@@ -175,10 +186,16 @@ class Scratch:
                         raise ScratchUnavailable("another worker holds the phase lock") from None
             yield
 
-    def beat(self, program: str, at: float, outcome: str) -> None:
+    def beat(self, program: str, heartbeat: Heartbeat) -> None:
         """Record that a pass of `program` ended; read by health checks."""
-        content = json.dumps({"pid": os.getpid(), "at": at, "outcome": outcome})
-        _write_durably(self.own / f"{program}.heartbeat", content, sync=False)
+        _write_durably(self.own / f"{program}.heartbeat", json.dumps(asdict(heartbeat)), sync=False)
+
+    def heartbeat(self, program: str) -> Heartbeat | None:
+        """What `program` last recorded; None if that is nothing, or not readable."""
+        try:
+            return Heartbeat(**json.loads((self.own / f"{program}.heartbeat").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
 
 
 class ReadOnlyScratch(Scratch):
@@ -213,7 +230,7 @@ class ReadOnlyScratch(Scratch):
         """Lock nothing."""
         yield
 
-    def beat(self, program: str, at: float, outcome: str) -> None:
+    def beat(self, program: str, heartbeat: Heartbeat) -> None:
         """Write nothing."""
 
 

@@ -1,8 +1,9 @@
-"""`python -m common.service`, also installed as `tms`: the whole service, three workers under supervisord.
+"""The whole service: `python -m tms`, also installed as `tms`, three workers under supervisord.
 
-Checks the settings once, makes the private run directory, and runs supervisord as a child whose output it
-passes on. Ends with 0 when it was told to stop, and with 1 when the service ended of itself: supervisord
-says 0 also when its guard ended it, and a container's or systemd's restart rule shall see the difference.
+Checks the settings, makes the private run directory, tries every neighbour once, and runs supervisord as a
+child whose output it passes on. Ends with 0 when it was told to stop, with 78 when the settings are wrong,
+and with 1 when the service ended of itself: supervisord says 0 also when its guard ended it, and a
+container's or systemd's restart rule shall see the difference.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from common.cli import EX_CONFIG, EX_FAILED, EX_OK
 from common.errors import ConfigError, ScratchUnavailable
 from common.scratch import Scratch
 from common.settings import Settings
+from common.stop import Stop
 
 # supervisord that is told to stop while it starts its programs signals them between fork and exec, where the
 # signal is lost, and each ends only by SIGKILL after stopwaitsecs (measured, 4.3.0): it is held back so long.
 SETTLING = 2.5  # seconds
+CHECK_PATIENCE = 20.0  # seconds for a look at all neighbours; it says what is missing, and holds up no start
+SOCKET = "supervisor.sock"
 LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107, and supervisord binds a longer name first
 
 
@@ -30,21 +34,40 @@ def main() -> int:
     """Run the service until it is told to stop; returns the exit code."""
     try:
         settings = Settings.from_environment(os.environ)
-        run_dir = _run_directory(settings)
+        run_dir = _make_run_directory(settings)
     except (ConfigError, ScratchUnavailable) as error:
         print(f"tms: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return EX_CONFIG
-    conf = _supervisord_conf()
-    print(f"tms: supervisorctl -c {conf} needs TMS_RUN_DIR={run_dir}", flush=True)  # noqa: T201
-    return supervise(conf, os.environ | {"TMS_RUN_DIR": str(run_dir)})
+    stop = Stop()
+    stop.on_signals()
+    print(f"tms: the control socket is {run_dir / SOCKET}", flush=True)  # noqa: T201
+    _check_once(stop)
+    if stop.is_set():
+        return EX_OK
+    return supervise(supervisord_conf(), os.environ | {"TMS_RUN_DIR": str(run_dir)}, stop)
 
 
-def _run_directory(settings: Settings) -> Path:
-    """The private directory of the control socket, made if it is missing."""
-    scratch = Scratch(settings.job_event_log_dir)
-    scratch.prepare()
-    run_dir = settings.run_dir or scratch.own
-    if len(str(run_dir / "supervisor.sock")) > LONGEST_SOCKET_PATH:
+def run_directory(settings: Settings) -> Path:
+    """The private directory of the control socket of the service with these settings."""
+    return settings.run_dir or Scratch(settings.job_event_log_dir).own
+
+
+def _check_once(stop: Stop) -> None:
+    """Say once how our neighbours are; nothing that is found prevents the start, only a stop ends it."""
+    check = subprocess.Popen([sys.executable, "-P", "-u", "-m", "starter", "--check"])
+    deadline = time.monotonic() + CHECK_PATIENCE
+    while check.poll() is None and not stop.wait(0.05):
+        if time.monotonic() > deadline:
+            print(f"tms: the check takes longer than {CHECK_PATIENCE:.0f} s: on without it", flush=True)  # noqa: T201
+            break
+    check.kill()
+    check.wait()
+
+
+def _make_run_directory(settings: Settings) -> Path:
+    Scratch(settings.job_event_log_dir).prepare()
+    run_dir = run_directory(settings)
+    if len(str(run_dir / SOCKET)) > LONGEST_SOCKET_PATH:
         raise ConfigError([f"TMS_RUN_DIR must be a shorter path than {run_dir}: a socket is made there"])
     try:
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -54,14 +77,17 @@ def _run_directory(settings: Settings) -> Path:
     return run_dir
 
 
-def _supervisord_conf() -> Path:
+def supervisord_conf() -> Path:
     """supervisord.conf: beside the modules in a wheel, at the top of a checkout."""
     packaged = Path(__file__).with_name("supervisord.conf")
     return packaged if packaged.exists() else Path(__file__).parents[1] / "supervisord.conf"
 
 
-def supervise(conf: Path, environ: dict[str, str]) -> int:
-    """Run supervisord with `conf` until it ends; 0 if we told it to, else 1."""
+def supervise(conf: Path, environ: dict[str, str], asked: Stop | None = None) -> int:
+    """Run supervisord with `conf` until it ends; 0 if we told it to, else 1.
+
+    `asked` holds a stop that came before our own handlers of signals are in place.
+    """
     told_to_stop = False
     command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(conf)]
     # `python` in supervisord.conf is the interpreter that runs us.
@@ -80,6 +106,8 @@ def supervise(conf: Path, environ: dict[str, str]) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGALRM, pass_on)
+    if asked and asked.is_set():
+        stop(signal.SIGTERM, None)
     assert child.stdout is not None  # noqa: S101 - it is a pipe
     _relay(child.stdout.fileno())
     child.wait()
@@ -94,7 +122,3 @@ def _relay(reader: int) -> None:
                 chunk = chunk[os.write(1, chunk) :]
         except OSError:
             continue  # a full disk or a closed pipe: the workers must not stop for their words
-
-
-if __name__ == "__main__":
-    sys.exit(main())

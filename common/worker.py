@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 
 from common.errors import Unavailable
 from common.outage import OutageLog
 from common.schedd import AccessPoint
-from common.scratch import Scratch
+from common.scratch import Heartbeat, Scratch
 from common.settings import Settings
 from common.stop import Stop
 from common.wms import Wms
@@ -80,9 +82,10 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
             verdict, strikes = ("items failed", 1) if outcome.failed else ("ok", 0)
             outages.passed(worker.alive())
         faulthandler.cancel_dump_traceback_later()
-        _beat(worker.name, neighbours, verdict)
         backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
-        neighbours.stop.wait(backoff if strikes else worker.interval)
+        pause = backoff if strikes else worker.interval
+        _beat(worker.name, neighbours, verdict, pause)
+        neighbours.stop.wait(pause)
     faulthandler.cancel_dump_traceback_later()
 
 
@@ -96,13 +99,15 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
         return False
     finally:
         faulthandler.cancel_dump_traceback_later()
-    _beat(worker.name, neighbours, "ok")
+    _beat(worker.name, neighbours, "ok", pause=0)
     logger.info("one pass: %d done, %d failed", outcome.done, outcome.failed)
     return outcome.failed == 0
 
 
-def _beat(name: str, neighbours: Neighbours, verdict: str) -> None:
+def _beat(name: str, neighbours: Neighbours, verdict: str, pause: float) -> None:
+    now = neighbours.clock()
+    due = now + pause + neighbours.settings.pass_timeout
     try:
-        neighbours.scratch.beat(name, neighbours.clock(), verdict)
+        neighbours.scratch.beat(name, Heartbeat(os.getpid(), version("ewms-tms"), now, due, verdict))
     except Unavailable as error:
         logger.debug("no heartbeat: %s", error)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from common import doctor
 from common.scratch import Scratch
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
@@ -52,6 +53,7 @@ def test_the_version_is_told(worker: str) -> None:
 def test_a_wrong_command_line_ends_with_2() -> None:
     assert run("starter", "--twice", environment={}).returncode == 2
     assert run("starter", "--once", "--check", environment={}).returncode == 2
+    assert run("starter", "--dry-run", "--check", environment={}).returncode == 2
 
 
 def test_wrong_settings_end_with_78_and_one_message() -> None:
@@ -94,7 +96,7 @@ def test_a_single_pass_of_the_watcher_needs_no_schedd(environment: dict[str, str
     assert wms.taskforce(uuid)["compound_statuses"] == {"RUNNING": {"null": 1}}
 
 
-@pytest.mark.parametrize("how", [["--dry-run"], []])
+@pytest.mark.parametrize("how", [["--dry-run"], ["--once", "--dry-run"], []])
 def test_a_dry_run_writes_nothing_anywhere_and_shows_what_it_would_post(
     environment: dict[str, str], wms: StandInWms, how: list[str]
 ) -> None:
@@ -128,10 +130,29 @@ def test_a_check_has_a_line_for_each_thing_and_fails_if_one_does(environment: di
         "token": "ok",
         "wms": "ok",
         "clock": "ok",
+        "zone": "ok",
         "schedd": "FAIL",
         "submit": "FAIL",
         "scratch": "ok",
     }
+
+
+@pytest.mark.parametrize(("zone", "offset"), [("UTC", "+0000"), ("Asia/Kolkata", "+0530")])
+def test_the_check_tells_the_local_time(environment: dict[str, str], zone: str, offset: str) -> None:
+    result = run("watcher", "--check", environment=environment | {"TZ": zone})
+    assert f"UTC{offset}" in next(line for line in result.stdout.splitlines() if line.startswith("ok   zone"))
+
+
+def test_a_zone_that_nobody_chose_is_doubtful_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    monkeypatch.setattr(doctor, "LOCALTIME", tmp_path / "localtime")
+    for empty in (False, True):  # not there, and as it is in the image
+        if empty:
+            (tmp_path / "localtime").touch()
+        assert doctor.passes("zone", doctor.zone)
+        assert capsys.readouterr().out.startswith("warn zone     local time is ")
 
 
 def test_a_worker_ends_with_0_soon_after_it_is_told_to_stop(environment: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import AlreadyRunning, ScratchUnavailable
 from common.schedd import Cluster
-from common.scratch import Intent, ReadOnlyScratch, Scratch
+from common.scratch import Heartbeat, Intent, ReadOnlyScratch, Scratch
 from tests.fakes import FakeStop
 
 INTENT = Intent("TF-1", 3, {"log": "/s/x.tms.jel", "universe": "container"}, "/s/x.tms.jel", 100.0)
@@ -128,7 +128,7 @@ def test_a_read_only_scratch_writes_nothing(tmp_path: Path) -> None:
     scratch.write_envfile("TF-1", "secret")
     scratch.save(INTENT)
     scratch.forget("TF-1")
-    scratch.beat("starter", 0, "ok")
+    scratch.beat("starter", Heartbeat(1, "1.0", 0, 0, "ok"))
     with scratch.only_instance("starter"), scratch.phase_lock(FakeStop()):
         pass
     assert scratch.intents() == []

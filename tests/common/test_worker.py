@@ -97,6 +97,8 @@ def test_each_pass_leaves_a_heartbeat(n: Neighbours, clock: FakeClock) -> None:
     beat = json.loads((n.scratch.own / "starter.heartbeat").read_text())
     assert beat["at"] == pytest.approx(clock.now - 10)
     assert beat["outcome"] == "WMS not available"
+    # The next pass begins after this pause, and may take as long as a step may.
+    assert beat["due"] == pytest.approx(clock.now + n.settings.pass_timeout)
 
 
 def test_a_single_pass_tells_whether_it_was_clean(n: Neighbours) -> None:

@@ -11,11 +11,11 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from tests.sandbox import cache, processes, system
 from tests.sandbox.account import pool_account
@@ -120,6 +120,21 @@ class Pool:
         Raises PoolError if it takes longer than `patience` seconds or, with `check`, if it fails.
         """
         return self._run(list(command), check=check, patience=patience)
+
+    def start_program(
+        self, *command: str, environment: Mapping[str, str], stdout: int | IO[bytes]
+    ) -> subprocess.Popen[bytes]:
+        """Starts a command in the pool's root as the pool's user; all its output goes to `stdout`.
+
+        A signal to the process given back does not reach the command: its children can be found and told.
+        """
+        if self._entry is None:
+            raise PoolError("the pool is not running")
+        variables = {"HOME": str(self.layout.home), "USER": self.account.name, "LANG": "C.UTF-8"}
+        joined = self._entry.join_command(
+            self.account.inner_command(list(command)), {**variables, **environment}
+        )
+        return subprocess.Popen(joined, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.STDOUT)
 
     def signal_daemon(self, name: str, signal_number: int) -> None:
         """Sends a signal to a daemon, named like "schedd". The master soon starts a killed one again."""

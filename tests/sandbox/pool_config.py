@@ -119,6 +119,16 @@ class Layout:
         return self.directory / "cvmfs"
 
     @property
+    def scratch(self) -> Path:
+        """What the pool's root sees as /scratch; its user has a directory there."""
+        return self.directory / "scratch"
+
+    @property
+    def site_programs(self) -> Path:
+        """What the pool's root sees as /usr/local/libexec/condor: programs that its configuration names."""
+        return self.directory / "site-programs"
+
+    @property
     def client_config(self) -> Path:
         """The CONDOR_CONFIG of a client outside of the pool's root."""
         return self.directory / "client/condor_config"
@@ -141,6 +151,8 @@ class Layout:
             "/etc/group": etc / "group",
             "/etc/condor/config.d": etc / "config.d",
             "/cvmfs": self.cvmfs,
+            "/scratch": self.scratch,
+            "/usr/local/libexec/condor": self.site_programs,
             "/opt/pilot": pilot_image,
             EXECUTE: self.directory / "execute",
         }
@@ -168,8 +180,14 @@ def write_pool(layout: Layout, config: PoolConfig) -> None:
         (layout.directory / name).mkdir(mode=0o700)
     for directory in (layout.home, layout.client_config.parent, layout.client_tokens):
         _make_directory(directory, account, 0o700)
-    for directory in (layout.cvmfs, layout.directory / "etc/config.d"):
+    for directory in (
+        layout.cvmfs,
+        layout.scratch,
+        layout.site_programs,
+        layout.directory / "etc/config.d",
+    ):
         directory.mkdir(parents=True)
+    _make_directory(layout.scratch / account.name, account, 0o755)
 
     etc = layout.directory / "etc"
     people = dict.fromkeys([account, daemons])

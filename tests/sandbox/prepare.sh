@@ -6,7 +6,8 @@ venv=$1
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
 # mmdebstrap builds the pool's root; uidmap lets it do so without being root; the keyring is missing on Ubuntu.
-wanted=(python3-venv mmdebstrap uidmap debian-archive-keyring)
+# podman and runc build and run the service's image; shellcheck and systemd's own check are for deploy/.
+wanted=(python3-venv mmdebstrap uidmap debian-archive-keyring podman runc shellcheck systemd)
 missing=()
 for package in "${wanted[@]}"; do
   dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")

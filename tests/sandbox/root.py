@@ -54,7 +54,7 @@ _MMDEBSTRAP = (
     ),
 )
 # Where enter.sh and the pool bind what is theirs over the root, which is read-only.
-_MOUNT_POINTS = ("cvmfs", "opt/pilot", "var/lib/condor/execute")
+_MOUNT_POINTS = ("cvmfs", "opt/pilot", "scratch", "usr/local/libexec/condor", "var/lib/condor/execute")
 _BOUND_FILES = ("etc/hosts", "etc/resolv.conf", "etc/localtime")
 _PACKAGES = ("apptainer", "minicondor", "mount", "procps")
 

@@ -55,7 +55,7 @@ class Tms:
         """Start the service; its output is appended to `output`."""
         with self.output.open("ab") as output:
             self._service = subprocess.Popen(
-                [sys.executable, "-P", "-m", "common.service"],
+                [sys.executable, "-P", "-m", "tms"],
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
