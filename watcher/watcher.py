@@ -14,6 +14,7 @@ from pathlib import Path
 from common.contract import Phase, Taskforce
 from common.errors import WmsRejected
 from common.worker import Neighbours, Outcome, Worker
+from watcher.batch import keep_memory
 from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
@@ -282,6 +283,7 @@ class Watcher:
 
 def build(neighbours: Neighbours) -> Worker:
     """The watcher as a worker."""
+    keep_memory()
     watcher = Watcher(neighbours)
     return Worker("watcher", watcher.run_once, neighbours.settings.watcher_interval, watcher.alive)
 
