@@ -37,6 +37,7 @@ class FollowedLog:
     def __init__(self, path: Path) -> None:
         self.log = EventLog(path)
         self.tally = Tally()
+        self.caught_up = False  # before its end was reached once, its counts are parts
         self._seen = (0, 0, 0)
 
     def read(self, n: Neighbours) -> bool:
@@ -49,7 +50,7 @@ class FollowedLog:
             self.tally.count(events)
             if not n.proceed():
                 return False
-        self._seen = seen
+        self._seen, self.caught_up = seen, True
         return n.proceed()
 
 
@@ -107,7 +108,8 @@ class Watcher:
         return True
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
-        for tally in (*(followed.tally for followed in self.logs.values()), self.unlogged):
+        whole = [followed.tally for followed in self.logs.values() if followed.caught_up]
+        for tally in (*whole, self.unlogged):
             for cluster in list(tally.clusters.values()):
                 yield tally, cluster
 
