@@ -94,6 +94,7 @@ def test_where_a_chunk_ends_makes_no_difference(
         (b"\0" * 100 + b"\n...\n", 105),
         (b"\xff\xfe broken\n", 10),
         (TORN + b"\n", len(TORN) + 1),
+        (TORN + b"\0" * 512, len(TORN) + 512),
         (b"001 (007.000.000) yesterday Job executing\n...\n", 46),
         (b"001 (007.x.000) 2026-11-22 18:00:00 Job executing\n...\n", 54),
     ],
