@@ -3,7 +3,7 @@
 # make test            everything it needs, then every check and test
 #
 # Single parts: make lint, make unit, make pool (VERSION=23.9.6 for the older HTCondor), make faults,
-# make container.
+# make container. For long: make fuzz (FUZZ_SECONDS=600), make bench.
 
 SHELL   := /bin/bash
 VENV    := .venv
@@ -14,7 +14,7 @@ PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test lint unit pool pools faults container image lock clean
+.PHONY: demo test lint unit pool pools faults container image fuzz bench lock clean
 
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
@@ -28,6 +28,18 @@ lint: $(VENV)/.ready
 
 unit: $(VENV)/.ready
 	$(PYTHON_) -m pytest --ignore tests/pool --ignore tests/faults --ignore tests/container
+
+# The property tests and the fuzz run of `unit`, for much longer and with inputs that are new each time.
+FUZZ_SECONDS := 600
+fuzz: $(VENV)/.ready
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON_) -m pytest --hypothesis-profile=fuzz --hypothesis-show-statistics \
+	    tests/fuzz tests/watcher/test_exactness.py tests/watcher/test_xml_blocks.py
+
+# The figures of docs/performance.md; four minutes, on a machine that does nothing else.
+bench: $(VENV)/.ready
+	$(PYTHON_) -m benchmarks.speed
+	$(PYTHON_) -m benchmarks.memory
+	$(PYTHON_) -m benchmarks.one_change
 
 # Real processes, no pool.
 faults: $(VENV)/.ready

@@ -192,7 +192,7 @@ def main() -> int:
         options.seed,
     )
     count = write(options.file, mix)
-    print(f"{options.file}: {count} events, {options.file.stat().st_size / 1e6:.1f} MB")  # noqa: T201
+    print(f"{options.file}: {count} events, {options.file.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 
 from watcher.batch import SLACK, Batch, parse_block
-from watcher.events import SEPARATOR, Event, parse_events
+from watcher.events import MAX_EVENT, SEPARATOR, Event, parse_events
 from watcher.xml_blocks import XmlBlocks
 
 CHUNK = 1 << 20  # bytes that are read at a time
-MAX_EVENT = 1 << 20  # an event is some kilobytes at most: more without a separator is damage
 FEW = 1 << 14  # bytes: smaller blocks are read faster one by one
 
 Events = Batch | list[Event]
@@ -60,7 +59,7 @@ class Blocks:
             skip = first.end() if first else size
             self.damaged_bytes += skip
             block, size = block[skip:], size - skip
-        if size < FEW:
+        if size <= FEW:
             events, damaged = parse_events(block[:size])
             self.damaged_bytes += damaged
             return events

@@ -127,7 +127,7 @@ class ClusterTally:
         key, what = _key_and_gist(raw)
         number = self._gists.get(what)
         if number is None:
-            if len(self._errors) > MOST_ERRORS:
+            if len(self._gists) >= MOST_ERRORS:
                 return self._errors.index(OTHER_ERRORS)
             number = self._gists[what] = len(self._errors)
             self._errors.append(key)

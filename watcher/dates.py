@@ -12,7 +12,7 @@ def parse_date(date: bytes, zone: tzinfo | None) -> int | None:
     that does not exist.
     """
     text = date.decode("ascii").partition(".")[0].rstrip("Z").replace("T", " ")
-    moment = _latest(text) if "/" in text else _moment(text, "%Y-%m-%d %H:%M:%S")
+    moment = _latest(text.replace("/", "-")) if "/" in text else _moment(text)
     try:
         return (
             int(moment.replace(tzinfo=UTC if date.endswith(b"Z") else zone).timestamp()) if moment else None
@@ -23,18 +23,20 @@ def parse_date(date: bytes, zone: tzinfo | None) -> int | None:
 
 def within(seconds: int, earlier: bytes, later: bytes) -> bool:
     """Whether `later` is at most `seconds` after `earlier`; both are dates of one log."""
+    if earlier == later:
+        return True
     first, second = parse_date(earlier, UTC), parse_date(later, UTC)
     return first is not None and second is not None and 0 <= second - first <= seconds
 
 
 def _latest(text: str) -> datetime | None:
     now = datetime.now(UTC).replace(tzinfo=None)
-    years = (_moment(f"{year}/{text}", "%Y/%m/%d %H:%M:%S") for year in range(now.year, now.year - 9, -1))
-    return next((moment for moment in years if moment and (moment - now).days < 1), None)
+    moments = (_moment(f"{year}-{text}") for year in range(now.year, now.year - 9, -1))
+    return next((moment for moment in moments if moment and (moment - now).days < 1), None)
 
 
-def _moment(text: str, pattern: str) -> datetime | None:
+def _moment(text: str) -> datetime | None:
     try:
-        return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is set later
+        return datetime.fromisoformat(text)
     except ValueError:
         return None

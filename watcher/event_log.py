@@ -13,6 +13,8 @@ from watcher.xml_blocks import XmlBlocks
 
 logger = logging.getLogger(__name__)
 
+MARK = 2048  # bytes before the offset that must still be there: enough to have a date among them
+
 
 class EventLog:
     """A job event log that is read on as it grows. Keeps no file open between reads.
@@ -25,6 +27,7 @@ class EventLog:
         self.offset = 0  # of the first byte that is not read yet
         self.size = 0
         self._identity: tuple[int, int] | None = None  # device and inode
+        self._mark = (0, b"")  # some bytes that were read, and where they are
         self._blocks: Blocks | XmlBlocks = Blocks()
 
     @property
@@ -45,16 +48,24 @@ class EventLog:
         job, so an event that comes twice does no harm. Raises OSError.
         """
         with self.path.open("rb", buffering=0) as file:
-            status = os.fstat(file.fileno())
-            identity = (status.st_dev, status.st_ino)
-            if identity != self._identity or status.st_size < self.offset:
+            descriptor, status = file.fileno(), os.fstat(file.fileno())
+            if not self._is_known(descriptor, status):
                 if self._identity is not None:
                     logger.warning("%s was replaced or truncated: reading it from its start", self.path)
-                self._identity, self.offset = identity, 0
+                self._identity, self.offset, self._mark = (status.st_dev, status.st_ino), 0, (0, b"")
             if self.offset == 0:
-                self._blocks = blocks_of(os.pread(file.fileno(), 1, 0), self.damaged_bytes)
+                self._blocks = blocks_of(os.pread(descriptor, 1, 0), self.damaged_bytes)
             self.size = status.st_size  # what is written from now on is for the next read
-            yield from self._read(file.fileno(), final=final)
+            yield from self._read(descriptor, final=final)
+
+    def _is_known(self, descriptor: int, status: os.stat_result) -> bool:
+        """Whether this is the file that was read up to the offset, and not one that grew in its place."""
+        at, mark = self._mark
+        return (
+            self._identity == (status.st_dev, status.st_ino)
+            and status.st_size >= self.offset
+            and os.pread(descriptor, len(mark), at) == mark
+        )
 
     def _read(self, descriptor: int, *, final: bool) -> Iterator[Events]:
         stream, position = self._blocks, self.offset
@@ -70,6 +81,7 @@ class EventLog:
                 first = self.offset
             # Before the yield, as the one who reads may stop there and come back later.
             self.offset = position - len(stream.rest)
+            self._set_mark(descriptor)
             yield events
         if final:
             events = stream.end()
@@ -77,3 +89,7 @@ class EventLog:
             yield events
         if damage := stream.damaged_bytes - damage:
             logger.warning("%s: stepped over %d damaged bytes, after offset %d", self.path, damage, first)
+
+    def _set_mark(self, descriptor: int) -> None:
+        at = max(self.offset - MARK, 0)
+        self._mark = at, os.pread(descriptor, self.offset - at, at)

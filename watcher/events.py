@@ -21,6 +21,7 @@ HEADER = re.compile(
     rb"(\d{3}) \((\d{3,10})\.(-01|\d{3,10})\.\d{3,10}\) (" + DATE.pattern + rb")(?: |(?=\r?\n))"
 )
 CLUSTER_PROC = -1  # the proc of events that are about a cluster as a whole
+MAX_EVENT = 1 << 20  # bytes; an event is some kilobytes at most: more without a separator is damage
 
 _LATER_HEADER = re.compile(rb"[\n\0](?=" + HEADER.pattern + rb")")
 

@@ -159,7 +159,7 @@ class Tally(EventTally):
             status[at] = self.statuses.number(held(batch.event(event[at]).text))
         pilot, error = np.zeros(len(event), np.uint8), np.zeros(len(event), np.uint16)
         says = changes.tells == Tells.STATUS
-        pilot[says] = [self.pilot_number(raw) for raw in chirps.values(batch, event[says], Tells.STATUS)]
+        pilot[says] = chirps.numbers(batch, event[says], self.pilot_number)
         fails = np.flatnonzero(changes.tells == Tells.ERROR)
         raws = chirps.values(batch, event[fails], Tells.ERROR)
         for at, owner, raw in zip(fails.tolist(), changes.owner[fails].tolist(), raws, strict=True):

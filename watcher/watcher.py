@@ -14,6 +14,7 @@ from pathlib import Path
 from common.contract import Phase, Taskforce
 from common.errors import WmsRejected
 from common.worker import Neighbours, Outcome, Worker
+from watcher.batch import keep_memory
 from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
@@ -36,6 +37,7 @@ class FollowedLog:
     def __init__(self, path: Path) -> None:
         self.log = EventLog(path)
         self.tally = Tally()
+        self.caught_up = False  # before its end was reached once, its counts are parts
         self._seen = (0, 0, 0)
 
     def read(self, n: Neighbours) -> bool:
@@ -48,7 +50,7 @@ class FollowedLog:
             self.tally.count(events)
             if not n.proceed():
                 return False
-        self._seen = seen
+        self._seen, self.caught_up = seen, True
         return n.proceed()
 
 
@@ -106,7 +108,8 @@ class Watcher:
         return True
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
-        for tally in (*(followed.tally for followed in self.logs.values()), self.unlogged):
+        whole = [followed.tally for followed in self.logs.values() if followed.caught_up]
+        for tally in (*whole, self.unlogged):
             for cluster in list(tally.clusters.values()):
                 yield tally, cluster
 
@@ -282,6 +285,7 @@ class Watcher:
 
 def build(neighbours: Neighbours) -> Worker:
     """The watcher as a worker."""
+    keep_memory()
     watcher = Watcher(neighbours)
     return Worker("watcher", watcher.run_once, neighbours.settings.watcher_interval, watcher.alive)
 

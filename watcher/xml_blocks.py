@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from watcher.events import CLUSTER_PROC, DATE, Event
+from watcher.events import CLUSTER_PROC, DATE, MAX_EVENT, Event
 from watcher.job_status import CLUSTER_SUBMIT, EVICTED, GENERIC, HELD, INFORMATION, SUBMIT
-
-MAX_EVENT = 1 << 20
 
 _EVENT = re.compile(rb"<c>(?:(?!<c>).)*?</c>", re.DOTALL)
 _END = b"</c>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ def test_where_a_chunk_ends_makes_no_difference(
         (b"\0" * 100 + b"\n...\n", 105),
         (b"\xff\xfe broken\n", 10),
         (TORN + b"\n", len(TORN) + 1),
+        (TORN + b"\0" * 512, len(TORN) + 512),
         (b"001 (007.000.000) yesterday Job executing\n...\n", 46),
         (b"001 (007.x.000) 2026-11-22 18:00:00 Job executing\n...\n", 54),
     ],
@@ -151,6 +153,17 @@ def test_a_truncated_log_is_read_from_its_start(jel: JelWriter) -> None:
     assert jobs(read_events(log)) == [(1, 7, 2)]
 
 
+def test_a_log_that_was_truncated_and_grew_beyond_what_was_read_is_read_from_its_start(
+    jel: JelWriter,
+) -> None:
+    jel.submit(7, "TF-1", 3)
+    log = EventLog(jel.path)
+    read_events(log)
+    jel.path.write_bytes(b"")
+    jel.submit(8, "TF-2", 5)
+    assert jobs(read_events(log)) == [(0, 8, proc) for proc in range(5)]
+
+
 def test_a_log_that_was_replaced_under_its_name_is_read_from_its_start(jel: JelWriter) -> None:
     jel.execute((7, 0))
     log = EventLog(jel.path)
@@ -167,3 +180,25 @@ def test_real_logs_have_no_damage(path: Path) -> None:
     events = read_events(log)
     assert len(events) == path.read_bytes().count(b"\n...\n")
     assert log.damaged_bytes == log.lag == 0
+
+
+def test_no_file_is_left_open(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 3)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    log = EventLog(jel.path)
+    read_events(log)
+    next(iter(log.read()), None)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_memory_does_not_grow_with_the_log(jel: JelWriter) -> None:
+    def peak_of_reading(content: bytes) -> int:
+        jel.path.write_bytes(content)
+        tracemalloc.start()
+        for _ in EventLog(jel.path).read():
+            pass
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    assert peak_of_reading(EVENT * 200_000) < 1.2 * peak_of_reading(EVENT * 40_000)

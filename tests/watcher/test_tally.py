@@ -229,6 +229,43 @@ def test_a_settled_cluster_is_followed_no_more(jel: JelWriter) -> None:
     assert tally.clusters == {}
 
 
+def test_the_room_of_settled_clusters_is_used_again(jel: JelWriter) -> None:
+    log, tally = EventLog(jel.path), Tally()
+    sizes = set()
+    for cluster in range(20):
+        jel.submit(cluster, "TF-1", 1000)
+        jel.evict((cluster, 5))
+        for events in log.read():
+            tally.count(events)
+        assert tally.clusters[cluster].compound_statuses() == {"IDLE": {"null": 1000}}
+        tally.settle(cluster)
+        sizes.add(len(tally.jobs.word))
+    assert len(sizes) == 1
+    assert tally.evicted == {}
+    assert not tally.jobs.word.any()
+
+
+def test_more_different_texts_than_a_log_ever_has_are_told_as_others(jel: JelWriter) -> None:
+    for proc in range(2_000):
+        jel.hold((7, proc), 2000, 0, f"reason {proc}")
+        jel.chirp((7, proc), "Status", f'"Status{proc}"')
+        jel.chirp((7, proc), "Error", f'"Error{proc}"')
+    cluster = cluster_of(jel)
+    statuses = cluster.compound_statuses()
+    assert len(statuses) <= 256
+    assert sum(sum(pilots.values()) for pilots in statuses.values()) == 2_000
+    assert statuses["HELD: (other reasons)"]["(others)"] > 1_700
+    assert cluster.top_task_errors()["(other errors)"] == 1_000
+
+
+@pytest.mark.parametrize("proc", [255, 256, 257, 9_999_999, 10_000_000])
+def test_a_high_proc_number_takes_no_more_room_than_a_low_one(jel: JelWriter, proc: int) -> None:
+    jel.execute((7, proc))
+    tally = tally_of(jel.path)
+    assert tally.clusters[7].compound_statuses() == {"RUNNING": {"null": 1}}
+    assert tally.jobs.word.nbytes < 10_000
+
+
 @pytest.mark.parametrize(
     ("date", "epoch"),
     [

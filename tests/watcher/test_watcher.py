@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
 from common.contract import Phase, Taskforce
@@ -12,6 +15,7 @@ from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
+from watcher import blocks
 from watcher.completion import may_complete
 from watcher.watcher import ASK_AGAIN, QUIET, Watcher
 
@@ -209,6 +213,125 @@ def test_nothing_is_said_before_every_log_is_read_to_its_end(
     n.stop.set()
     Watcher(n).run_once()
     assert wms.requests_to("POST", STATUSES) == []
+
+
+def test_a_log_that_cannot_be_read_to_its_end_yet_says_nothing_and_the_others_do(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, sound = running(wms, 7), running(wms, 8)
+    jel.submit(7, broken, 1)
+    jel.terminate((7, 0))
+    other = JelWriter(jel.path.with_name("2026-11-23.tms.jel"))
+    other.submit(8, sound, 1)
+    monkeypatch.setattr(blocks, "CHUNK", jel.path.stat().st_size - 1)
+    pread = os.pread
+
+    def only_once(descriptor: int, size: int, offset: int) -> bytes:
+        if offset and os.path.samestat(os.fstat(descriptor), jel.path.stat()):
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(descriptor, size, offset)
+
+    watcher = Watcher(n)
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "pread", only_once)
+        watcher.run_once()
+    assert wms.taskforce(broken)["compound_statuses"] == {}
+    assert wms.taskforce(sound)["compound_statuses"] == {"IDLE": {"null": 1}}
+
+    watcher.run_once()
+    assert wms.taskforce(broken)["phase"] == "condor-complete"
+
+
+def test_a_stop_in_the_middle_of_a_log_says_nothing_and_loses_nothing(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = running(wms, 7, n_workers=100)
+    jel.submit(7, uuid, 100)
+    monkeypatch.setattr(blocks, "CHUNK", 500)
+    watcher = Watcher(n)
+    looks = iter([True] * 10)
+    with monkeypatch.context() as stop:
+        stop.setattr(Neighbours, "proceed", lambda _: next(looks, False))
+        watcher.run_once()
+    assert watcher.logs[jel.path].log.lag > 0
+    assert f"{watcher.logs[jel.path].log.lag} bytes behind" in watcher.alive()
+    assert wms.requests_to("POST", STATUSES) == []
+
+    watcher.run_once()
+    assert watcher.logs[jel.path].tally.events == 100
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 100}}
+    assert "0 bytes behind" in watcher.alive()
+
+
+def test_only_the_taskforces_that_changed_are_sent(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
+    uuids = [running(wms, cluster) for cluster in range(7, 27)]
+    for cluster, uuid in zip(range(7, 27), uuids, strict=True):
+        jel.submit(cluster, uuid, 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.execute((9, 0))
+    watcher.run_once()
+    sent = [r.body["compound_statuses_by_taskforce"] for r in wms.requests_to("POST", STATUSES)]
+    assert [len(statuses) for statuses in sent] == [20, 1]
+    assert sent[1] == {uuids[2]: {"RUNNING": {"null": 1}}}
+
+
+def test_a_list_of_errors_that_became_empty_is_sent_as_empty(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    jel.execute((7, 0))
+    jel.chirp((7, 0), "Error", '"RuntimeError: no"')
+    watcher = Watcher(n)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["top_task_errors"] == {"RuntimeError: no": 1}
+    jel.execute((7, 0))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["top_task_errors"] == {}
+
+
+def test_what_happened_before_a_cluster_had_an_owner_is_not_lost(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, clock: FakeClock
+) -> None:
+    jel.submit(9, "", 2)
+    jel.execute((9, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    uuid = running(wms, 9, n_workers=2)
+    clock.now += ASK_AGAIN
+    jel.execute((9, 1))
+    jel.chirp((9, 1), "Status", '"Tasking"')
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"RUNNING": {"null": 1, "Tasking": 1}}
+
+
+def test_a_log_that_was_replaced_or_truncated_is_followed_on(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7, n_workers=2)
+    jel.submit(7, uuid, 2)
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.path.unlink()
+    jel.terminate((7, 0))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}, "IDLE": {"null": 1}}
+    jel.path.write_bytes(b"")
+    jel.terminate((7, 1))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_torn_event_costs_no_other_and_delays_nothing(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = running(wms, 7)
+    jel.submit(7, uuid, 1)
+    jel.raw(b"001 (007.000.000) 2026-11-22 18:00:0" + bytes(512) + b"\n...\n")
+    jel.terminate((7, 0))
+    Watcher(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
 def test_the_wms_is_asked_whose_a_cluster_is_only_if_its_log_does_not_say(

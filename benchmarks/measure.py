@@ -1,0 +1,83 @@
+"""What one reader needs for one log, in a process of its own: memory is counted for a whole process."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Events that were read, seconds that it took (imports not among them), and peak memory in bytes."""
+
+    events: int
+    seconds: float
+    peak: int
+
+
+def with_ours(path: Path) -> int:
+    """Read the log with its full tally, up to what is sent of each cluster."""
+    from watcher.batch import keep_memory
+    from watcher.event_log import EventLog
+    from watcher.tally import Tally
+
+    keep_memory()
+    tally = Tally()
+    for events in EventLog(path).read():
+        tally.count(events)
+    for cluster in tally.clusters.values():
+        cluster.compound_statuses()
+        cluster.top_task_errors()
+    return tally.events
+
+
+def with_bindings(path: Path) -> int:
+    """The bare loop over HTCondor's own reader: nothing is done with the events."""
+    import htcondor2
+
+    return sum(1 for _ in htcondor2.JobEventLog(str(path)).events(0))
+
+
+def with_grep(path: Path) -> int:
+    """The limit of the machine: the lines that end an event, counted. Into a pipe, or grep stops early."""
+    with path.open("rb") as log:
+        grep = subprocess.run(_GREP, stdin=log, stdout=subprocess.PIPE, env=_ENVIRONMENT, check=False)  # noqa: S603
+    return int(grep.stdout)
+
+
+_GREP = ["grep", "-c", "^[.][.][.]$"]
+_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}  # it is fastest with bytes
+
+READERS: dict[str, Callable[[Path], int]] = {"ours": with_ours, "htcondor2": with_bindings, "grep": with_grep}
+
+
+def measure(reader: str, path: Path) -> Measured:
+    """Run one reader in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.measure", reader, str(path)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout  # noqa: S603
+    return Measured(**json.loads(output))
+
+
+def main() -> None:
+    """Measure in this process what the command line asks for."""
+    read, path = READERS[sys.argv[1]], Path(sys.argv[2])
+    with path.open("rb") as log:  # the file is in memory before, and modules are
+        while log.read(1 << 20):
+            pass
+    read(Path("/dev/null"))
+    start = time.perf_counter()
+    events = read(path)
+    seconds = time.perf_counter() - start
+    usage = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps({"events": events, "seconds": seconds, "peak": max(usage) * 1024}))
+
+
+if __name__ == "__main__":
+    main()

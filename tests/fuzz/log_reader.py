@@ -1,0 +1,82 @@
+"""`python -m tests.fuzz.log_reader [libFuzzer's options] [CORPUS]`: any bytes, read as a job event log.
+
+Each input is read in one go and in pieces, one by one and in batches: nothing may be raised, all must come to
+the same, and what comes out must be fit to be sent.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["watcher"]):
+    from watcher import blocks, xml_blocks
+    from watcher.batch import Batch
+    from watcher.blocks import blocks_of
+    from watcher.cluster_tally import ClusterTally
+    from watcher.events import MAX_EVENT, Event
+    from watcher.tally import Tally
+
+LONGEST_KEY = 1_100  # characters
+SHORT = 64  # bytes, in place of MAX_EVENT
+
+
+def main() -> None:
+    """Fuzz until libFuzzer's options say that it is enough."""
+    atheris.Setup(sys.argv, try_one)
+    atheris.Fuzz()
+
+
+def try_one(data: bytes) -> None:
+    """One input: its first byte is the size of the pieces, the rest is the log."""
+    size, log = (data[:1] or b"\1")[0] + 1, data[1:]
+    whole = _read([log], few=1 << 14)
+    pieces = [log[at : at + size] for at in range(0, len(log), size)]
+    for few in (1 << 14, 0):
+        assert _read(pieces, few=few) == whole
+    _read(pieces, few=0, longest=SHORT)
+
+
+def _read(pieces: Sequence[bytes], few: int, longest: int = MAX_EVENT) -> tuple[list[Event], int, bytes, Any]:
+    """The events, the damaged bytes, what is left, and what it comes to."""
+    blocks.FEW = few
+    for module in (blocks, xml_blocks):
+        vars(module)["MAX_EVENT"] = longest
+    stream, tally = blocks_of(b"".join(pieces)), Tally()
+    events: list[Event] = []
+    for piece in pieces:
+        found = stream.feed(piece)
+        tally.count(found)
+        events += _events(found)
+        assert len(stream.rest) <= max(longest, len(piece))
+    found = stream.end()
+    tally.count(found)
+    events += _events(found)
+    assert 0 <= stream.damaged_bytes <= sum(map(len, pieces)) + 1
+    return events, stream.damaged_bytes, stream.rest, dict(_rows(tally))
+
+
+def _events(found: Batch | list[Event]) -> list[Event]:
+    return [found.event(at) for at in range(len(found))] if isinstance(found, Batch) else found
+
+
+def _rows(tally: Tally) -> Iterator[tuple[int, Any]]:
+    for cluster_id, cluster in tally.clusters.items():
+        statuses, errors = cluster.compound_statuses(), cluster.top_task_errors()
+        for key in (*statuses, *(pilot for pilots in statuses.values() for pilot in pilots), *errors):
+            assert key and key.isprintable() and len(key) < LONGEST_KEY
+            key.encode()
+        json.dumps([statuses, errors], allow_nan=False)
+        yield cluster_id, (cluster.taskforce_uuid, _end_of(cluster), cluster.n_jobs, statuses, errors)
+
+
+def _end_of(cluster: ClusterTally) -> tuple[bool, int | None]:
+    return cluster.over, cluster.ended_at(None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""No bytes whatever make the reader fail, hang or grow; `make fuzz` looks for longer than this."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.watcher.test_exactness import EVERYTHING
+
+SAMPLES = Path(__file__).parents[1] / "watcher" / "job_event_logs"
+SECONDS = int(os.environ.get("FUZZ_SECONDS", "15"))
+SEED = 0 if "FUZZ_SECONDS" in os.environ else 1  # 0: another one each time
+WORDS = (
+    "\\x0a...\\x0a",
+    "001 (007.000.000) ",
+    "2026-11-22 18:00:00 ",
+    "HTChirpEWMSPilotStatus: ",
+    "Code 1 Subcode 2",
+)
+
+
+def test_any_bytes_are_read_without_harm_and_each_way_comes_to_the_same(tmp_path: Path) -> None:
+    corpus, words = tmp_path / "corpus", tmp_path / "words"
+    corpus.mkdir()
+    for sample in SAMPLES.iterdir():
+        (corpus / sample.name).write_bytes(b"\x40" + sample.read_bytes()[:1500])
+    (corpus / "everything").write_bytes(b"\x10" + EVERYTHING.encode())
+    words.write_text("".join(f'"{word}"\n' for word in WORDS))
+    limits = [f"-max_total_time={SECONDS}", "-timeout=10", "-rss_limit_mb=1024", "-max_len=2000"]
+    command = [sys.executable, "-m", "tests.fuzz.log_reader", *limits, f"-dict={words}", str(corpus)]
+    fuzz = subprocess.run(
+        [*command, f"-seed={SEED}", f"-artifact_prefix={tmp_path}/"],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS + 120,
+    )
+    assert fuzz.returncode == 0, fuzz.stdout + fuzz.stderr[-5000:]
+    assert "Done" in fuzz.stderr
