@@ -11,6 +11,7 @@ import pytest
 
 from tests.container.image import Image, ensure_image
 from tests.container.one_liner import Instance
+from tests.sandbox import cache
 from tests.sandbox.pool import Pool
 from tests.sandbox.root import DEFAULT_VERSION, ensure_root
 from tests.sandbox.system import SandboxUnavailable
@@ -18,11 +19,13 @@ from tests.sandbox.wms import StandInWms
 
 
 @pytest.fixture(scope="session")
-def image() -> Image:
+def image() -> Iterator[Image]:
     """The image of this checkout; without podman tests are skipped, but in CI."""
     if shutil.which("podman") is None:
         _unavailable("there is no podman: make .venv/.ready installs it for root")
-    return ensure_image(ensure_root(DEFAULT_VERSION))
+    image = ensure_image(ensure_root(DEFAULT_VERSION))
+    with cache.in_use(image.archive.parent):
+        yield image
 
 
 @pytest.fixture(scope="session")

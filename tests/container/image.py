@@ -31,6 +31,8 @@ _SOURCES = (
     "supervisord.conf",
 )
 _PACKAGES = ("common", "starter", "stopper", "tms", "watcher")
+_LABEL = "ewms-tms.test=image"
+_KEPT = 86_400  # seconds
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -58,9 +60,10 @@ def ensure_image(root: Path) -> Image:
 
 def _build(root: Path, name: str, tree: Path) -> None:
     print("Building the service's image ...", file=sys.stderr)
+    _remove_old_ones()
     base = _ensure_base()
     with tempfile.TemporaryDirectory(prefix="tms-image-", dir="/tmp") as scratch:
-        options = [f"--build-arg=BASE={base}", f"--tag={name}", "--isolation=chroot"]
+        options = [f"--build-arg=BASE={base}", f"--tag={name}", f"--label={_LABEL}", "--isolation=chroot"]
         _run([str(TOP / "deploy/build-image"), *options, *_machine_options(Path(scratch))])
         archive, sandbox = Path(scratch) / "image.tar", Path(scratch) / "sandbox"
         _run(["podman", "save", "--quiet", "--format=docker-archive", f"--output={archive}", name])
@@ -69,6 +72,21 @@ def _build(root: Path, name: str, tree: Path) -> None:
         _run(enter_command(root, {}, ["env", f"HOME={scratch}", *convert]))
         _run(["cp", "-a", str(archive), str(sandbox), str(tree)])
         cache.remove_tree(sandbox)
+
+
+def _remove_old_ones() -> None:
+    """Every change of the code makes another image: those of yesterday are hardly asked for again."""
+    cache.clean("container-", age=_KEPT)
+    old = [
+        "podman",
+        "image",
+        "prune",
+        "--all",
+        "--force",
+        f"--filter=until={_KEPT}s",
+        "--filter=label=" + _LABEL,
+    ]
+    subprocess.run(old, check=False, capture_output=True)
 
 
 def _ensure_base() -> str:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,10 +62,15 @@ def in_use(tree: Path) -> Iterator[None]:
         yield
 
 
-def clean() -> None:
-    """Removes everything from the cache but what a running pool uses; says what it did on stderr."""
-    for lock in sorted(cache_dir().glob("*.lock")):
+def clean(name: str = "", *, age: float = 0.0) -> None:
+    """Removes everything from the cache but what a running pool uses; says what it did on stderr.
+
+    With `name` only things of that name, with `age` only those made at least so many seconds ago.
+    """
+    for lock in sorted(cache_dir().glob(f"{name}*.lock")):
         tree = lock.with_suffix("")
+        if age and (not tree.is_dir() or time.time() - tree.stat().st_mtime < age):
+            continue
         with lock.open() as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,8 +6,10 @@ venv=$1
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
 # mmdebstrap builds the pool's root; uidmap lets it do so without being root; the keyring is missing on Ubuntu.
-# podman and runc build and run the service's image; shellcheck and systemd's own check are for deploy/.
-wanted=(python3-venv mmdebstrap uidmap debian-archive-keyring podman runc shellcheck systemd)
+# podman builds and runs the service's image; shellcheck and systemd's own check are for deploy/.
+wanted=(python3-venv mmdebstrap uidmap debian-archive-keyring podman shellcheck systemd)
+# What podman starts containers with; Docker's packages bring a runc that Debian's would push out.
+command -v runc >/dev/null || command -v crun >/dev/null || wanted+=(runc)
 missing=()
 for package in "${wanted[@]}"; do
   dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
@@ -25,7 +27,7 @@ fi
 
 # The system's interpreter first: the workers run as an ordinary user, who may not reach root's own.
 for python in "${PYTHON:-}" /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3; do
-  [[ -n $python ]] && command -v "$python" >/dev/null || continue
+  if [[ -z $python ]] || ! command -v "$python" >/dev/null; then continue; fi
   "$python" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' && break
   python=
 done

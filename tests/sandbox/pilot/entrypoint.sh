@@ -2,6 +2,7 @@
 # What the real pilot image's entrypoint does. Like there, a line that fails does not stop it.
 envfile=$PWD/ewms_htcondor_envfile.sh
 if [[ -f $envfile ]]; then
+  # shellcheck disable=SC1090 # it is another one in each job
   source "$envfile"
 fi
 printenv
