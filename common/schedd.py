@@ -105,10 +105,7 @@ class Schedd:
         if self._dry_run:
             logger.warning("dry run: would submit %d job(s): %s", count, dict(description))
             return 0
-        try:
-            submit = htcondor2.Submit(dict(description))
-        except (ValueError, TypeError) as error:
-            raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
+        submit = _read(description)
         return int(self._call(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
 
     def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
@@ -218,6 +215,23 @@ class Schedd:
         if ad is None:  # Schedd(None) would silently be the local one
             raise ScheddUnavailable(f"the pool knows no schedd named {self._name}")
         return ad
+
+
+def _read(description: Mapping[str, str]) -> Any:
+    """`description` as the submit library reads it; raises SubmitRejected if that is not as it was written.
+
+    The library makes one text of it and parses that: a value can become a command, or hide the next one.
+    """
+    if any(not text.isprintable() or text.endswith("\\") for item in description.items() for text in item):
+        raise SubmitRejected("the submit description is more than its commands")
+    try:
+        submit = htcondor2.Submit(dict(description))
+    except (ValueError, TypeError) as error:
+        raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
+    written = {re.sub(r"^\+", "MY.", command): value for command, value in description.items()}
+    if {command: submit[command] for command in submit.keys()} != written:  # noqa: SIM118 - no mapping
+        raise SubmitRejected("HTCondor reads the submit description otherwise than it was written")
+    return submit
 
 
 def _of(cluster_id: int, uuid: str) -> str:
