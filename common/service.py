@@ -18,6 +18,7 @@ from types import FrameType
 
 from common.cli import EX_CONFIG, EX_FAILED, EX_OK
 from common.errors import ConfigError, ScratchUnavailable
+from common.privacy import keep_private
 from common.scratch import Scratch
 from common.settings import Settings
 from common.stop import Stop
@@ -32,6 +33,7 @@ LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107, and supervisord b
 
 def main() -> int:
     """Run the service until it is told to stop; returns the exit code."""
+    keep_private()
     try:
         settings = Settings.from_environment(os.environ)
         run_dir = _make_run_directory(settings)
@@ -89,7 +91,7 @@ def supervise(conf: Path, environ: dict[str, str], asked: Stop | None = None) ->
     `asked` holds a stop that came before our own handlers of signals are in place.
     """
     told_to_stop = False
-    command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(conf)]
+    command = [sys.executable, "-P", "-m", "common.supervisord", "-c", str(conf)]
     # `python` in supervisord.conf is the interpreter that runs us.
     environ = environ | {"PATH": f"{Path(sys.executable).parent}:{environ.get('PATH', os.defpath)}"}
     child = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # noqa: S603
