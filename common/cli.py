@@ -70,6 +70,9 @@ def main(name: str, summary: str, build: Callable[[Neighbours], Worker], argv: S
             run_forever(worker, neighbours)
             logger.info("stopped")
             return EX_OK
+    except ConfigError as error:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return EX_CONFIG
     except (AlreadyRunning, Unavailable) as error:
         logger.error("%s", error)
         return EX_FAILED

@@ -18,6 +18,7 @@ from types import FrameType
 
 from common.cli import EX_CONFIG, EX_FAILED, EX_OK
 from common.errors import ConfigError, ScratchUnavailable
+from common.ownership import make_private
 from common.privacy import keep_private
 from common.scratch import Scratch
 from common.settings import Settings
@@ -72,8 +73,8 @@ def _make_run_directory(settings: Settings) -> Path:
     if len(str(run_dir / SOCKET)) > LONGEST_SOCKET_PATH:
         raise ConfigError([f"TMS_RUN_DIR must be a shorter path than {run_dir}: a socket is made there"])
     try:
-        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run_dir.chmod(0o700)
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+        make_private(run_dir)
     except OSError as error:
         raise ConfigError([f"TMS_RUN_DIR cannot be used: {error}"]) from error
     return run_dir
