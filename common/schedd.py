@@ -105,7 +105,7 @@ class Schedd:
         if self._dry_run:
             logger.warning("dry run: would submit %d job(s): %s", count, dict(description))
             return 0
-        submit = _read(description)
+        submit = read_description(description)
         return int(self._call(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
 
     def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
@@ -228,7 +228,7 @@ class Schedd:
         return ad
 
 
-def _read(description: Mapping[str, str]) -> Any:
+def read_description(description: Mapping[str, str]) -> Any:
     """`description` as the submit library reads it; raises SubmitRejected if that is not as it was written.
 
     The library makes one text of it and parses that: a value can become a command, or hide the next one.
