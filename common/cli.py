@@ -11,6 +11,7 @@ from importlib.metadata import version
 
 from common import doctor, logs
 from common.errors import AlreadyRunning, ConfigError, Unavailable
+from common.privacy import forget_secrets, keep_private
 from common.schedd import Schedd, full_hostname
 from common.scratch import ReadOnlyScratch, Scratch
 from common.settings import Settings
@@ -33,11 +34,13 @@ Settings come from the environment; --check shows them. Exit codes: 0 asked to s
 def main(name: str, summary: str, build: Callable[[Neighbours], Worker], argv: Sequence[str] | None) -> int:
     """Run the worker `name` as its command line and the environment say; returns the exit code."""
     arguments = _parse(name, summary, argv)
+    keep_private()
     try:
         settings = Settings.from_environment(os.environ)
     except ConfigError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return EX_CONFIG
+    forget_secrets(os.environ)
     level = arguments.log_level
     logs.configure(
         name,
@@ -67,6 +70,9 @@ def main(name: str, summary: str, build: Callable[[Neighbours], Worker], argv: S
             run_forever(worker, neighbours)
             logger.info("stopped")
             return EX_OK
+    except ConfigError as error:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - as above
+        return EX_CONFIG
     except (AlreadyRunning, Unavailable) as error:
         logger.error("%s", error)
         return EX_FAILED

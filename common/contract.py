@@ -13,6 +13,8 @@ from common.errors import SubmitRejected, WmsUnavailable
 # The WMS's own ids look like TF-<hex>-<hex>-<hex>-<hex>. They land in paths and constraints.
 _UUID = re.compile(r"[\w-]{1,128}", re.ASCII)
 
+MOST_PROBLEMS = 10  # that are named of one reply
+
 
 class Phase(StrEnum):
     """The phases of a taskforce, in the order of its life (wms-openapi.json, TaskforceObject)."""
@@ -62,8 +64,21 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _cluster_id(value: object) -> int | None:
+    number = _whole_number(value)
+    return number if number is not None and 0 < number < 2**31 else None
+
+
 def _phase_changes(value: object) -> list[object]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    return [entry for entry in value if _is_phase_change(entry)] if isinstance(value, list) else []
+
+
+def _is_phase_change(entry: object) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("target_phase"), str)
+        and isinstance(entry.get("was_successful"), bool)
+    )
 
 
 class Taskforce(BaseModel):
@@ -74,7 +89,7 @@ class Taskforce(BaseModel):
 
     taskforce_uuid: str
     phase: str = ""
-    cluster_id: Annotated[int | None, BeforeValidator(_whole_number)] = None
+    cluster_id: Annotated[int | None, BeforeValidator(_cluster_id)] = None
     n_workers: Annotated[int | None, BeforeValidator(_whole_number)] = None
     job_event_log_fpath: Annotated[str, BeforeValidator(_text)] = ""
     phase_change_log: Annotated[list[PhaseChange], BeforeValidator(_phase_changes)] = []
@@ -87,7 +102,7 @@ class Taskforce(BaseModel):
 class NewTaskforce(Taskforce):
     """A taskforce with all that its start needs."""
 
-    timestamp: float = 0.0
+    timestamp: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     pilot_config: PilotConfig
     worker_config: WorkerConfig
 
@@ -150,4 +165,5 @@ def parse_offer(reply: dict[str, Any]) -> Offer:
 
 
 def _fields(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, entry['loc']))}: {entry['msg']}" for entry in error.errors())
+    told = error.errors()[:MOST_PROBLEMS]
+    return "; ".join(f"{'.'.join(map(str, entry['loc']))[:200]}: {entry['msg'][:200]}" for entry in told)

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common.errors import TmsError, WmsUnavailable
+from common.errors import ConfigError, TmsError, WmsUnavailable
+from common.logs import one_line
+from common.ownership import require_safe
 from common.transport import Transport
 from common.worker import Neighbours
 
@@ -27,7 +29,7 @@ Check = Callable[[], str]
 def check(neighbours: Neighbours, transport: Transport) -> bool:
     """Print one line for each check; whether all are good. Writes nothing that stays."""
     for line in (*neighbours.settings.lines(), *neighbours.settings.ignored):
-        print(f"     setting  {line}")  # noqa: T201 - this is its output
+        print(f"     setting  {one_line(line)}")  # noqa: T201 - this is its output
     checks: dict[str, Check] = {
         "token": lambda: _token(transport),
         "wms": lambda: _wms(neighbours),
@@ -47,9 +49,11 @@ def passes(what: str, look: Check) -> bool:
         verdict, text = "ok  ", look()
     except _Doubtful as doubt:
         verdict, text = "warn", str(doubt)
+    except ConfigError as error:
+        verdict, text = "FAIL", "; ".join(error.problems)
     except (TmsError, OSError) as error:
         verdict, text = "FAIL", str(error)
-    print(f"{verdict} {what:<8} {text}")  # noqa: T201
+    print(f"{verdict} {what:<8} {one_line(text)}")  # noqa: T201 - others' words: nothing may act on a terminal
     return verdict != "FAIL"
 
 
@@ -84,6 +88,8 @@ def zone() -> str:
 
 def _scratch(directory: Path) -> str:
     existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if existing == directory:
+        require_safe("JOB_EVENT_LOG_DIR", directory)
     with tempfile.TemporaryFile(dir=existing):
         free = shutil.disk_usage(existing).free / 2**30
     new = "" if existing == directory else "will be made, "

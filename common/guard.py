@@ -12,9 +12,13 @@ import sys
 
 from supervisor import childutils
 
+from common.privacy import forget_secrets, keep_private
+
 
 def main() -> None:
     """Wait for events, and ask supervisord, our parent, to end at the first."""
+    keep_private()
+    forget_secrets(os.environ)
     while True:
         headers, payload = childutils.listener.wait(sys.stdin, sys.stdout)
         if headers["eventname"] == "PROCESS_STATE_FATAL":

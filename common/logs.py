@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -22,7 +23,8 @@ class TextFormatter(logging.Formatter):
         """The record in one line; a traceback follows on indented lines."""
         message = one_line(record.getMessage())
         if record.exc_info:
-            message += "\n" + self.formatException(record.exc_info).replace("\n", "\n    ")
+            lines = self.formatException(record.exc_info).split("\n")
+            message += "".join(f"\n    {one_line(line)}" for line in lines)
         return f"{_utc(record, ' ')} [{record.levelname}] {self.program}[{record.process}] {message}"
 
 
@@ -66,6 +68,8 @@ def configure(
 
     Safe to repeat: the last call holds.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonFormatter(program) if style == "json" else TextFormatter(program))
     root = logging.getLogger()

@@ -105,10 +105,7 @@ class Schedd:
         if self._dry_run:
             logger.warning("dry run: would submit %d job(s): %s", count, dict(description))
             return 0
-        try:
-            submit = htcondor2.Submit(dict(description))
-        except (ValueError, TypeError) as error:
-            raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
+        submit = read_description(description)
         return int(self._call(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
 
     def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
@@ -150,9 +147,11 @@ class Schedd:
         A cluster that is gone already counts as removed, so this is safe to repeat. The jobs leave the
         queue shortly after. Raises RemoveRejected if the schedd does not let us, else ScheddUnavailable.
         """
-        constraint = _of(cluster_id, uuid)
+        constraint = f"ClusterId == {cluster_id}"
         if self._dry_run:
-            logger.warning("dry run: would remove the jobs with %s", constraint)
+            logger.warning("dry run: would remove the jobs with %s of taskforce %s", constraint, uuid)
+            return
+        if not self._has(cluster_id, uuid):
             return
         # The bindings silently drop a reason that is a plain str (measured, 23.10 to 25.14).
         act = htcondor2.JobAction.Remove
@@ -167,7 +166,9 @@ class Schedd:
 
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
         """Whether a job of the taskforce's cluster may still run: one that is not on its way out."""
-        alive = f"{_of(cluster_id, uuid)} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
+        if not self._has(cluster_id, uuid):
+            return False
+        alive = f"ClusterId == {cluster_id} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
         return bool(self._ask(lambda schedd: schedd.query(alive, projection=["ProcId"], limit=1)))
 
     def ping(self) -> str:
@@ -180,6 +181,13 @@ class Schedd:
     def name(self) -> str:
         """The name under which the pool knows our schedd."""
         return str(self._ask(lambda _: self._advertisement())["Name"])
+
+    def _has(self, cluster_id: int, uuid: str) -> bool:
+        """Whether the queue has this cluster, and as this taskforce's: the id alone may be another's, reused.
+
+        The cluster's ad says whose it is. A job's own it can change itself, by chirp.
+        """
+        return bool(self._query(f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}"))
 
     def _query(self, constraint: str) -> list[Any]:
         """The cluster ads that match: one for each cluster, also one with no job materialized yet."""
@@ -220,9 +228,21 @@ class Schedd:
         return ad
 
 
-def _of(cluster_id: int, uuid: str) -> str:
-    """The constraint for one cluster, if it is this taskforce's: the id alone may be another's, reused."""
-    return f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}"
+def read_description(description: Mapping[str, str]) -> Any:
+    """`description` as the submit library reads it; raises SubmitRejected if that is not as it was written.
+
+    The library makes one text of it and parses that: a value can become a command, or hide the next one.
+    """
+    if any(not text.isprintable() or text.endswith("\\") for item in description.items() for text in item):
+        raise SubmitRejected("the submit description is more than its commands")
+    try:
+        submit = htcondor2.Submit(dict(description))
+    except (ValueError, TypeError) as error:
+        raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
+    written = {re.sub(r"^\+", "MY.", command): value for command, value in description.items()}
+    if {command: submit[command] for command in submit.keys()} != written:  # noqa: SIM118 - no mapping
+        raise SubmitRejected("HTCondor reads the submit description otherwise than it was written")
+    return submit
 
 
 def _cluster(ad: Any) -> Cluster:

@@ -23,9 +23,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TextIO
+
+from pydantic import TypeAdapter, ValidationError
 
 from common.contract import is_taskforce_uuid
-from common.errors import AlreadyRunning, ScratchUnavailable
+from common.errors import AlreadyRunning, ScratchUnavailable, SubmitRejected
+from common.ownership import is_ours, make_private, require_safe
 from common.schedd import Cluster
 from common.stop import Stop
 
@@ -73,6 +77,9 @@ class Heartbeat:
     outcome: str
 
 
+_INTENT = TypeAdapter(Intent)
+
+
 class Scratch:
     """The files of one instance of the service. An OSError on a write becomes ScratchUnavailable."""
 
@@ -82,11 +89,15 @@ class Scratch:
         self._intents = self.own / "intents"
 
     def prepare(self) -> None:
-        """Make the directories that every worker needs; safe to repeat."""
+        """Make the directories that every worker needs; safe to repeat.
+
+        Raises ConfigError where others could put links in our way.
+        """
         with _writing():
             self.directory.mkdir(parents=True, exist_ok=True)
-            self.own.mkdir(mode=0o700, exist_ok=True)
-            self._intents.mkdir(mode=0o700, exist_ok=True)
+            require_safe("JOB_EVENT_LOG_DIR", self.directory)
+            make_private(self.own)
+            make_private(self._intents)
 
     # -- logs and taskforce directories ---------------------------------------------------------------
 
@@ -106,10 +117,12 @@ class Scratch:
         return self.directory / f"ewms-taskforce-{uuid}"
 
     def make_taskforce_dir(self, uuid: str) -> Path:
-        """The taskforce's directory, private to us; safe to repeat."""
+        """The taskforce's directory, private to us; safe to repeat. Raises SubmitRejected if it is a link."""
         directory = self.taskforce_dir(uuid)
         with _writing():
             directory.mkdir(mode=0o700, exist_ok=True)
+            if not is_ours(directory):
+                raise SubmitRejected(f"{directory} is a link, or not ours")
             directory.chmod(0o700)  # also one that an earlier release made readable to all
         return directory
 
@@ -151,7 +164,7 @@ class Scratch:
         The kernel drops the lock with the process, however it ends.
         """
         with _writing():
-            file = (self.own / f"{program}.lock").open("a+")
+            file = _open_lock(self.own / f"{program}.lock")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,7 +188,7 @@ class Scratch:
         """
         deadline = time.monotonic() + patience
         with _writing():
-            file = (self.own / "phase.lock").open("a")
+            file = _open_lock(self.own / "phase.lock")
         with file:
             while True:
                 try:
@@ -234,11 +247,19 @@ class ReadOnlyScratch(Scratch):
         """Write nothing."""
 
 
+def _open_lock(path: Path) -> TextIO:
+    """A lock file, made if it is missing; a link in its place is an OSError."""
+    return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
+
+
 def _read_intent(path: Path) -> Intent | None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read()
     try:
-        intent = Intent(**json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
-        logger.error("%s is damaged and ignored: %s", path, error)
+        intent = _INTENT.validate_json(content, strict=True)
+    except ValidationError as error:
+        logger.error("%s is damaged and ignored: %d wrong value(s)", path, error.error_count())
         return None
     return intent if is_taskforce_uuid(intent.taskforce_uuid) else None
 

@@ -18,6 +18,8 @@ from types import FrameType
 
 from common.cli import EX_CONFIG, EX_FAILED, EX_OK
 from common.errors import ConfigError, ScratchUnavailable
+from common.ownership import make_private
+from common.privacy import keep_private
 from common.scratch import Scratch
 from common.settings import Settings
 from common.stop import Stop
@@ -32,6 +34,7 @@ LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 107, and supervisord b
 
 def main() -> int:
     """Run the service until it is told to stop; returns the exit code."""
+    keep_private()
     try:
         settings = Settings.from_environment(os.environ)
         run_dir = _make_run_directory(settings)
@@ -70,8 +73,8 @@ def _make_run_directory(settings: Settings) -> Path:
     if len(str(run_dir / SOCKET)) > LONGEST_SOCKET_PATH:
         raise ConfigError([f"TMS_RUN_DIR must be a shorter path than {run_dir}: a socket is made there"])
     try:
-        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        run_dir.chmod(0o700)
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+        make_private(run_dir)
     except OSError as error:
         raise ConfigError([f"TMS_RUN_DIR cannot be used: {error}"]) from error
     return run_dir
@@ -89,7 +92,7 @@ def supervise(conf: Path, environ: dict[str, str], asked: Stop | None = None) ->
     `asked` holds a stop that came before our own handlers of signals are in place.
     """
     told_to_stop = False
-    command = [sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(conf)]
+    command = [sys.executable, "-P", "-m", "common.supervisord", "-c", str(conf)]
     # `python` in supervisord.conf is the interpreter that runs us.
     environ = environ | {"PATH": f"{Path(sys.executable).parent}:{environ.get('PATH', os.defpath)}"}
     child = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # noqa: S603

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -19,6 +21,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from common.errors import ConfigError
+from common.schedd import parse_expression
+from common.submit_text import why_not_plain
 
 PILOT_ENVIRONMENT = "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT"
 CVMFS_PILOT_PATH = (
@@ -32,7 +36,7 @@ REQUIREMENTS = (
     " && SingularityUserNamespaces =?= true"
 )
 
-_SECRET_NAME = re.compile("TOKEN|AUTH|PASS|SECRET", re.IGNORECASE)
+_SECRET_NAME = re.compile("TOKEN|AUTH|PASS|SECRET|KEY|CRED", re.IGNORECASE)
 _OURS = ("EWMS_", "TMS_", "JOB_EVENT_LOG_", "TASKFORCE_DIRS_", "LOG_LEVEL")
 
 Seconds = Annotated[int, Field(ge=1)]
@@ -54,6 +58,9 @@ class Settings(BaseModel):
     client_secret: SecretStr = _setting("EWMS_CLIENT_SECRET", "our client secret at the token service")
     token_scope: str = _setting("TMS_TOKEN_SCOPE", "OAuth scope to ask for, where a realm needs one", "")
     wms_timeout: Seconds = _setting("TMS_WMS_TIMEOUT", "longest wait for one answer of the WMS", 60)
+    plain_http: bool = _setting(
+        "TMS_PLAIN_HTTP", "send secret and tokens without TLS also beyond this machine", False
+    )
 
     # the schedd
     schedd_name: str = _setting(
@@ -93,6 +100,13 @@ class Settings(BaseModel):
     requirements: str = _setting("TMS_REQUIREMENTS", "requirements that hold for every job", REQUIREMENTS)
     excluded_sites: tuple[str, ...] = _setting(
         "TMS_EXCLUDED_SITES", "GLIDEIN_Site names where no job may run, separated by commas", ()
+    )
+
+    input_files_allowed: tuple[Path, ...] = _setting(
+        "TMS_INPUT_FILES_ALLOWED", "directories of users' input files, separated by colons (default: any)", ()
+    )
+    private_paths: tuple[Path, ...] = _setting(
+        "TMS_PRIVATE_PATHS", "files and directories that are nobody's input files, separated by colons", ()
     )
 
     # rhythm
@@ -149,13 +163,41 @@ class Settings(BaseModel):
     @field_validator("ewms_address", "token_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        if not re.match(r"https?://[^/\s]+", value):
-            raise ValueError("must be an http:// or https:// URL")
+        if not re.fullmatch(r"https?://[^/\s@?#]+(/[^\s?#]*)?", value):
+            raise ValueError("must be an http:// or https:// URL, without a user, a query or a fragment")
         return value.rstrip("/")
+
+    @field_validator("job_event_log_dir", "requirements", "cvmfs_pilot_path")
+    @classmethod
+    def _is_plain(cls, value: Path | str) -> Path | str:
+        """What goes into every submit description must not make HTCondor refuse them all."""
+        if problem := why_not_plain(str(value)):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("requirements")
+    @classmethod
+    def _is_expression(cls, value: str) -> str:
+        try:
+            parse_expression(value or "true")
+        except ValueError:
+            raise ValueError("must be a ClassAd expression") from None
+        return value
+
+    @field_validator("input_files_allowed", "private_paths", mode="before")
+    @classmethod
+    def _split_paths(cls, value: str | tuple[Path, ...]) -> tuple[Path, ...]:
+        if isinstance(value, str):
+            value = tuple(Path(item) for item in value.split(":") if item)
+        if not all(path.is_absolute() for path in value):
+            raise ValueError("must be absolute paths, separated by colons")
+        return value
 
     @field_validator("job_event_log_dir", "run_dir")
     @classmethod
     def _is_absolute(cls, value: Path | None) -> Path | None:
+        if value and set(str(value)) & set(',"\\*'):
+            raise ValueError('must be a path without , " \\ and *: HTCondor has it in lists of paths')
         return value and value.absolute()  # a daemon's directory must not depend on where a person stands
 
     @field_validator("pilot_environment", mode="before")
@@ -174,8 +216,8 @@ class Settings(BaseModel):
     def _split_sites(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
         if isinstance(value, str):
             value = tuple(site.strip() for site in value.split(",") if site.strip())
-        if any(not site.isprintable() or '"' in site or "\\" in site for site in value):
-            raise ValueError('site names cannot hold control characters, " or \\')
+        if any(why_not_plain(site) or '"' in site or "\\" in site for site in value):
+            raise ValueError('site names cannot hold control characters, macros, " or \\')
         return value
 
     @field_validator("log_level", "log_level_third_party", "log_level_wms")
@@ -186,6 +228,13 @@ class Settings(BaseModel):
         return value.upper()
 
     @model_validator(mode="after")
+    def _is_encrypted(self) -> Self:
+        for name, url in (("EWMS_ADDRESS", self.ewms_address), ("EWMS_TOKEN_URL", self.token_url)):
+            if not self.may_send_secrets_to(url):
+                raise ValueError(f"{name} must be https:// beyond this machine; see TMS_PLAIN_HTTP")
+        return self
+
+    @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.log_expiry_long < self.log_expiry_short:
             raise ValueError(
@@ -194,11 +243,30 @@ class Settings(BaseModel):
             )
         return self
 
+    def may_send_secrets_to(self, url: str) -> bool:
+        """Whether secrets may travel to `url`: over TLS, within this machine, or where it was asked for."""
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+        except ValueError:
+            return False
+        if parts.scheme == "https":
+            return bool(host)
+        return parts.scheme == "http" and bool(host) and (self.plain_http or is_loopback(host))
+
     def lines(self) -> Iterator[str]:
         """Every setting as `NAME=value`, for a person; what may be secret is masked."""
         for attribute, field in type(self).model_fields.items():
             if field.alias:
                 yield f"{field.alias}={_shown(field, getattr(self, attribute))}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine, by a name or address that cannot be another one."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_pilot_name(name: str) -> bool:
@@ -210,7 +278,7 @@ def _shown(field: FieldInfo, value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{key}={'***' if _SECRET_NAME.search(key) else val}" for key, val in value.items())
     if isinstance(value, tuple):
-        return ",".join(value)
+        return (":" if value and isinstance(value[0], Path) else ",").join(map(str, value))
     return "" if value is None else str(value)
 
 
@@ -223,4 +291,5 @@ def _problem(error: dict[str, Any]) -> str:
 
 def _message(error: dict[str, Any]) -> str:
     text = str(error["msg"]).removeprefix("Value error, ")
-    return text if text.startswith(("must", "has", "JOB_", "site")) else f"is not usable: {text}"
+    said = ("must", "has", "begins", "ends", "JOB_", "EWMS_", "site")
+    return text if text.startswith(said) else f"is not usable: {text}"

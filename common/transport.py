@@ -1,11 +1,10 @@
 """JSON over HTTP to the WMS: tokens, timeouts, retries, and errors that say what to do.
 
-The only module, with `common.tokens`, that knows HTTP.
+The only module, with `common.tokens` and `common.exchange`, that knows HTTP.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import tenacity
 from urllib3.exceptions import NewConnectionError
 
 from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
+from common.exchange import exchange, new_session, parse_json
 from common.settings import Settings
 from common.stop import Stop
 from common.tokens import Tokens
@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 # How often, and for how many seconds, one call repeats itself; longer outages are the worker loop's.
 TRIES, PATIENCE = 6, 20.0
-MAX_BODY = 64 * 2**20  # bytes; the WMS's largest page is 10 MB (contract of /query/taskforces)
 
 _NOT_ACTED_ON = (429, 503)  # refused at the door: too many requests, overloaded
 _ONE_MOMENT = (408, 425, 500, 502, 504)  # may have been acted on before it failed
@@ -37,7 +36,7 @@ class Transport:
     """Requests to the WMS under `<EWMS_ADDRESS>/v1`."""
 
     def __init__(self, settings: Settings, stop: Stop, clock: Callable[[], float] = time.time) -> None:
-        self._session = requests.Session()
+        self._session = new_session()
         self._tokens = Tokens(self._session, settings, clock)
         self._base = f"{settings.ewms_address}/v1"
         self._timeout = settings.wms_timeout
@@ -103,39 +102,20 @@ class Transport:
         """Status and body of one request; raises WmsUnavailable or WmsReplyLost."""
         headers = {"Authorization": f"Bearer {self._tokens.current()}"}
         started = time.monotonic()
+        url = self._base + path
         try:
-            with self._session.request(
-                method,
-                self._base + path,
-                params=params,
-                json=body,
-                headers=headers,
-                timeout=(min(self._timeout, 10), self._timeout),
-                allow_redirects=False,
-                stream=True,
-            ) as reply:
-                content = _read(reply, started + self._timeout)
-                if told := parsedate_tz(reply.headers.get("Date", "")):
-                    self.clock_ahead = mktime_tz(told) - time.time()
-                logger.debug(
-                    "%s %s -> %d in %.3f s", method, path, reply.status_code, time.monotonic() - started
-                )
-                return reply.status_code, content
+            answer = exchange(
+                self._session, method, url, self._timeout, params=params, json=body, headers=headers
+            )
         except requests.RequestException as error:
             text = f"{method} {path}: {type(error).__name__}"
             if _was_never_sent(error):
                 raise WmsUnavailable(f"no connection for {text}") from error
             raise WmsReplyLost(f"no reply to {text}") from error
-
-
-def _read(reply: requests.Response, deadline: float) -> bytes:
-    """The body, bounded in size and time: a socket's timeout starts anew with every byte."""
-    content = bytearray()
-    for chunk in reply.iter_content(65536):
-        content += chunk
-        if len(content) > MAX_BODY or time.monotonic() > deadline:
-            raise requests.exceptions.ReadTimeout("the answer does not end")
-    return bytes(content)
+        if told := parsedate_tz(answer.date):
+            self.clock_ahead = mktime_tz(told) - time.time()
+        logger.debug("%s %s -> %d in %.3f s", method, path, answer.status, time.monotonic() - started)
+        return answer.status, answer.content
 
 
 def _decided(method: str, path: str, status: int, content: bytes) -> Json:
@@ -143,8 +123,8 @@ def _decided(method: str, path: str, status: int, content: bytes) -> Json:
     where = f"{method} {path}"
     if status in (200, 207):
         try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError):
+            answer = parse_json(content)
+        except ValueError:
             answer = None
         if isinstance(answer, dict):
             return answer
@@ -163,9 +143,11 @@ def _decided(method: str, path: str, status: int, content: bytes) -> Json:
 
 def _reason(content: bytes) -> str:
     try:
-        return str(json.loads(content)["error"])[:300]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "no reason given"
+        answer = parse_json(content)
+    except ValueError:
+        answer = None
+    reason = answer.get("error") if isinstance(answer, dict) else None
+    return reason[:300] if isinstance(reason, str) else "no reason given"
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:

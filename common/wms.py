@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from common.contract import Phase, Taskforce, parse_taskforce
-from common.errors import WmsRejected, WmsReplyLost
+from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
 from common.transport import Json
 
 logger = logging.getLogger(__name__)
 
 MAX_ERROR_TEXT = 2000  # characters of an error text that are worth storing at the WMS
+MOST_PAGES = 1000  # of one query; the service asks for at most 500 taskforces at once
 
 
 class Http(Protocol):
@@ -59,13 +60,14 @@ class Wms:
     def taskforces(self, query: Json, projection: Iterable[str]) -> Iterator[Taskforce]:
         """All taskforces that match a Mongo-style `query`, page by page to the end."""
         body: Json = {"query": query, "projection": list(projection)}
-        while True:
+        for _ in range(MOST_PAGES):
             reply = self._http.post("/query/taskforces", body, repeatable=True)
-            yield from (parse_taskforce(entry) for entry in reply.get("taskforces", []))
+            yield from (parse_taskforce(entry) for entry in _entries(reply, "taskforces"))
             after = reply.get("next_after")
             if after is None or after == body.get("after"):
                 return
             body["after"] = after
+        raise WmsUnavailable(f"the WMS's answer does not end after {MOST_PAGES} pages")
 
     def confirm_started(
         self, uuid: str, *, cluster_id: int, n_workers: int, submit_dict: dict[str, str | int], log: str
@@ -132,7 +134,9 @@ class Wms:
         if not body:
             return set()
         reply = self._http.post("/tms/statuses/taskforces", body, repeatable=True)
-        return {str(r.get("uuid")) for r in reply.get("results", []) if r.get("status") != "updated"}
+        results = [result for result in _entries(reply, "results") if isinstance(result, dict)]
+        unknown = {str(result.get("uuid")) for result in results if result.get("status") != "updated"}
+        return unknown & (statuses.keys() | errors.keys())
 
 
 class ReadOnlyHttp:
@@ -151,6 +155,14 @@ class ReadOnlyHttp:
             return self._http.post(path, body, repeatable=repeatable)
         logger.warning("dry run: would POST %s %s", path, body)
         return {}
+
+
+def _entries(reply: Json, name: str) -> list[object]:
+    """The list of this name in a reply; raises WmsUnavailable if it is none."""
+    entries = reply.get(name, [])
+    if not isinstance(entries, list):
+        raise WmsUnavailable(f"the WMS answers with {name} that are no list")
+    return entries
 
 
 def _sendable(error: str) -> str:

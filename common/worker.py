@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from common.errors import Unavailable
+from common.errors import Unavailable, WmsRejected
 from common.outage import OutageLog
 from common.schedd import AccessPoint
 from common.scratch import Heartbeat, Scratch
@@ -75,6 +75,9 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
         except Unavailable as error:
             verdict, strikes = f"{error.neighbour} not available", strikes + 1
             outages.failed(verdict, error)
+        except WmsRejected as error:  # the question for work itself: of another release, or a wrong address
+            verdict, strikes = "refused by the WMS", strikes + 1
+            outages.failed(verdict, error)
         except Exception as error:  # a mistake of ours: the next pass reads everything anew
             verdict, strikes = f"unexpected {type(error).__name__}", strikes + 1
             outages.failed(verdict, error, unexpected=True)
@@ -96,6 +99,12 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
         outcome = worker.run_once()
     except Unavailable as error:
         logger.error("%s not available: %s", error.neighbour, error)
+        return False
+    except WmsRejected as error:
+        logger.error("refused by the WMS: %s", error)
+        return False
+    except Exception as error:
+        logger.error("unexpected %s", type(error).__name__, exc_info=error)
         return False
     finally:
         faulthandler.cancel_dump_traceback_later()

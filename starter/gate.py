@@ -1,37 +1,32 @@
 """The one gate that text from the WMS passes on its way into a submit description.
 
-A submit description is a language: a line break in a value starts a new command, and `include command`
-runs one as the service's user; `$ENV(X)` and its kin expand in this process; a trailing backslash swallows
-the next line (all measured, 25.14.1). What could be any of these is refused, never repaired.
+What could be more than text to the submit language (`common.submit_text`) is refused, never repaired. Each
+value is checked where it is used, so that a refusal names the user's field; `sealed` then looks at the whole
+description once more, so that no value gets by, whoever adds one.
 """
 
 from __future__ import annotations
 
-import os.path
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 
 from common.errors import SubmitRejected
 from common.schedd import parse_expression
-from common.scratch import ENVFILE
+from common.submit_text import why_not_plain
 
 MAX_LENGTH = 10_000  # characters of one value
+MAX_DESCRIPTION = 1_000_000  # characters of all values
 
-# $(X), $$(X), $$([X]), $ENV(X), $F(X), $INT(X), ...: `$`, perhaps a name, and an opening parenthesis.
-_MACRO = re.compile(r"\$[\w$]*\(")
+# Our own macros, which the submit library replaces by numbers.
+_OURS = re.compile(r"(?<!\$)\$\((?:ClusterId|ProcId)\)")
 
 
 def plain_text(field: str, value: str) -> str:
     """`value` if it is only text to the submit language; raises SubmitRejected naming `field`."""
     if len(value) > MAX_LENGTH:
         raise SubmitRejected(f"{field} is longer than {MAX_LENGTH} characters")
-    if not value.isprintable():
-        raise SubmitRejected(f"{field} has a control character or another that cannot be printed")
-    if value.endswith("\\"):
-        raise SubmitRejected(f"{field} ends with a backslash")
-    if _MACRO.search(value):
-        raise SubmitRejected(f"{field} has a macro, such as $(NAME) or $ENV(NAME)")
+    if problem := why_not_plain(value):
+        raise SubmitRejected(f"{field} {problem}")
     return value
 
 
@@ -52,7 +47,7 @@ def requirements(mandatory: str, excluded_sites: Iterable[str], wanted: str) -> 
     if "\\" in wanted or "'" in wanted:
         # Where a string ends after a backslash, the submit language and ClassAds disagree (measured).
         raise SubmitRejected("condor_requirements has a backslash or a single quote")
-    if plain_text("condor_requirements", wanted).strip():
+    if wanted := plain_text("condor_requirements", wanted.strip(" ")):
         try:
             terms.append(parse_expression(wanted))
         except ValueError as error:
@@ -60,22 +55,16 @@ def requirements(mandatory: str, excluded_sites: Iterable[str], wanted: str) -> 
     return " && ".join(f"({term})" for term in terms if term)
 
 
-def input_files(paths: Sequence[str], service_dir: Path) -> list[str]:
-    """The user's input files, each an absolute path of its own; raises SubmitRejected.
+def sealed(description: Mapping[str, str], commands: frozenset[str]) -> dict[str, str]:
+    """`description` if each command is one of `commands`, and each value only text and our own macros.
 
-    Nothing below `service_dir` passes: other taskforces' environment files, with their queue tokens, are
-    there. All files arrive in one directory, so no two may have the same name, nor that of the env file.
+    The last look at it: raises SubmitRejected, which here means that an earlier check is missing.
     """
-    service = os.path.realpath(service_dir)
-    names = {ENVFILE}
-    for path in paths:
-        plain_text("input_files", path)
-        name = os.path.basename(path)  # noqa: PTH119 - Path would drop a trailing slash
-        if not path.startswith("/") or not name or "," in path or '"' in path:
-            raise SubmitRejected(f"input_files must be absolute paths of files, not {path!r}")
-        if os.path.commonpath([os.path.realpath(path), service]) == service:
-            raise SubmitRejected(f"input_files may not be the service's own: {path!r}")
-        if name in names:
-            raise SubmitRejected(f"input_files have two files named {name!r}, or one like the env file")
-        names.add(name)
-    return list(paths)
+    for command, value in description.items():
+        if command not in commands:
+            raise SubmitRejected(f"{command!r} is no command that we use")
+        if problem := why_not_plain(_OURS.sub("0", value)):
+            raise SubmitRejected(f"the value of {command} {problem}")
+    if sum(map(len, description.values())) > MAX_DESCRIPTION:
+        raise SubmitRejected(f"the submit description is longer than {MAX_DESCRIPTION} characters")
+    return dict(description)

@@ -29,7 +29,16 @@ _NUMBERS = frozenset(
     )
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+# Variables of bash itself: read-only, or something else than what was assigned, or, as OPTIND, evaluated as
+# arithmetic, which runs the commands in it (measured, bash 5.2; Bash manual, Bash Variables).
+_BASHS_OWN = re.compile(
+    r"BASH.*|COMP_.*|DIRSTACK|EPOCH(REALTIME|SECONDS)|E?UID|FUNCNAME|GROUPS|HISTCMD|LINENO|OPTIND|PIPESTATUS|PPID"
+    r"|S?RANDOM|SECONDS|SHELLOPTS|_"
+)
 _IMPOSSIBLE = re.compile("[\0\ud800-\udfff]")  # NUL, and half a surrogate pair, which JSON may bring
+# No program can be started with a longer variable, or with much more in all (execve(2), Limits on size).
+MAX_VARIABLE = 128 * 1024  # bytes, with its name, "=" and NUL
+MAX_ENVIRONMENT = 1024 * 1024
 
 
 def pilot_environment(offer: Offer, from_operator: Mapping[str, str]) -> dict[str, str]:
@@ -39,11 +48,9 @@ def pilot_environment(offer: Offer, from_operator: Mapping[str, str]) -> dict[st
     """
     from_user = {name: _text(value) for name, value in offer.taskforce.pilot_config.environment.items()}
     environment = DEFAULTS | dict(from_operator) | from_user | _task(offer) | _queues(offer)
-    for name, value in environment.items():
-        if not _NAME.fullmatch(name):
-            raise SubmitRejected(f"the environment has a variable with an impossible name: {name[:100]!r}")
-        if _IMPOSSIBLE.search(value):
-            raise SubmitRejected(f"the environment variable {name} has a value that no environment can hold")
+    size = sum(_checked_size(name, value) for name, value in environment.items())
+    if size > MAX_ENVIRONMENT:
+        raise SubmitRejected(f"the environment has {size} bytes, more than {MAX_ENVIRONMENT}")
     return {
         name: value
         for name, value in environment.items()
@@ -57,6 +64,21 @@ def render(environment: Mapping[str, str]) -> str:
     No tracing: the values include the tokens of message queues.
     """
     return "".join(f"export {name}={shlex.quote(environment[name])}\n" for name in sorted(environment))
+
+
+def _checked_size(name: str, value: str) -> int:
+    """The bytes that a variable takes; raises SubmitRejected for one that no shell or program can have."""
+    shown = f"{name[:100]!r}"
+    if not _NAME.fullmatch(name):
+        raise SubmitRejected(f"the environment has a variable with an impossible name: {shown}")
+    if _BASHS_OWN.fullmatch(name):
+        raise SubmitRejected(f"the environment has a variable that is the shell's own: {shown}")
+    if _IMPOSSIBLE.search(value):
+        raise SubmitRejected(f"the environment variable {shown} has a value that no environment can hold")
+    size = len(name) + len(value.encode()) + 2
+    if size > MAX_VARIABLE:
+        raise SubmitRejected(f"the environment variable {shown} is longer than {MAX_VARIABLE} bytes")
+    return size
 
 
 def _task(offer: Offer) -> dict[str, str]:

@@ -22,6 +22,8 @@ from starter.submit_description import describe, workers
 
 logger = logging.getLogger(__name__)
 
+MAX_REASON = 1000  # characters; a reason may quote what it refuses
+
 
 class Starter:
     """The starter's passes; between them it keeps nothing but counts for its log."""
@@ -46,7 +48,7 @@ class Starter:
                 done += 1
             except SubmitRejected as error:
                 failed += 1
-                self._refuse(offered, str(error))
+                self._refuse(offered, str(error)[:MAX_REASON])
             except (WmsRejected, RemoveRejected) as error:
                 failed += 1
                 logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
@@ -81,7 +83,8 @@ class Starter:
 
     def _start(self, uuid: str, reply: dict[str, Any]) -> None:
         offer = parse_offer(reply)
-        cluster = find_cluster(uuid, offer.taskforce.timestamp, self.n.schedd, self.n.scratch)
+        made_at = min(offer.taskforce.timestamp, self.n.clock())
+        cluster = find_cluster(uuid, made_at, self.n.schedd, self.n.scratch)
         intent = self._intend(offer)
         if cluster is None:
             intent = self._submit(offer, intent)

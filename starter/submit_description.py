@@ -11,12 +11,23 @@ from common.schedd import UUID_ATTRIBUTE
 from common.scratch import ENVFILE
 from common.settings import Settings
 from starter import gate
+from starter.input_files import input_files, reach
 from starter.sizes import parse_size
 
 MAX_INT = 2**31 - 1
 IMAGE_SOURCES = ("cvmfs", "auto")  # both mean the pilot on CVMFS
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}", re.ASCII)
+# Every command that a description of ours may have.
+_COMMANDS = frozenset(
+    (
+        "universe container_image transfer_container transfer_executable requirements request_cpus"
+        " request_memory request_disk priority initialdir should_transfer_files when_to_transfer_output"
+        " transfer_input_files transfer_output_files log batch_name submit_event_user_notes"
+        f" job_ad_information_attrs +{UUID_ATTRIBUTE} +WantRemoteUpdates +LimitDirectoryAccess"
+        " +FileSystemDomain +OriginalTime output error"
+    ).split()
+)
 
 
 def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: Path) -> dict[str, str]:
@@ -26,7 +37,7 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
     """
     uuid = taskforce.taskforce_uuid
     pilot, worker = taskforce.pilot_config, taskforce.worker_config
-    files = gate.input_files(pilot.input_files, settings.job_event_log_dir)
+    files = input_files(pilot.input_files, settings)
     description = {
         "universe": "container",
         "container_image": pilot_image(settings.cvmfs_pilot_path, pilot.image_source, pilot.tag),
@@ -51,7 +62,9 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         "submit_event_user_notes": f"{UUID_ATTRIBUTE}={uuid}",
         "job_ad_information_attrs": UUID_ATTRIBUTE,
         f"+{UUID_ATTRIBUTE}": f'"{uuid}"',
-        "+WantIOProxy": "true",  # lets the pilot chirp
+        # Lets the pilot chirp. WantIOProxy would do so, too, and would let every job read and write every
+        # file of our account (measured, 23.9.6 and 25.14.1).
+        "+WantRemoteUpdates": "true",
         "+FileSystemDomain": '"blah"',  # no execution point shares a file system with us
         "+OriginalTime": gate.number("max_worker_runtime", worker.max_worker_runtime, least=0, most=MAX_INT),
     }
@@ -59,7 +72,9 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         # Relative to initialdir. The shadow makes the directory when the first job ends (measured).
         description["output"] = "cluster-$(ClusterId)/$(ProcId).out"
         description["error"] = "cluster-$(ClusterId)/$(ProcId).err"
-    return description
+    if limits := reach(files, directory):
+        description["+LimitDirectoryAccess"] = f'"{limits}"'
+    return gate.sealed(description, _COMMANDS)
 
 
 def workers(taskforce: NewTaskforce) -> int:

@@ -124,7 +124,8 @@ class Watcher:
         for names in _slices(self._due(nameless)):
             query = {"schedd": self.n.wms.schedd, "cluster_id": {"$in": [int(name) for name in names]}}
             for taskforce in self.n.wms.taskforces(query, FIELDS):
-                nameless[str(taskforce.cluster_id)].taskforce_uuid = taskforce.taskforce_uuid
+                if cluster := nameless.get(str(taskforce.cluster_id)):
+                    cluster.taskforce_uuid = taskforce.taskforce_uuid
                 self.records[taskforce.taskforce_uuid] = taskforce
             self.asked.update(dict.fromkeys(names, self.n.clock()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from common import doctor
 from common.scratch import Scratch
 from tests.jel import JelWriter
+from tests.raw_server import raw_server
 from tests.sandbox.wms import StandInWms
 
 WORKERS = ("starter", "stopper", "watcher")
@@ -61,6 +63,29 @@ def test_wrong_settings_end_with_78_and_one_message() -> None:
     assert result.returncode == 78
     assert result.stderr.count("missing") == 4
     assert "swordfish" not in result.stdout + result.stderr
+
+
+def test_a_scratch_directory_that_everybody_can_write_ends_with_78(environment: dict[str, str]) -> None:
+    scratch = Path(environment["JOB_EVENT_LOG_DIR"])
+    scratch.mkdir()
+    scratch.chmod(0o1777)
+    result = run("starter", "--once", environment=environment)
+    assert result.returncode == 78
+    assert "JOB_EVENT_LOG_DIR" in result.stderr
+    assert list(scratch.iterdir()) == []
+    assert "FAIL scratch  JOB_EVENT_LOG_DIR" in run("starter", "--check", environment=environment).stdout
+
+
+def test_what_the_wms_says_cannot_reach_the_terminal(environment: dict[str, str]) -> None:
+    body = json.dumps({"error": "\x1b[2J\x9bowned\n2026-11-22 forged"}).encode()
+    answer = b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with raw_server(answer) as server:
+        hostile = environment | {"EWMS_ADDRESS": server.address}
+        for how in ("--check", "--once"):
+            shown = run("starter", how, environment=hostile).stdout
+            assert "owned" in shown
+            assert all(line.isprintable() for line in shown.splitlines())
+            assert not any(line.startswith("2026-11-22 forged") for line in shown.splitlines())
 
 
 def test_a_clean_single_pass_ends_with_0(environment: dict[str, str]) -> None:

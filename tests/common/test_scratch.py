@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import AlreadyRunning, ScratchUnavailable
+from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, SubmitRejected
 from common.schedd import Cluster
 from common.scratch import Heartbeat, Intent, ReadOnlyScratch, Scratch
 from tests.fakes import FakeStop
@@ -51,12 +52,35 @@ def test_an_adopted_cluster_brings_its_own_log_and_size() -> None:
     assert INTENT.adopted(Cluster(9, "TF-1", "", 0, 0)).n_workers == 3
 
 
+GOOD: dict[str, object] = {
+    "taskforce_uuid": "TF-2",
+    "n_workers": 1,
+    "submit_dict": {},
+    "log": "/l",
+    "begun_at": 1.0,
+}
+
+
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"taskforce_uuid": "TF-2"}', '{"taskforce_uuid": "../x"}']
+    "content",
+    [
+        *(b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"taskforce_uuid": "TF-2"}'),
+        *(
+            json.dumps(GOOD | {name: value}).encode()
+            for name, value in (
+                ("taskforce_uuid", "../x"),
+                ("cluster_id", "7"),
+                ("n_workers", "many"),
+                ("begun_at", None),
+                ("submit_dict", []),
+            )
+        ),
+    ],
+    ids=range(11),
 )
-def test_a_damaged_intent_is_left_aside(scratch: Scratch, content: str) -> None:
+def test_a_damaged_intent_is_left_aside(scratch: Scratch, content: bytes) -> None:
     scratch.save(INTENT)
-    (scratch.own / "intents" / "TF-2.json").write_text(content)
+    (scratch.own / "intents" / "TF-2.json").write_bytes(content)
     assert scratch.intents() == [INTENT]
 
 
@@ -76,6 +100,69 @@ def test_a_link_in_the_way_of_the_environment_file_is_not_followed(scratch: Scra
     path = scratch.write_envfile("TF-1", "export A=1\n")
     assert not path.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (tmp_path / "victim").read_text() == "untouched"
+
+
+def test_a_directory_of_a_taskforce_that_is_a_link_is_refused_and_nothing_is_touched(
+    scratch: Scratch, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o755)
+    scratch.taskforce_dir("TF-1").symlink_to(victim)
+    with pytest.raises(SubmitRejected, match="link"):
+        scratch.make_taskforce_dir("TF-1")
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o755
+    assert list(victim.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".tms", ".tms/intents"])
+def test_a_directory_of_our_own_that_is_a_link_is_refused(tmp_path: Path, name: str) -> None:
+    scratch = Scratch(tmp_path / "scratch")
+    (tmp_path / "victim").mkdir(mode=0o755)
+    link = scratch.directory / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "victim")
+    with pytest.raises(ConfigError, match="link"):
+        scratch.prepare()
+    assert stat.S_IMODE((tmp_path / "victim").stat().st_mode) == 0o755
+
+
+def test_a_scratch_directory_that_everybody_can_write_is_refused(tmp_path: Path) -> None:
+    for mode in (0o777, 0o1777):
+        tmp_path.chmod(mode)
+        with pytest.raises(ConfigError, match="JOB_EVENT_LOG_DIR can be written by everybody"):
+            Scratch(tmp_path).prepare()
+    tmp_path.chmod(0o775)
+    Scratch(tmp_path).prepare()
+
+
+def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = Scratch(tmp_path / "scratch")
+    scratch.prepare()
+    scratch.make_taskforce_dir("TF-1")
+    os_geteuid = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: os_geteuid)
+    with pytest.raises(SubmitRejected):
+        scratch.make_taskforce_dir("TF-1")
+    with pytest.raises(ConfigError):
+        scratch.prepare()
+
+
+@pytest.mark.parametrize("name", ["starter.lock", "phase.lock", "intents/TF-1.json"])
+def test_a_link_in_place_of_a_file_of_our_own_is_not_followed(
+    scratch: Scratch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "victim").write_text("untouched")
+    (scratch.own / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(ScratchUnavailable):
+        if name == "starter.lock":
+            with scratch.only_instance("starter"):
+                pass
+        elif name == "phase.lock":
+            with scratch.phase_lock(FakeStop()):
+                pass
+        else:
+            scratch.intents()
     assert (tmp_path / "victim").read_text() == "untouched"
 
 

@@ -119,3 +119,68 @@ def test_log_levels_may_be_written_small(level: str) -> None:
 def test_a_relative_directory_is_made_absolute() -> None:
     settings = Settings.from_environment(REQUIRED | {"JOB_EVENT_LOG_DIR": "tms_scratchdir"})
     assert settings.job_event_log_dir == Path.cwd() / "tms_scratchdir"
+
+
+@pytest.mark.parametrize("name", ["EWMS_ADDRESS", "EWMS_TOKEN_URL"])
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("https://wms.example.org/prefix", True),
+        ("http://localhost:8080", True),
+        ("http://127.0.0.1:8080", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8080", True),
+        ("http://wms.example.org", False),
+        ("http://10.0.0.1", False),
+        ("http://127.0.0.1.example.org", False),
+        ("http://localhost.example.org", False),
+        ("https://user:word@wms.example.org", False),
+        ("http://127.0.0.1@example.org", False),
+        ("https://wms.example.org/?a=b", False),
+        ("https://wms.example.org/#a", False),
+        ("https://", False),
+        ("https://[::1", False),
+        ("file:///etc/passwd", False),
+        ("https://wms.example.org/a b", False),
+    ],
+)
+def test_secrets_go_over_tls_or_stay_on_this_machine(name: str, url: str, good: bool) -> None:
+    if good:
+        Settings.from_environment(REQUIRED | {name: url})
+        return
+    with pytest.raises(ConfigError, match=name):
+        Settings.from_environment(REQUIRED | {name: url})
+
+
+def test_plain_http_is_spoken_with_others_where_it_was_asked_for() -> None:
+    plain = REQUIRED | {"EWMS_ADDRESS": "http://wms.example.org", "TMS_PLAIN_HTTP": "true"}
+    settings = Settings.from_environment(plain)
+    assert settings.may_send_secrets_to("http://tokens.example.org/token")
+    assert not settings.may_send_secrets_to("ftp://tokens.example.org/token")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TMS_REQUIREMENTS", "HAS_SINGULARITY =?="),
+        ("TMS_REQUIREMENTS", "true) || (true"),
+        ("TMS_REQUIREMENTS", "$ENV(HOME)"),
+        ("TMS_EXCLUDED_SITES", "$(Bad)"),
+        ("TMS_EXCLUDED_SITES", 'a" || "b'),
+        ("CVMFS_PILOT_PATH", "/cvmfs/$ENV(HOME)"),
+        ("JOB_EVENT_LOG_DIR", "/scratch/a,b"),
+        ("JOB_EVENT_LOG_DIR", "/scratch/$(x)"),
+        ("JOB_EVENT_LOG_DIR", "/scratch/a\nb"),
+        ("TMS_INPUT_FILES_ALLOWED", "data:/cvmfs"),
+        ("TMS_PRIVATE_PATHS", "tms.env"),
+    ],
+)
+def test_a_setting_that_would_spoil_every_taskforce_is_a_wrong_setting(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Settings.from_environment(REQUIRED | {name: value})
+
+
+def test_paths_are_separated_by_colons() -> None:
+    settings = Settings.from_environment(REQUIRED | {"TMS_INPUT_FILES_ALLOWED": "/cvmfs:/data/in:"})
+    assert settings.input_files_allowed == (Path("/cvmfs"), Path("/data/in"))
+    assert "TMS_INPUT_FILES_ALLOWED=/cvmfs:/data/in" in settings.lines()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from common import transport
+from common import exchange, transport
 from common.contract import Phase
 from common.errors import WmsRejected, WmsUnavailable
 from common.settings import Settings
@@ -20,6 +17,7 @@ from common.transport import Transport
 from common.wms import Wms
 from common.worker import Neighbours
 from tests.fakes import FakeClock, FakeStop
+from tests.raw_server import raw_server
 from tests.sandbox.wms import TOKEN_ROUTES, StandInWms
 
 PENDING = "/v1/tms/pending-starter/taskforces"
@@ -220,43 +218,13 @@ def test_a_stop_ends_the_wait_between_two_tries_at_once(wms: StandInWms, environ
     assert time.monotonic() - started < 5
 
 
-@contextmanager
-def raw_server(answer: bytes, *, endless: bool = False) -> Iterator[str]:
-    """A server that gives one and the same answer to everything, or goes on with it for ever."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    done = threading.Event()
-
-    def serve() -> None:
-        while not done.is_set():
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.recv(65536)
-                try:
-                    connection.sendall(answer)
-                    while endless and not done.is_set():
-                        connection.sendall(b"x" * 65536)
-                except OSError:
-                    continue
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        done.set()
-        listener.close()
-
-
 def test_an_answer_without_end_is_given_up(
     environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "MAX_BODY", 1_000_000)
+    monkeypatch.setattr(exchange, "MAX_BODY", 1_000_000)
     monkeypatch.setattr(transport, "TRIES", 1)
-    with raw_server(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", endless=True) as address:
-        settings = Settings.from_environment(environment | {"EWMS_ADDRESS": address})
+    with raw_server(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", then=b"x" * 65536) as server:
+        settings = Settings.from_environment(environment | {"EWMS_ADDRESS": server.address})
         with pytest.raises(WmsUnavailable):
             Wms(Transport(settings, FakeStop()), "ap1").next_to_start()
 
@@ -271,7 +239,7 @@ def test_an_answer_without_end_is_given_up(
     ],
 )
 def test_an_answer_that_makes_no_sense_is_an_outage(environment: dict[str, str], answer: bytes) -> None:
-    with raw_server(answer) as address:
-        settings = Settings.from_environment(environment | {"EWMS_ADDRESS": address})
+    with raw_server(answer) as server:
+        settings = Settings.from_environment(environment | {"EWMS_ADDRESS": server.address})
         with pytest.raises(WmsUnavailable):
             Wms(Transport(settings, FakeStop()), "ap1").next_to_start()

@@ -116,7 +116,7 @@ from common.settings import Settings
 from common.stop import Stop
 from common.worker import Neighbours, Outcome, Worker, run_forever
 settings = Settings.from_environment({
-    "EWMS_ADDRESS": "http://x", "EWMS_TOKEN_URL": "http://x", "EWMS_CLIENT_ID": "x",
+    "EWMS_ADDRESS": "https://x", "EWMS_TOKEN_URL": "https://x", "EWMS_CLIENT_ID": "x",
     "EWMS_CLIENT_SECRET": "swordfish", "JOB_EVENT_LOG_DIR": "/nonexistent", "TMS_PASS_TIMEOUT": "1",
 })
 def a_call_that_blocks_for_ever():

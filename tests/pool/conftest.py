@@ -67,3 +67,17 @@ def tms(pool: PoolClient, wms: StandInWms, directory: Path, request: pytest.Fixt
                 print(f"---- {file}", *file.read_text(errors="replace").splitlines()[-150:], sep="\n")
         print(pool.tool("condor_q", "-nobatch", "-all", check=False).stdout)
     pool.tool("condor_rm", "-all", check=False)
+
+
+@pytest.fixture
+def guarded(tms: Tms) -> Tms:
+    """The service as an operator runs it who has input files for users, and a file of settings."""
+    secret = tms.scratch.parent / "tms.env"
+    secret.write_text("EWMS_CLIENT_SECRET=canary\n")
+    secret.chmod(0o600)
+    data = tms.scratch.parent / "data"
+    data.mkdir()
+    (data / "link").symlink_to(secret)
+    tms.environment["TMS_PRIVATE_PATHS"] = str(secret)
+    tms.environment["TMS_INPUT_FILES_ALLOWED"] = f"{data}:/etc:/proc"
+    return tms

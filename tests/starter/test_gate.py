@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from common.errors import SubmitRejected
 from starter import gate
-
-SERVICE = Path("/srv/tms")
 
 
 @pytest.mark.parametrize(
@@ -22,6 +18,8 @@ SERVICE = Path("/srv/tms")
         "escape \x1b[2J",
         "line\N{LINE SEPARATOR}separator",
         "swallows the next line\\",
+        " a blank before",
+        "a blank behind ",
         "$(Cmd)",
         "$$(Name)",
         "$$([Memory])",
@@ -72,40 +70,34 @@ def test_no_requirements_of_the_user_leave_the_mandatory_ones() -> None:
     assert gate.requirements("A", [], "  ") == "(A)"
 
 
-@pytest.mark.parametrize(
-    "files",
-    [
-        ["relative/file"],
-        ["/data/a,/etc/passwd"],
-        ["/data/dir/"],
-        ["/data/x/ewms_htcondor_envfile.sh"],
-        ["/a/same", "/b/same"],
-        ["/srv/tms/ewms-taskforce-TF-1/ewms_htcondor_envfile.sh.bak"],
-        ["/srv/other/../tms/2026-11-22.tms.jel"],
-        ["/data/$ENV(HOME)"],
-        ["http://example.org/file"],
-        [""],
-    ],
-)
-def test_input_files_that_are_not_files_of_the_user_are_refused(files: list[str]) -> None:
-    with pytest.raises(SubmitRejected, match="input_files"):
-        gate.input_files(files, SERVICE)
-
-
-def test_a_link_into_the_service_directory_is_refused(tmp_path: Path) -> None:
-    service = tmp_path / "service"
-    service.mkdir()
-    (tmp_path / "innocent").symlink_to(service)
-    with pytest.raises(SubmitRejected, match="input_files"):
-        gate.input_files([str(tmp_path / "innocent" / "secret")], service)
-
-
-def test_ordinary_input_files_pass() -> None:
-    files = ["/data/photon tables.fits", "/home/user/config.json"]
-    assert gate.input_files(files, SERVICE) == files
-
-
 def test_a_number_out_of_bounds_is_refused() -> None:
     assert gate.number("n_cores", 4, least=1, most=8) == "4"
     with pytest.raises(SubmitRejected, match="n_cores"):
         gate.number("n_cores", 0, least=1, most=8)
+
+
+COMMANDS = frozenset(("log", "priority", "+EWMSTaskforceUUID"))
+
+
+@pytest.mark.parametrize(
+    "value", ["/l\ninclude command : x", "/l\\", "$ENV(HOME)", "/l ", "$(Cmd)", "$$(ProcId)"]
+)
+def test_a_description_with_a_value_that_passed_no_gate_is_not_submitted(value: str) -> None:
+    with pytest.raises(SubmitRejected, match="log"):
+        gate.sealed({"log": value}, COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["executable", "log\nexecutable", "LOG", "+Owner"])
+def test_a_description_with_a_command_of_somebody_else_is_not_submitted(command: str) -> None:
+    with pytest.raises(SubmitRejected, match="command"):
+        gate.sealed({"log": "/l", command: "x"}, COMMANDS)
+
+
+def test_our_own_macros_and_commands_pass() -> None:
+    description = {"log": "/l/$(ClusterId)", "priority": "9 - $(ProcId)", "+EWMSTaskforceUUID": '"TF-1"'}
+    assert gate.sealed(description, COMMANDS) == description
+
+
+def test_a_description_without_end_is_not_submitted() -> None:
+    with pytest.raises(SubmitRejected, match="longer"):
+        gate.sealed({"log": "x" * 1_000_001}, COMMANDS)

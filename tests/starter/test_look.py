@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from starter.look import clusters_in_log
+from common.worker import Neighbours
+from starter.look import clusters_in_log, find_cluster
+from tests.fakes import FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 
 
@@ -44,6 +46,33 @@ def test_a_job_cannot_claim_a_cluster_by_chirping(jel: JelWriter) -> None:
     jel.event(8, (7, 0), 'EWMSTaskforceUUID = "TF-mine"')
     jel.hold((7, 0), 1, 0, "\n    EWMSTaskforceUUID=TF-mine")
     assert clusters_in_log(jel.path, "TF-mine") == set()
+
+
+def test_a_job_cannot_claim_a_cluster_by_changing_its_ad(jel: JelWriter) -> None:
+    jel.submit(7, "TF-other", 1)
+    jel.information((7, 0), "TF-other")
+    jel.execute((7, 0))
+    jel.information((7, 0), "TF-mine", trigger=1)
+    assert clusters_in_log(jel.path, "TF-mine") == set()
+    assert clusters_in_log(jel.path, "TF-other") == {7}
+
+
+def test_a_cluster_of_the_history_that_changed_its_ad_is_not_adopted(
+    n: Neighbours, schedd: FakeSchedd
+) -> None:
+    jel = JelWriter(n.scratch.directory / "2026-11-22.tms.jel")
+    for cluster_id, uuid in ((77, "TF-first"), (7, "TF-other"), (8, "TF-mine")):
+        jel.submit(cluster_id, uuid, 2)
+        description = {"log": str(jel.path)}
+        schedd.known[cluster_id] = FakeCluster(cluster_id, "TF-mine", description, 2, 0, alive=False)
+
+    found = find_cluster("TF-mine", 0, schedd, n.scratch)
+
+    assert found is not None
+    assert found.cluster_id == 8
+    del schedd.known[8]
+    jel.path.write_bytes(jel.path.read_bytes().replace(b"TF-mine", b"TF-mini"))
+    assert find_cluster("TF-mine", 0, schedd, n.scratch) is None
 
 
 def test_an_empty_log_names_nobody(jel: JelWriter) -> None:

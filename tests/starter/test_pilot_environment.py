@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from common.contract import Offer
 from common.errors import SubmitRejected
@@ -159,6 +161,77 @@ def test_a_queue_without_access_is_refused() -> None:
 def test_a_sourced_value_is_the_value_byte_for_byte_and_runs_nothing(tmp_path: Path, value: str) -> None:
     assert sourced(tmp_path, {"EWMS_PILOT_X": value})["EWMS_PILOT_X"] == value
     assert not (tmp_path / "owned").exists()
+
+
+def shells_own_names(tmp_path: Path) -> set[str]:
+    """What bash calls its variables, by itself and in its manual page where that is installed."""
+    listed = subprocess.run(["bash", "--norc", "-c", "compgen -v"], env={}, capture_output=True, text=True)
+    documented = (
+        "BASH BASHOPTS BASHPID BASH_ALIASES BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_CMDS BASH_COMMAND "
+        "BASH_COMPAT BASH_ENV BASH_EXECUTION_STRING BASH_LINENO BASH_LOADABLES_PATH BASH_REMATCH "
+        "BASH_SOURCE BASH_SUBSHELL BASH_VERSINFO BASH_VERSION BASH_XTRACEFD CDPATH CHILD_MAX COLUMNS "
+        "COMP_CWORD COMP_KEY COMP_LINE COMP_POINT COMP_TYPE COMP_WORDBREAKS COMP_WORDS COMPREPLY COPROC "
+        "DIRSTACK EMACS ENV EPOCHREALTIME EPOCHSECONDS EUID EXECIGNORE FCEDIT FIGNORE FUNCNAME FUNCNEST "
+        "GLOBIGNORE GROUPS HISTCMD HISTCONTROL HISTFILE HISTFILESIZE HISTIGNORE HISTSIZE HISTTIMEFORMAT "
+        "HOME HOSTFILE HOSTNAME HOSTTYPE IFS IGNOREEOF INPUTRC INSIDE_EMACS LANG LC_ALL LC_COLLATE "
+        "LC_CTYPE LC_MESSAGES LC_NUMERIC LC_TIME LD_PRELOAD LINENO LINES MACHTYPE MAIL MAILCHECK "
+        "MAILPATH MAPFILE OLDPWD OPTARG OPTERR OPTIND OSTYPE PATH PIPESTATUS POSIXLY_CORRECT PPID "
+        "PROMPT_COMMAND PROMPT_DIRTRIM PS0 PS1 PS2 PS3 PS4 PWD RANDOM READLINE_LINE READLINE_POINT REPLY "
+        "SECONDS SHELL SHELLOPTS SHLVL SRANDOM TIMEFORMAT TMOUT TMPDIR UID _ "
+    )
+    return {*listed.stdout.split(), *documented.split()}
+
+
+def test_a_variable_of_the_shells_own_is_refused_or_only_a_value(tmp_path: Path) -> None:
+    harm = "a[$(touch owned)]"
+    for name in sorted(shells_own_names(tmp_path)):
+        try:
+            pilot_environment(offer({name: harm}), {})
+        except SubmitRejected:
+            continue
+        file = tmp_path / "env.sh"
+        file.write_text(render({name: harm}) + render({"LAST": "'"}))
+        script = f". {file}; export -p"
+        shown = subprocess.run(
+            ["/bin/bash", "--norc", "-c", script], env={}, cwd=tmp_path, capture_output=True
+        )
+        assert f' {name}="a[\\$(touch owned)]"' in shown.stdout.decode(), name
+        assert ' LAST="\'"' in shown.stdout.decode(), name
+        assert not (tmp_path / "owned").exists(), name
+
+
+def test_without_that_refusal_a_command_would_run(tmp_path: Path) -> None:
+    file = tmp_path / "env.sh"
+    file.write_text(render({"OPTIND": "a[$(touch owned)]"}))
+    subprocess.run(["/bin/bash", "--norc", "-c", f". {file}"], env={}, cwd=tmp_path, capture_output=True)
+    assert (tmp_path / "owned").exists(), "bash has changed: OPTIND is only a value now"
+
+
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60) | st.text(
+    "'\"\\\\`$(){}[];&|<>!#~*?\n\r\t =a-", max_size=40
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(values=st.lists(VALUES, min_size=1, max_size=40))
+def test_any_values_come_out_byte_for_byte_and_run_nothing(tmp_path: Path, values: list[str]) -> None:
+    before = set(tmp_path.iterdir()) | {tmp_path / "env.sh"}
+    environment = {f"V{number}": value for number, value in enumerate(values)}
+    out = sourced(tmp_path, environment)
+    assert {name: out[name] for name in environment} == environment
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_more_than_a_program_can_be_started_with_is_refused() -> None:
+    longest = "x" * (128 * 1024 - len("A=") - 1)
+    started = subprocess.run(["/bin/true"], env={"A": longest})
+    assert started.returncode == 0
+    with pytest.raises(OSError, match="too long"):
+        subprocess.run(["/bin/true"], env={"A": longest + "x"})
+    assert pilot_environment(offer({"A": longest}), {})["A"] == longest
+    for user in ({"A": longest + "x"}, {f"A{number}": "x" * 100_000 for number in range(11)}):
+        with pytest.raises(SubmitRejected, match="environment"):
+            pilot_environment(offer(user), {})
 
 
 def test_the_file_is_sorted_and_traces_nothing() -> None:

@@ -76,7 +76,7 @@ def test_the_description_asks_for_what_the_taskforce_says(settings: Settings) ->
         "submit_event_user_notes": "EWMSTaskforceUUID=TF-1",
         "job_ad_information_attrs": "EWMSTaskforceUUID",
         "+EWMSTaskforceUUID": '"TF-1"',
-        "+WantIOProxy": "true",
+        "+WantRemoteUpdates": "true",
         "+FileSystemDomain": '"blah"',
         "+OriginalTime": "3600",
         "output": "cluster-$(ClusterId)/$(ProcId).out",
