@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 QUERY_SIZE = 500  # taskforces in one question to the WMS
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
 # How long without a change, until the schedd is asked whether a cluster is still there: seconds, rounds.
-QUIET, QUIET_ROUNDS = 600.0, 20
+QUIET, QUIET_ROUNDS = 600.0, 10
 ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
 
 
@@ -66,6 +66,7 @@ class Watcher:
         self.asked_schedd = 0.0
         self.unlogged = Tally()  # clusters that no log tells of
         self.missing: dict[int, str] = {}  # those that were in no log at the last look, and their taskforces
+        self.completed: set[int] = set()  # clusters of which the WMS has all, as this watcher has seen it
         self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
 
     def run_once(self) -> Outcome:
@@ -236,6 +237,7 @@ class Watcher:
         self.records.pop(cluster.taskforce_uuid, None)
         self.changed.pop(cluster.cluster_id, None)
         self.gone.discard(cluster.cluster_id)
+        self.completed.add(cluster.cluster_id)
 
     # -- what the logs do not tell --------------------------------------------------------------------
 
@@ -244,6 +246,8 @@ class Watcher:
         now = self.n.clock()
         if now - self.asked_schedd < self.quiet:
             return
+        if not self.unlogged.clusters:
+            self.unlogged = Tally()  # one that has passed over no cluster yet
         tallies = {cluster.cluster_id: tally for tally, cluster in self._all()}
         suspects = {cluster.cluster_id for cluster in self._owned() if self._is_quiet(cluster, now)}
         missing = missing_from_logs(self.n, tallies.keys())
@@ -266,6 +270,7 @@ class Watcher:
         ends = self.n.schedd.ended_jobs(gone) if gone else []
         for cluster_id in gone - tallies.keys():
             self.unlogged.count([owner_event(cluster_id, missing[cluster_id])])
+        gone &= tallies.keys() | self.unlogged.clusters.keys()
         for job in ends:
             tallies.get(job.cluster_id, self.unlogged).count([end_event(job)])
         for cluster_id in gone:
@@ -275,7 +280,9 @@ class Watcher:
                 cluster_id,
                 len(known),
             )
-            if not known and cluster_id not in tallies:  # what the WMS has is more than we know
+            if cluster_id not in tallies and (not known or cluster_id in self.completed):
+                # What the WMS has is more than we know. One that was completed before is here again where
+                # a condor-rm came late, from a stopper that was killed.
                 self.unlogged.clusters[cluster_id].dirty = False
         self.gone |= gone
 
