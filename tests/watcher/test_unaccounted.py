@@ -14,7 +14,8 @@ from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from watcher.watcher import QUIET, Watcher
+from watcher.unaccounted import QUIET
+from watcher.watcher import Watcher
 
 Json = dict[str, dict[str, int]]
 
