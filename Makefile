@@ -1,6 +1,7 @@
 # make demo            everything it needs, then the main job on a real HTCondor pool, shown live
 # make demo KEEP=1     the same, and leaves it up to play with
 # make test            everything it needs, then every check and test
+# make soak            ten minutes of every trouble at once; SECONDS=3600 for longer, SEED=n repeats one
 #
 # Single parts: make lint, make unit, make pool (VERSION=23.9.6 for the older HTCondor), make faults,
 # make container. For long: make fuzz (FUZZ_SECONDS=600), make bench.
@@ -14,7 +15,7 @@ PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test lint unit pool pools faults container image fuzz bench lock clean
+.PHONY: demo test lint unit pool pools faults soak container image fuzz bench lock clean
 
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
@@ -41,9 +42,14 @@ bench: $(VENV)/.ready
 	$(PYTHON_) -m benchmarks.memory
 	$(PYTHON_) -m benchmarks.one_change
 
-# Real processes, no pool.
+# Kills, outages, damage: in simulated time and with real processes, then on a pool, with a short soak.
 faults: $(VENV)/.ready
-	$(PYTHON_) -m pytest tests/faults
+	$(PYTHON_) -m pytest tests/faults --ignore tests/faults/pool
+	$(POOL) $(PYTEST) tests/faults/pool
+
+SECONDS := 600
+soak: $(VENV)/.ready
+	$(POOL) python -m tests.faults.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # A real pool, as an ordinary user: HTCondor lets no root submit.
 pool: $(VENV)/.ready

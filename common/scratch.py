@@ -172,10 +172,9 @@ class Scratch:
                 file.seek(0)
                 text = f"another {program} works on {self.directory}: pid {file.read().strip() or 'unknown'}"
                 raise AlreadyRunning(text) from None
-            with _writing():
-                file.truncate(0)
-                file.write(f"{os.getpid()}\n")
-                file.flush()
+            with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+                os.ftruncate(file.fileno(), 0)
+                os.write(file.fileno(), f"{os.getpid()}\n".encode())
             yield
 
     @contextlib.contextmanager

@@ -1,13 +1,14 @@
-"""What the logs do not tell any more, asked of the WMS and the schedd.
+"""Clusters that are over though no log says so: found by asking the WMS and the schedd.
 
-A log that was truncated, replaced or deleted while jobs ended, or that could not be written because the disk
-was full, never tells of those ends. The schedd's history does. What it says is counted as events of the log,
-so that a job's last known pilot status stays where the log had told it.
+A log that was truncated, replaced or deleted while jobs ended never tells of those ends. The schedd's history
+does. What it says is counted as events of the log, so that a job's last known pilot status stays where the
+log had told it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import logging
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 
@@ -15,13 +16,71 @@ from common.contract import Phase
 from common.schedd import EndedJob
 from common.worker import Neighbours
 from watcher.events import Event
+from watcher.tally import Tally
 
+logger = logging.getLogger(__name__)
+
+# How long a log is quiet until the schedd is asked, and the pause between such looks: seconds, rounds.
+QUIET, QUIET_ROUNDS = 600.0, 10
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "job_event_log_fpath")
 
 _COMPLETED, _REMOVED, _INFORMATION = 5, 9, 28  # event numbers (HTCondor manual, job event log codes)
 
 
-def missing_from_logs(n: Neighbours, followed: Collection[int]) -> dict[int, str]:
+class Unaccounted:
+    """Looks for such clusters now and then. `tally` has those that no log tells of at all."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.n = neighbours
+        self.tally = Tally()
+        self.pause = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)  # seconds
+        self.completed: set[int] = set()  # clusters of which the WMS has all, as this watcher has seen it
+        self._missing: dict[int, str] = {}  # clusters that were in no log at the last look
+        self._looked_at = 0.0
+
+    def is_due(self, now: float) -> bool:
+        """Whether it is time to look again."""
+        return now - self._looked_at >= self.pause
+
+    def find(self, quiet: set[int], tallies: Mapping[int, Tally]) -> set[int]:
+        """Which of the `quiet` clusters, and of those that are in no log, are over; their ends are counted.
+
+        `tallies` has every cluster that is followed. Raises Unavailable. Safe to repeat.
+        """
+        if not self.tally.clusters:
+            self.tally = Tally()  # one that has passed over no cluster yet
+        missing = missing_from_logs(self.n, tallies)
+        # Twice: a cluster's log may have been made since this pass has read them.
+        suspects = quiet | (missing.keys() & self._missing.keys())
+        gone: set[int] = set()
+        if suspects:
+            gone = suspects - {cluster.cluster_id for cluster in self.n.schedd.clusters()}
+        if gone:
+            self._count_ends(gone, tallies, missing)
+        self._missing, self._looked_at = missing, self.n.clock()
+        return gone
+
+    def _count_ends(self, gone: set[int], tallies: Mapping[int, Tally], missing: Mapping[int, str]) -> None:
+        ends = self.n.schedd.ended_jobs(gone)
+        for cluster_id in gone - tallies.keys():
+            self.tally.count([owner_event(cluster_id, missing[cluster_id])])
+        for job in ends:
+            tallies.get(job.cluster_id, self.tally).count([end_event(job)])
+        for cluster_id in sorted(gone):
+            known = sum(job.cluster_id == cluster_id for job in ends)
+            logger.warning(
+                "cluster %d is over, and no log says so: of %d job(s) the schedd knows how they ended",
+                cluster_id,
+                known,
+            )
+            cluster = self.tally.clusters.get(cluster_id)
+            if cluster and (not known or cluster_id in self.completed):
+                # What the WMS has is more than we know. One that was completed before is here again where
+                # a condor-rm came late, from a stopper that was killed.
+                cluster.dirty = False
+
+
+def missing_from_logs(n: Neighbours, followed: Container[int]) -> dict[int, str]:
     """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours tells of.
 
     Only clusters that log into our scratch directory: another instance may serve the same schedd from

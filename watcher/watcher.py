@@ -20,14 +20,12 @@ from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
 from watcher.report import Update, send
 from watcher.tally import Tally
-from watcher.unaccounted import end_event, missing_from_logs, owner_event
+from watcher.unaccounted import Unaccounted
 
 logger = logging.getLogger(__name__)
 
 QUERY_SIZE = 500  # taskforces in one question to the WMS
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
-# How long without a change, until the schedd is asked whether a cluster is still there: seconds, rounds.
-QUIET, QUIET_ROUNDS = 600.0, 20
 ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
 
 
@@ -64,10 +62,7 @@ class Watcher:
         self.suspected: set[str] = set()  # their statuses may break the WMS's answer: sent last
         self.asked: dict[str, float] = {}  # clusters and taskforces that the WMS did not know, and when
         self.changed: dict[int, float] = {}  # when each cluster changed last
-        self.quiet = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)
-        self.asked_schedd = 0.0
-        self.unlogged = Tally()  # clusters that no log tells of
-        self.missing: dict[int, str] = {}  # those that were in no log at the last look, and their taskforces
+        self.unaccounted = Unaccounted(neighbours)
         self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
 
     def run_once(self) -> Outcome:
@@ -109,7 +104,7 @@ class Watcher:
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
         whole = [followed.tally for followed in self.logs.values() if followed.caught_up]
-        for tally in (*whole, self.unlogged):
+        for tally in (*whole, self.unaccounted.tally):
             for cluster in list(tally.clusters.values()):
                 yield tally, cluster
 
@@ -240,48 +235,25 @@ class Watcher:
         self.records.pop(cluster.taskforce_uuid, None)
         self.changed.pop(cluster.cluster_id, None)
         self.gone.discard(cluster.cluster_id)
+        self.unaccounted.completed.add(cluster.cluster_id)
 
     # -- what the logs do not tell --------------------------------------------------------------------
 
     def _ask_schedd(self) -> None:
         """Find clusters that are over though no log says so, and count how their jobs ended."""
         now = self.n.clock()
-        if now - self.asked_schedd < self.quiet:
-            return
-        tallies = {cluster.cluster_id: tally for tally, cluster in self._all()}
-        suspects = {cluster.cluster_id for cluster in self._owned() if self._is_quiet(cluster, now)}
-        missing = missing_from_logs(self.n, tallies.keys())
-        # Twice: its log may have been made since this pass has read them.
-        suspects |= missing.keys() & self.missing.keys()
-        if suspects:
-            gone = suspects - {cluster.cluster_id for cluster in self.n.schedd.clusters()}
-            self._count_ends(gone, tallies, missing)
-        self.missing, self.asked_schedd = missing, now
+        if self.unaccounted.is_due(now):
+            tallies = {cluster.cluster_id: tally for tally, cluster in self._all()}
+            quiet = {cluster.cluster_id for cluster in self._owned() if self._is_quiet(cluster, now)}
+            self.gone |= self.unaccounted.find(quiet, tallies)
 
     def _is_quiet(self, cluster: ClusterTally, now: float) -> bool:
         record = self._record(cluster)
         return (
             record is not None
-            and now - self.changed.get(cluster.cluster_id, now) >= self.quiet
+            and now - self.changed.get(cluster.cluster_id, now) >= self.unaccounted.pause
             and witness(cluster, record.n_workers, gone=cluster.cluster_id in self.gone) is None
         )
-
-    def _count_ends(self, gone: set[int], tallies: dict[int, Tally], missing: dict[int, str]) -> None:
-        ends = self.n.schedd.ended_jobs(gone) if gone else []
-        for cluster_id in gone - tallies.keys():
-            self.unlogged.count([owner_event(cluster_id, missing[cluster_id])])
-        for job in ends:
-            tallies.get(job.cluster_id, self.unlogged).count([end_event(job)])
-        for cluster_id in gone:
-            known = [job for job in ends if job.cluster_id == cluster_id]
-            logger.warning(
-                "cluster %d is over, and no log says so: of %d job(s) the schedd knows how they ended",
-                cluster_id,
-                len(known),
-            )
-            if not known and cluster_id not in tallies:  # what the WMS has is more than we know
-                self.unlogged.clusters[cluster_id].dirty = False
-        self.gone |= gone
 
 
 def build(neighbours: Neighbours) -> Worker:

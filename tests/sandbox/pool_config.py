@@ -52,6 +52,10 @@ COLLECTOR_BOOTSTRAP_SSL_CERTIFICATE = False
 MAIL = /bin/true
 SCHEDD_RESTART_REPORT =
 
+# What happens to each job once more, in a log that no user can damage: for those who check the others.
+EVENT_LOG = $(LOG)/EventLog
+EVENT_LOG_MAX_SIZE = 0
+
 # Slots are what is advertised, not what is there: many small jobs at once, and room for ordinary requests.
 NUM_CPUS = {cpus}
 MEMORY = {memory}
@@ -112,6 +116,11 @@ class Layout:
     def log(self) -> Path:
         """The daemons' logs."""
         return self.directory / "log"
+
+    @property
+    def event_log(self) -> Path:
+        """The pool's own record of all job events, from its start on."""
+        return self.log / "EventLog"
 
     @property
     def cvmfs(self) -> Path:

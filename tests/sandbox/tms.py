@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.sandbox import processes
+
 CHECKOUT = Path(__file__).parents[2]
 QUICK = {
     # The original's rhythm is minutes; people who watch, and tests, have less time.
@@ -40,6 +42,7 @@ class Tms:
             **QUICK,
             **environment,
         }
+        self.python = [sys.executable, "-P", "-m"]
         self._service: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -55,7 +58,7 @@ class Tms:
         """Start the service; its output is appended to `output`."""
         with self.output.open("ab") as output:
             self._service = subprocess.Popen(
-                [sys.executable, "-P", "-m", "tms"],
+                [*self.python, "tms"],
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -70,9 +73,31 @@ class Tms:
         self._service = None
         return code
 
+    @property
+    def runs(self) -> bool:
+        """Whether the service runs, by itself: nobody has had to start it again."""
+        return self._service is not None and self._service.poll() is None
+
+    def worker_pid(self, name: str) -> int | None:
+        """The process id of the service's starter, stopper or watcher; None while it has none."""
+        if self._service is None:
+            return None
+        for process in processes.descendants(self._service.pid):
+            try:
+                command = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if name.encode() in command:
+                return process.pid
+        return None
+
+    def intends(self, uuid: str) -> bool:
+        """Whether a start of this taskforce has begun and is not confirmed."""
+        return (self.scratch / f".tms/intents/{uuid}.json").exists()
+
     def supervisorctl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run supervisorctl on this service."""
-        command = [sys.executable, "-P", "-m", "supervisor.supervisorctl", "-c", str(self.conf), *arguments]
+        command = [*self.python, "supervisor.supervisorctl", "-c", str(self.conf), *arguments]
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
 
     def look_around(self) -> Path:
@@ -91,7 +116,7 @@ class Tms:
 
     def worker(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one worker by hand, in the service's environment."""
-        command = [sys.executable, "-P", "-m", name, *arguments]
+        command = [*self.python, name, *arguments]
         return subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=False, timeout=120
         )

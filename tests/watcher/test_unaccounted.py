@@ -14,7 +14,8 @@ from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from watcher.watcher import QUIET, Watcher
+from watcher.unaccounted import QUIET
+from watcher.watcher import Watcher
 
 Json = dict[str, dict[str, int]]
 
@@ -138,6 +139,27 @@ def test_a_history_that_has_forgotten_leaves_the_last_known_statuses(
     record = wms.taskforce(uuid)
     assert record["phase"] == "condor-complete"
     assert record["compound_statuses"] == {"RUNNING": {"null": 3}}
+
+
+def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """A request that was under way when the stopper was killed: the phase that is said last stays."""
+    watcher = Watcher(n)
+    for proc in range(3):
+        jel.execute((100, proc))
+        jel.chirp((100, proc), "Status", '"Done"')
+    ends_unseen(schedd, clock)
+    for proc in range(3):
+        jel.terminate((100, proc))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    n.wms.confirm_stopped(uuid)
+
+    later(watcher, clock)
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 3}}
 
 
 def test_while_the_cluster_is_in_the_queue_nothing_is_concluded(

@@ -17,7 +17,8 @@ from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from watcher import blocks
 from watcher.completion import may_complete
-from watcher.watcher import ASK_AGAIN, QUIET, Watcher
+from watcher.unaccounted import QUIET
+from watcher.watcher import ASK_AGAIN, Watcher
 
 STATUSES = "/v1/tms/statuses/taskforces"
 COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"

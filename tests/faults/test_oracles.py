@@ -1,0 +1,111 @@
+"""Each oracle complains about what it is there for, with the ids; and about nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.faults.oracles import Case, judge
+from tests.faults.truth import Job, Truth, read_events
+
+Json = dict[str, Any]
+
+
+def record(*phases: str, cluster: int | None = 7, **more: object) -> Json:
+    """A taskforce of two workers that went through these phases."""
+    log = [{"target_phase": phase, "was_successful": True, "source_entity": "TMS"} for phase in phases]
+    return {
+        "taskforce_uuid": "TF-1",
+        "phase": phases[-1] if phases else "pending-starter",
+        "cluster_id": cluster,
+        "compound_statuses": {"COMPLETED": {"Done": 2}},
+        "phase_change_log": log,
+    } | more
+
+
+def jobs(cluster: int = 7, *, queued: bool = False, status: str = "COMPLETED") -> tuple[Job, ...]:
+    return tuple(Job(cluster, proc, status, "TF-1", queued) for proc in (0, 1))
+
+
+DONE = {(7, 0): "Done", (7, 1): "Done"}
+GOOD = Truth(jobs(), DONE, {"TF-1": {7}})
+WENT = ("condor-submit", "condor-complete")
+
+
+def complaints(record: Json, truth: Truth, unlogged: frozenset[str] = frozenset()) -> list[str]:
+    return judge(Case([record], truth, {"TF-1": 2}, unlogged))
+
+
+@pytest.mark.parametrize(
+    ("record", "truth"),
+    [
+        (record(*WENT), GOOD),
+        (record("condor-submit", "pending-stopper", "condor-rm", "condor-complete"), GOOD),
+        (record("pending-stopper", cluster=None, compound_statuses={}), Truth(())),
+        (record("pending-stopper", "condor-rm", "condor-complete", cluster=None), GOOD),
+    ],
+)
+def test_what_is_as_promised_is_no_complaint(record: Json, truth: Truth) -> None:
+    assert complaints(record, truth) == []
+
+
+@pytest.mark.parametrize(
+    ("record", "truth", "kind"),
+    [
+        (record(*WENT), Truth((*jobs(), *jobs(8)), DONE, {}), "duplicate: TF-1"),
+        (record(*WENT), Truth(jobs(), DONE, {"TF-1": {7, 8}}), "duplicate: TF-1"),
+        (record("condor-submit"), Truth(()), "lost: TF-1"),
+        (record(*WENT, cluster=8), GOOD, "wrong cluster: the WMS holds 8"),
+        (record(*WENT), Truth(jobs()[:1], DONE, {}), "wrong size: TF-1"),
+        (record(*WENT), Truth(jobs(queued=True, status="IDLE"), {}, {}), "orphan: job 7.0 (IDLE) of TF-1"),
+        (record("condor-submit"), GOOD, "wrong phase: TF-1 is condor-submit"),
+        (record("pending-stopper", "condor-rm"), GOOD, "wrong phase: TF-1 is condor-rm"),
+        (record(*WENT, compound_statuses={"COMPLETED": {"Done": 1}}), GOOD, "wrong statuses: TF-1"),
+        (record(*WENT, compound_statuses={"COMPLETED": {"null": 2}}), GOOD, "wrong statuses: TF-1"),
+        (record("condor-submit", *WENT), GOOD, "said twice: TF-1 has condor-submit"),
+        (record(*WENT, "condor-complete"), GOOD, "said twice: TF-1 has condor-complete"),
+        (record(*WENT, "condor-rm"), GOOD, "undone: TF-1"),
+    ],
+)
+def test_what_is_not_as_promised_is_a_complaint(record: Json, truth: Truth, kind: str) -> None:
+    assert any(complaint.startswith(kind) for complaint in complaints(record, truth))
+
+
+def test_a_job_that_the_wms_does_not_know_is_an_orphan() -> None:
+    stranger = Job(9, 0, "RUNNING", "TF-2", queued=True)
+    found = complaints(record(*WENT), Truth((*jobs(), stranger), DONE, {}))
+    assert found == ["orphan: job 9.0 (RUNNING) of TF-2, which the WMS does not know"]
+
+
+def test_a_failure_that_was_reported_is_a_complaint() -> None:
+    failure = {
+        "target_phase": "condor-submit",
+        "was_successful": False,
+        "source_entity": "TMS",
+        "context": "ERROR: no",
+    }
+    made = record(*WENT)
+    made["phase_change_log"].insert(0, failure)
+    assert complaints(made, GOOD) == ["failed: TF-1: condor-submit: ERROR: no"]
+
+
+def test_of_a_taskforce_whose_log_was_damaged_only_the_job_statuses_are_compared() -> None:
+    told = record(*WENT, compound_statuses={"COMPLETED": {"null": 2}})
+    assert complaints(told, GOOD, frozenset(["TF-1"])) == []
+    told = record(*WENT, compound_statuses={"RUNNING": {"Done": 2}})
+    assert len(complaints(told, GOOD, frozenset(["TF-1"]))) == 1
+
+
+def test_the_event_log_tells_the_last_pilot_status_of_the_last_run() -> None:
+    def event(code: int, text: str, proc: int = 0) -> str:
+        return f"{code:03d} (007.{proc:03d}.000) 11/24 22:01:27 {text}\n...\n"
+
+    pilot = 'HTChirpEWMSPilotStatus: "Tasking"'
+    log = event(0, "Job submitted from host: <x>\n    EWMSTaskforceUUID=TF-1")
+    for proc in range(3):
+        log += event(1, "Job executing on host: <x>", proc) + event(8, pilot, proc)
+    log += event(4, "Job was evicted. Code 1022 Subcode 0", 0) + event(9, "Job was aborted.", 0)
+    log += event(4, "Job was evicted. Code 1023 Subcode 0", 1) + event(9, "Job was aborted.", 1)
+    log += event(5, "Job terminated.", 2)
+    assert read_events(log) == ({(7, 1): "Tasking", (7, 2): "Tasking"}, {"TF-1": {7}})

@@ -1,0 +1,116 @@
+"""What became of the jobs, from the pool's own records: its queue, its history and its event log.
+
+Nothing here is the service's: not its logs, not its reader of them, not its way to ask the schedd.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.sandbox.control import PoolClient
+
+REMOVED, COMPLETED = "REMOVED", "COMPLETED"
+_STATUS = {1: "IDLE", 2: "RUNNING", 3: REMOVED, 4: COMPLETED, 5: "HELD", 6: "TRANSFERRING", 7: "SUSPENDED"}
+_ATTRIBUTES = ("ClusterId", "ProcId", "JobStatus", "UserLog", "EWMSTaskforceUUID")
+_OURS = ("-constraint", "EWMSTaskforceUUID isnt undefined", "-af", *_ATTRIBUTES)
+
+_EVENT = re.compile(r"(\d{3}) \((\d+)\.(\d+)\.\d+\) \S+ \S+ (.*)", re.DOTALL)
+_NOTE = re.compile(r"^    EWMSTaskforceUUID=(\S+)$", re.MULTILINE)
+_PILOT = re.compile(r'HTChirpEWMSPilotStatus: "(\w+)"')
+_EVICTION = re.compile(r"Job was evicted\. +Code (\d+)")
+
+JobId = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job, in the queue or gone from it."""
+
+    cluster: int
+    proc: int
+    status: str
+    taskforce: str
+    queued: bool
+
+
+@dataclass(frozen=True)
+class Truth:
+    """All jobs that logged into one scratch directory, and what the event log says of them."""
+
+    jobs: tuple[Job, ...]
+    pilots: dict[JobId, str] = field(default_factory=dict)  # what the pilot of the last run said last
+    submitted: dict[str, set[int]] = field(default_factory=dict)  # clusters by taskforce, from the events
+
+    def clusters(self, uuid: str) -> set[int]:
+        """All clusters of a taskforce that there ever were, by any record."""
+        return {job.cluster for job in self.jobs if job.taskforce == uuid} | self.submitted.get(uuid, set())
+
+    def statuses(self, cluster: int) -> dict[str, dict[str, int]]:
+        """Job status -> pilot status -> number of jobs of one cluster."""
+        cells = Counter(
+            (job.status, self.pilots.get((cluster, job.proc), "null"))
+            for job in self.jobs
+            if job.cluster == cluster
+        )
+        statuses: dict[str, dict[str, int]] = {}
+        for (status, pilot), count in cells.items():
+            statuses.setdefault(status, {})[pilot] = count
+        return statuses
+
+
+def look(pool: PoolClient, scratch: Path) -> Truth:
+    """The truth as it is now about the jobs of the service in `scratch`."""
+    jobs = {(job.cluster, job.proc): job for job in _jobs(pool, scratch)}
+    clusters = {cluster for cluster, _ in jobs}
+    pilots, submitted = read_events(pool.layout.event_log.read_text(errors="replace"))
+    return Truth(
+        tuple(jobs.values()),
+        {job: status for job, status in pilots.items() if job[0] in clusters},
+        submitted,
+    )
+
+
+def queued(pool: PoolClient, scratch: Path) -> list[Job]:
+    """The jobs that are in the queue now."""
+    return list(_read(pool.tool("condor_q", "-allusers", *_OURS).stdout, scratch, queued=True))
+
+
+def _jobs(pool: PoolClient, scratch: Path) -> Iterator[Job]:
+    # The history last: a job that has moved there meanwhile is not in the queue.
+    yield from queued(pool, scratch)
+    yield from _read(pool.tool("condor_history", *_OURS).stdout, scratch, queued=False)
+
+
+def _read(text: str, scratch: Path, *, queued: bool) -> Iterator[Job]:
+    for line in text.splitlines():
+        cluster, proc, status, log, uuid = line.split()
+        if Path(log).is_relative_to(scratch):
+            yield Job(int(cluster), int(proc), _STATUS[int(status)], uuid, queued)
+
+
+def read_events(text: str) -> tuple[dict[JobId, str], dict[str, set[int]]]:
+    """From an event log: each job's last pilot status, and each taskforce's clusters."""
+    pilots: dict[JobId, str] = {}
+    submitted: dict[str, set[int]] = {}
+    for record in re.split(r"^\.\.\.\n", text, flags=re.MULTILINE):
+        event = _EVENT.match(record)
+        if not event:
+            continue
+        code, job, body = int(event[1]), (int(event[2]), int(event[3])), event[4]
+        if code == 0 and (note := _NOTE.search(body)):
+            submitted.setdefault(note[1], set()).add(job[0])
+        elif code == 8 and (said := _PILOT.match(body)):
+            pilots[job] = said[1]
+        elif code in (1, 7, 13, 24) or (code == 4 and _starts_over(body)):
+            pilots.pop(job, None)
+    return pilots, submitted
+
+
+def _starts_over(eviction: str) -> bool:
+    """Whether an evicted job goes back to idle; below 1000 a hold follows, and 1023 is a removal."""
+    code = _EVICTION.match(eviction)
+    return code is not None and int(code[1]) >= 1000 and int(code[1]) != 1023
