@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("file", type=Path)
     source = parser.parse_args().file
     size = source.stat().st_size
-    print(f"{source}: {size / 1e6:.1f} MB")  # noqa: T201
+    print(f"{source}: {size / 1e6:.1f} MB")
     for level in LEVELS:
         with tempfile.TemporaryDirectory(dir=source.parent) as directory:
             scratch = Scratch(Path(directory))
@@ -35,7 +35,7 @@ def main() -> int:
             slowest, seconds = compress(scratch)
             packed = (scratch.directory / f"{NAME}.gz").stat().st_size
         speed, ratio = size / 1e6 / seconds, size / packed
-        print(  # noqa: T201
+        print(
             f"gzip -{level}: {speed:4.0f} MB/s, to {packed / 1e6:5.2f} MB (1/{ratio:.1f}),"
             f" longest step {1000 * slowest:.0f} ms"
         )
