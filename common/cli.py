@@ -6,7 +6,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from common import doctor, logs
@@ -31,9 +32,27 @@ Settings come from the environment; --check shows them. Exit codes: 0 asked to s
 """
 
 
-def main(name: str, summary: str, build: Callable[[Neighbours], Worker], argv: Sequence[str] | None) -> int:
-    """Run the worker `name` as its command line and the environment say; returns the exit code."""
-    arguments = _parse(name, summary, argv)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An option of one worker that reads, prints, and ends; `show` says whether it saw everything."""
+
+    help: str
+    show: Callable[[Neighbours], bool]
+
+
+def main(
+    name: str,
+    summary: str,
+    build: Callable[[Neighbours], Worker],
+    argv: Sequence[str] | None,
+    looks: Mapping[str, Look] | None = None,
+) -> int:
+    """Run the worker `name` as its command line and the environment say; returns the exit code.
+
+    `looks` are options of this worker alone, by their names without the dashes.
+    """
+    looks = looks or {}
+    arguments = _parse(name, summary, looks, argv)
     keep_private()
     try:
         settings = Settings.from_environment(os.environ)
@@ -49,12 +68,15 @@ def main(name: str, summary: str, build: Callable[[Neighbours], Worker], argv: S
         wms=level or settings.log_level_wms,
         style=settings.log_format,
     )
-    dry_run = arguments.dry_run or settings.dry_run
+    look = next((looks[option] for option in looks if getattr(arguments, option)), None)
+    dry_run = arguments.dry_run or settings.dry_run or look is not None
     stop = Stop()
     transport = Transport(settings, stop)
     neighbours = _meet(settings, transport, stop, dry_run=dry_run)
     if arguments.check:
         return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
+    if look:
+        return EX_OK if look.show(neighbours) else EX_FAILED
     neighbours.stop.on_signals()
     try:
         neighbours.scratch.prepare()
@@ -92,15 +114,17 @@ def _meet(settings: Settings, transport: Transport, stop: Stop, *, dry_run: bool
     )
 
 
-def _parse(name: str, summary: str, argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser(name, summary)
+def _parse(
+    name: str, summary: str, looks: Mapping[str, Look], argv: Sequence[str] | None
+) -> argparse.Namespace:
+    parser = _parser(name, summary, looks)
     arguments = parser.parse_args(argv)
     if arguments.once and arguments.check:
         parser.error("--check makes no pass: not with --once")
     return arguments
 
 
-def _parser(name: str, summary: str) -> argparse.ArgumentParser:
+def _parser(name: str, summary: str, looks: Mapping[str, Look]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"tms-{name}",
         description=summary,
@@ -119,6 +143,8 @@ def _parser(name: str, summary: str) -> argparse.ArgumentParser:
         action="store_true",
         help="check settings, token, WMS, clock, schedd, permission to submit and scratch directory",
     )
+    for option, look in looks.items():
+        how.add_argument(f"--{option}", action="store_true", help=look.help)
     levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
     parser.add_argument("--log-level", type=str.upper, choices=levels, help="instead of LOG_LEVEL")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('ewms-tms')}")

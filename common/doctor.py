@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common.errors import ConfigError, TmsError, WmsUnavailable
+from common.errors import ConfigError, ScratchUnavailable, TmsError, WmsUnavailable
 from common.logs import one_line
 from common.ownership import require_safe
+from common.sizes import shown
 from common.transport import Transport
 from common.worker import Neighbours
 
@@ -37,7 +37,7 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "zone": zone,
         "schedd": lambda: f"{neighbours.schedd.name()}; the WMS is asked for {neighbours.wms.schedd!r}",
         "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
-        "scratch": lambda: _scratch(neighbours.scratch.directory),
+        "scratch": lambda: _scratch(neighbours),
     }
     failed = [what for what, look in checks.items() if not passes(what, look)]
     return not failed
@@ -86,11 +86,16 @@ def zone() -> str:
     return text
 
 
-def _scratch(directory: Path) -> str:
+def _scratch(neighbours: Neighbours) -> str:
+    directory = neighbours.scratch.directory
     existing = next(path for path in (directory, *directory.parents) if path.exists())
     if existing == directory:
         require_safe("JOB_EVENT_LOG_DIR", directory)
     with tempfile.TemporaryFile(dir=existing):
-        free = shutil.disk_usage(existing).free / 2**30
+        free, least = neighbours.scratch.free_space(), neighbours.settings.least_free_space
+    if free < least:
+        raise ScratchUnavailable(
+            f"{directory}: {shown(free)} free, TMS_LEAST_FREE_SPACE is {shown(least)}: nothing is started"
+        )
     new = "" if existing == directory else "will be made, "
-    return f"{directory}: {new}writable, {free:.1f} GiB free"
+    return f"{directory}: {new}writable, {shown(free)} free"

@@ -1,6 +1,8 @@
 """The scratch directory (JOB_EVENT_LOG_DIR): every name and path below it, locks, and durable small files.
 
 YYYY-MM-DD.tms.jel                    job event log, shared by the taskforces that start that day
+YYYY-MM-DD.tms.jel.gz                 the same, compressed; further ones are YYYY-MM-DD.2.tms.jel.gz and so on
+ewms-taskforce-<uuid>.tar.gz          archive of the directory below, numbered alike (0600)
 ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring back (0700)
     ewms_htcondor_envfile.sh          the pilot's environment, with queue tokens (0600)
     cluster-<ClusterId>/<ProcId>.out  and .err, where the user wants the workers' output
@@ -8,6 +10,7 @@ ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring b
     <worker>.lock                     held by the one instance of each worker
     <worker>.heartbeat                when its last pass ended
     intents/<uuid>.json               starts that have begun and are not confirmed
+    leaving/                          archives in the making, and what is about to be deleted
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ import fcntl
 import json
 import logging
 import os
+import re
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -36,6 +41,10 @@ from common.stop import Stop
 logger = logging.getLogger(__name__)
 
 LOG_PATTERN = "*.tms.jel"
+LOG_NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.tms\.jel", re.ASCII)
+LOG_ARCHIVE_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\d{1,6})?\.tms\.jel\.gz", re.ASCII)
+DIRECTORY_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})", re.ASCII)
+DIRECTORY_ARCHIVE_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})(?:\.\d{1,6})?\.tar\.gz", re.ASCII)
 ENVFILE = "ewms_htcondor_envfile.sh"  # the pilot looks for exactly this name in its working directory
 
 
@@ -49,10 +58,16 @@ class Intent:
     log: str
     begun_at: float
     cluster_id: int | None = None
+    withdrawn: tuple[int, ...] = ()  # clusters that were removed again, as nobody could have watched them
 
     def submitted(self, cluster_id: int) -> Intent:
         """The same intent, with the cluster that it became."""
         return replace(self, cluster_id=cluster_id)
+
+    def withdraw(self) -> Intent:
+        """The same intent without its cluster, which is not to be taken for the taskforce's again."""
+        gone = () if self.cluster_id is None else (self.cluster_id,)
+        return replace(self, cluster_id=None, withdrawn=(*self.withdrawn, *gone))
 
     def adopted(self, cluster: Cluster) -> Intent:
         """The same intent, with a cluster that was found: its own log and size, where they are known."""
@@ -87,6 +102,7 @@ class Scratch:
         self.directory = directory
         self.own = directory / ".tms"
         self._intents = self.own / "intents"
+        self.leaving = self.own / "leaving"
 
     def prepare(self) -> None:
         """Make the directories that every worker needs; safe to repeat.
@@ -98,6 +114,13 @@ class Scratch:
             require_safe("JOB_EVENT_LOG_DIR", self.directory)
             make_private(self.own)
             make_private(self._intents)
+            make_private(self.leaving)
+
+    def free_space(self) -> int:
+        """How many bytes we may still write; raises ScratchUnavailable if that cannot be known."""
+        with _writing():
+            existing = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+            return shutil.disk_usage(existing).free
 
     # -- logs and taskforce directories ---------------------------------------------------------------
 
@@ -111,6 +134,23 @@ class Scratch:
             path for path in self.directory.glob(LOG_PATTERN) if path.is_file() and not path.is_symlink()
         )
         return sorted(found)
+
+    def log_archives(self) -> list[Path]:
+        """All compressed logs, oldest name first."""
+        found = self.directory.glob("*.tms.jel.gz")
+        return sorted(path for path in found if path.is_file() and not path.is_symlink())
+
+    def check_log(self, log: Path) -> None:
+        """Raise ScratchUnavailable if `log` cannot be appended to: the schedd, our user, would not say so.
+
+        A log that is not there yet is made by the schedd (measured: as our user).
+        """
+        with _writing():
+            try:
+                os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK))
+            except FileNotFoundError:
+                if not os.access(log.parent, os.W_OK | os.X_OK):
+                    raise PermissionError(errno.EACCES, "no log can be made here", str(log.parent)) from None
 
     def taskforce_dir(self, uuid: str) -> Path:
         """The directory of one taskforce."""
@@ -215,6 +255,9 @@ class ReadOnlyScratch(Scratch):
 
     def prepare(self) -> None:
         """Leave everything as it is."""
+
+    def check_log(self, log: Path) -> None:
+        """Open nothing."""
 
     def make_taskforce_dir(self, uuid: str) -> Path:
         """The directory's path, whether it exists or not."""

@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 
 from common.errors import ConfigError
 from common.schedd import parse_expression
+from common.sizes import size_in_bytes
 from common.submit_text import why_not_plain
 
 PILOT_ENVIRONMENT = "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT"
@@ -79,7 +80,7 @@ class Settings(BaseModel):
     )
     log_expiry_long: Seconds = _setting(
         "JOB_EVENT_LOG_MODIFICATION_EXPIRY_LONG",
-        "quiet time after which a log is compressed at the latest",
+        "quiet time after which a log is compressed that the WMS does not know",
         604800,
     )
     log_archive_expiry: Seconds = _setting(
@@ -90,6 +91,9 @@ class Settings(BaseModel):
     )
     taskforce_dirs_tar_expiry: Seconds = _setting(
         "TASKFORCE_DIRS_TAR_EXPIRY", "age at which an archived taskforce directory is deleted", 432000
+    )
+    least_free_space: int = _setting(
+        "TMS_LEAST_FREE_SPACE", "free space below which nothing is started, such as 1GiB (0: no limit)", 2**30
     )
 
     # pilots
@@ -219,6 +223,11 @@ class Settings(BaseModel):
         if any(why_not_plain(site) or '"' in site or "\\" in site for site in value):
             raise ValueError('site names cannot hold control characters, macros, " or \\')
         return value
+
+    @field_validator("least_free_space", mode="before")
+    @classmethod
+    def _read_size(cls, value: str | int) -> int:
+        return int(size_in_bytes(str(value)))
 
     @field_validator("log_level", "log_level_third_party", "log_level_wms")
     @classmethod

@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
+import gzip
 import logging
 import mmap
 import re
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 from common.schedd import UUID_ATTRIBUTE, AccessPoint, Cluster
-from common.scratch import Scratch
+from common.scratch import LOG_ARCHIVE_NAME, LOG_NAME, Scratch
 
 logger = logging.getLogger(__name__)
 
 DAY = 86400.0  # how far the clocks of WMS and AP, and the times of files, may be apart
+CHUNK = 1 << 20  # bytes of an archive, unpacked, that are searched at a time
 
+_SEPARATOR = b"\n...\n"
 _HEADER = re.compile(rb"(000|028|035) \((\d+)\.")
 _OF_SUBMIT = re.compile(rb"\nTriggerEventTypeNumber = (?:0|35)\n")
 
 
-def find_cluster(uuid: str, since: float, schedd: AccessPoint, scratch: Scratch) -> Cluster | None:
-    """The taskforce's cluster: in the queue, the schedd's history, or a job event log.
+def find_cluster(
+    uuid: str, since: float, schedd: AccessPoint, scratch: Scratch, *, but: Collection[int] = ()
+) -> Cluster | None:
+    """The taskforce's cluster: in the queue, the schedd's history, or a job event log or its archive.
 
-    `since` (epoch seconds) is when the taskforce was made, or 0; what is older is not searched. Raises
-    ScheddUnavailable: who could not ask may not submit. Safe to repeat.
+    `since` (epoch seconds) is when the taskforce was made, or 0; what is older is not searched. `but` are
+    clusters that do not count: they were withdrawn. Raises ScheddUnavailable: who could not ask may not
+    submit. Safe to repeat.
     """
     earliest = max(since - DAY, 0)
-    logs = [log for log in scratch.logs() if log.stat().st_mtime >= earliest]
     found = [
         cluster
         for cluster in schedd.clusters_of(uuid, since=earliest)
-        if not _is_anothers(cluster.cluster_id, uuid, logs)
+        if not _is_anothers(cluster.cluster_id, uuid, _recent(scratch, earliest))
     ]
     if not found:
         found = [
-            Cluster(cluster_id, uuid, str(log), n_workers=0, submitted_at=0)
-            for log in logs
+            Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0)
+            for log in _recent(scratch, earliest)
             for cluster_id in clusters_in_log(log, uuid)
         ]
+    found = [cluster for cluster in found if cluster.cluster_id not in but]
     if len(found) > 1:
         ids = sorted(cluster.cluster_id for cluster in found)
         logger.error("taskforce %s has several clusters: %s; using the first", uuid, ids)
@@ -46,7 +53,7 @@ def find_cluster(uuid: str, since: float, schedd: AccessPoint, scratch: Scratch)
 
 
 def clusters_in_log(log: Path, uuid: str) -> set[int]:
-    """The clusters of which `log` says that they are this taskforce's.
+    """The clusters of which `log`, perhaps a compressed one, says that they are this taskforce's.
 
     It says so in the notes of a submit event, or in the job-ad-information event that follows one. Only a
     whole line of such an event counts: a job may chirp any text, but never more than the first line of a
@@ -54,16 +61,17 @@ def clusters_in_log(log: Path, uuid: str) -> set[int]:
     """
     note = f"\n    {UUID_ATTRIBUTE}={uuid}\n".encode()
     attribute = f'\n{UUID_ATTRIBUTE} = "{uuid}"\n'.encode()
-    with _text(log) as text:
-        return {cluster_id for line in (note, attribute) for cluster_id in _owners(text, line)}
+    return {
+        cluster_id for text in _texts(log) for line in (note, attribute) for cluster_id in _owners(text, line)
+    }
 
 
 def _owners(text: mmap.mmap | bytes, line: bytes) -> set[int]:
     owners = set()
     at = text.find(line)
     while at >= 0:
-        start, end = text.rfind(b"\n...\n", 0, at), text.find(b"\n...\n", at)
-        event = text[0 if start < 0 else start + 5 : len(text) if end < 0 else end + 1]
+        start, end = text.rfind(_SEPARATOR, 0, at), text.find(_SEPARATOR, at)
+        event = text[0 if start < 0 else start + len(_SEPARATOR) : len(text) if end < 0 else end + 1]
         header = _HEADER.match(event)
         if header and (header[1] != b"028" or _OF_SUBMIT.search(event)):
             owners.add(int(header[2]))
@@ -81,18 +89,56 @@ def _is_anothers(cluster_id: int, uuid: str, logs: Iterable[Path]) -> bool:
         + rb"    %b=([\w-]+)\n" % UUID_ATTRIBUTE.encode()
     )
     for log in logs:
-        with _text(log) as text:
+        for text in _texts(log):
             if (named := submit.search(text)) and named[1] != uuid.encode():
                 logger.error("cluster %d says that it is taskforce %s's: it is not", cluster_id, uuid)
                 return True
     return False
 
 
-@contextlib.contextmanager
-def _text(log: Path) -> Iterator[mmap.mmap | bytes]:
-    with log.open("rb") as file:
-        if not log.stat().st_size:
-            yield b""
+def _recent(scratch: Scratch, earliest: float) -> Iterator[Path]:
+    """The logs that may have a cluster submitted since `earliest`: each has the clusters of its day.
+
+    The archives are listed last: a log that goes meanwhile has one by then.
+    """
+    day = datetime.fromtimestamp(earliest).date().isoformat()  # noqa: DTZ006 - logs are named in local time
+    for listed in (scratch.logs, scratch.log_archives):
+        for log in listed():
+            named = LOG_NAME.fullmatch(log.name) or LOG_ARCHIVE_NAME.fullmatch(log.name)
+            try:
+                if log.stat().st_mtime >= earliest and (named is None or named[1] >= day):
+                    yield log
+            except FileNotFoundError:
+                continue
+
+
+def _plain(log: Path) -> Path:
+    """The log of which this may be an archive."""
+    archive = LOG_ARCHIVE_NAME.fullmatch(log.name)
+    return log.with_name(f"{archive[1]}.tms.jel") if archive else log
+
+
+def _texts(log: Path) -> Iterator[mmap.mmap | bytes]:
+    """What is in a log, in pieces that begin with an event; of one that is damaged, what can be read."""
+    try:
+        if log.suffix == ".gz":
+            yield from _unpacked(log)
             return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            yield text
+        with log.open("rb") as file:
+            if file.seek(0, 2):
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                    yield text
+    except FileNotFoundError:
+        return
+    except (OSError, EOFError, zlib.error) as error:
+        logger.error("%s cannot be read to its end: %s", log, error)
+
+
+def _unpacked(log: Path) -> Iterator[bytes]:
+    rest = b""
+    with gzip.open(log) as file:
+        while chunk := file.read(CHUNK):
+            whole, separator, rest = (rest + chunk).rpartition(_SEPARATOR)
+            if separator:
+                yield whole + separator
+    yield rest

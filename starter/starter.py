@@ -3,26 +3,35 @@
 A start is: look for a cluster of the taskforce; if there is none, put an intent on disk and submit; then
 confirm to the WMS. Killed at any point, the next pass finds the intent or is offered the taskforce again,
 and its look finds the cluster. So each taskforce gets one cluster.
+
+A schedd that cannot write the job event log says nothing, and the jobs run unseen (measured). So the log is
+looked at before the submit and after it; a cluster that is not in it is withdrawn: removed, and remembered
+in the intent, so that no look takes it for the taskforce's.
 """
 
 from __future__ import annotations
 
 import logging
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from common.contract import Offer, Phase, Taskforce, parse_offer, parse_taskforce
-from common.errors import RemoveRejected, SubmitRejected, WmsRejected, WmsUnavailable
+from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
+from common.schedd import Cluster
 from common.scratch import Intent
+from common.sizes import shown
 from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
-from starter.look import find_cluster
+from starter.look import clusters_in_log, find_cluster
 from starter.pilot_environment import pilot_environment, render
 from starter.submit_description import describe, workers
 
 logger = logging.getLogger(__name__)
 
 MAX_REASON = 1000  # characters; a reason may quote what it refuses
+LOOKS = 50  # at the log for a new cluster, a tenth of a second apart
+UNSEEN = "EWMS: HTCondor could not write its job event log"
 
 
 class Starter:
@@ -36,7 +45,7 @@ class Starter:
         """One pass. Raises Unavailable where it could not go on; what has begun is settled by the next."""
         done, failed = self._settle_intents()
         seen: set[str] = set()
-        while self.n.proceed() and (reply := self.n.wms.next_to_start()):
+        while self.n.proceed() and (reply := self._next_offer()):
             offered = parse_taskforce(reply.get("taskforce"))
             uuid = offered.taskforce_uuid
             if uuid in seen:  # refused just now, or not confirmed: the WMS has nothing else for us
@@ -60,32 +69,65 @@ class Starter:
             return f"alive; nothing offered so far, asking the WMS for schedd {self.n.wms.schedd!r}"
         return f"alive; {self.started} taskforces started since this worker's start"
 
+    def _next_offer(self) -> dict[str, Any]:
+        """What the WMS offers; raises ScratchUnavailable while the disk has too little room for its jobs."""
+        least, free = self.n.settings.least_free_space, self.n.scratch.free_space()
+        if free < least:
+            raise ScratchUnavailable(
+                f"{shown(free)} are free for {self.n.scratch.directory}, and TMS_LEAST_FREE_SPACE is"
+                f" {shown(least)}: nothing is started"
+            )
+        return self.n.wms.next_to_start()
+
     def _settle_intents(self) -> tuple[int, int]:
         done = failed = 0
         for intent in self.n.scratch.intents():
             if not self.n.proceed():
                 break
             uuid = intent.taskforce_uuid
-            if intent.cluster_id is None:
-                cluster = find_cluster(uuid, intent.begun_at, self.n.schedd, self.n.scratch)
-                if cluster is None:  # never submitted: the WMS offers it again, if it is still wanted
-                    self.n.scratch.forget(uuid)
-                    continue
-                intent = intent.adopted(cluster)
-            logger.info("taskforce %s: cluster %d was not confirmed yet", uuid, intent.cluster_id)
             try:
-                self._confirm(intent)
-                done += 1
+                done += self._settle(intent)
             except (WmsRejected, RemoveRejected) as error:
                 failed += 1
                 logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
         return done, failed
 
+    def _settle(self, intent: Intent) -> bool:
+        """Confirm a start that an earlier pass began; False if it came to nothing."""
+        if intent.cluster_id is not None:
+            self._check_logged(intent)
+        elif cluster := self._find(intent, intent.begun_at):
+            intent = intent.adopted(cluster)
+        else:  # never submitted: the WMS offers it again, if it is still wanted
+            self._drop(intent)
+            return False
+        logger.info(
+            "taskforce %s: cluster %d was not confirmed yet", intent.taskforce_uuid, intent.cluster_id
+        )
+        self._confirm(intent)
+        return True
+
+    def _find(self, intent: Intent, since: float) -> Cluster | None:
+        """The cluster that the taskforce, made at `since`, has already."""
+        uuid, withdrawn = intent.taskforce_uuid, intent.withdrawn
+        for cluster_id in withdrawn:  # once more: a kill may have come between the note and the removal
+            self.n.schedd.remove(cluster_id, uuid, UNSEEN)
+        return find_cluster(uuid, since, self.n.schedd, self.n.scratch, but=withdrawn)
+
+    def _drop(self, intent: Intent) -> None:
+        """Forget a start that came to nothing; what was withdrawn is remembered while it may start again."""
+        uuid = intent.taskforce_uuid
+        if intent.withdrawn:
+            taskforce = self.n.wms.taskforce(uuid)
+            if taskforce and taskforce.phase == Phase.PENDING_STARTER:
+                return
+        self.n.scratch.forget(uuid)
+
     def _start(self, uuid: str, reply: dict[str, Any]) -> None:
         offer = parse_offer(reply)
         made_at = min(offer.taskforce.timestamp, self.n.clock())
-        cluster = find_cluster(uuid, made_at, self.n.schedd, self.n.scratch)
         intent = self._intend(offer)
+        cluster = self._find(intent, made_at)
         if cluster is None:
             intent = self._submit(offer, intent)
         else:
@@ -96,6 +138,7 @@ class Starter:
     def _intend(self, offer: Offer) -> Intent:
         n, taskforce = self.n, offer.taskforce
         now = n.clock()
+        before = n.scratch.intent(taskforce.taskforce_uuid)
         # The log's day is the AP's local one, as operators expect and as its log's own times are.
         log = n.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
         directory = n.scratch.taskforce_dir(taskforce.taskforce_uuid)
@@ -105,6 +148,7 @@ class Starter:
             submit_dict=dict(describe(taskforce, n.settings, directory, log)),
             log=str(log),
             begun_at=now,
+            withdrawn=before.withdrawn if before else (),
         )
 
     def _submit(self, offer: Offer, intent: Intent) -> Intent:
@@ -112,12 +156,14 @@ class Starter:
         envfile = render(pilot_environment(offer, n.settings.pilot_environment))
         n.scratch.make_taskforce_dir(uuid)
         n.scratch.write_envfile(uuid, envfile)
+        n.scratch.check_log(Path(intent.log))
         n.scratch.save(intent)
         description = {command: str(value) for command, value in intent.submit_dict.items()}
         try:
             cluster_id = n.schedd.submit(description, intent.n_workers)
         except SubmitRejected:
-            n.scratch.forget(uuid)
+            if not intent.withdrawn:
+                n.scratch.forget(uuid)
             raise
         intent = intent.submitted(cluster_id)
         n.scratch.save(intent)
@@ -130,7 +176,26 @@ class Starter:
                 intent.n_workers,
                 extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
             )
+            self._check_logged(intent)
         return intent
+
+    def _check_logged(self, intent: Intent) -> None:
+        """Withdraw a cluster that is not in its log, and raise ScratchUnavailable: it is nobody's fault.
+
+        The submit events are in the log when the submit returns (measured, 25.14.1), so little patience
+        suffices. The note comes before the removal: a cluster that is removed is never confirmed.
+        """
+        uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
+        for _ in range(LOOKS):
+            if _is_logged(cluster_id, uuid, log):
+                return
+            if self.n.stop.wait(0.1):
+                raise ScratchUnavailable(f"{log} does not show cluster {cluster_id} yet")
+        self.n.scratch.save(intent.withdraw())
+        self.n.schedd.remove(cluster_id, uuid, UNSEEN)
+        raise ScratchUnavailable(
+            f"HTCondor did not write cluster {cluster_id} into {log}: removed it, as nobody could watch it"
+        )
 
     def _confirm(self, intent: Intent) -> None:
         uuid, cluster_id = intent.taskforce_uuid, int(intent.cluster_id or 0)
@@ -170,6 +235,13 @@ class Starter:
             self.n.wms.report_start_failed(uuid, reason, failures=failures)
         except WmsRejected as error:
             logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+
+
+def _is_logged(cluster_id: int, uuid: str, log: Path) -> bool:
+    try:
+        return cluster_id in clusters_in_log(log, uuid)
+    except OSError:
+        return False
 
 
 def build(neighbours: Neighbours) -> Worker:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import pytest
 
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.schedd import Cluster, EndedJob
@@ -62,7 +65,8 @@ class FakeSchedd:
     """A schedd in memory, which writes its submit events into the job's log as the real one does.
 
     A test may set: `down` (no answer), `refusal` (of a submit), `rotated` (the history forgot what has
-    left the queue), and hooks that are called before and after the schedd acted on a submit or a removal.
+    left the queue), `mute` (it cannot write the job's log, and does not say so), and hooks that are called
+    before and after the schedd acted on a submit or a removal.
     """
 
     clock: FakeClock
@@ -70,6 +74,7 @@ class FakeSchedd:
     down: bool = False
     refusal: str = ""
     rotated: bool = False
+    mute: bool = False
     before_submit: Callable[[], None] = lambda: None
     after_submit: Callable[[], None] = lambda: None
     after_remove: Callable[[], None] = lambda: None
@@ -85,7 +90,8 @@ class FakeSchedd:
         uuid = description["+EWMSTaskforceUUID"].strip('"')
         cluster = FakeCluster(cluster_id, uuid, dict(description), count, int(self.clock()))
         self.known[cluster_id] = cluster
-        JelWriter(Path(description["log"])).submit(cluster_id, uuid, count)
+        if not self.mute:
+            JelWriter(Path(description["log"])).submit(cluster_id, uuid, count)
         self.after_submit()
         return cluster_id
 
@@ -133,3 +139,28 @@ class FakeSchedd:
 def _cluster(cluster: FakeCluster) -> Cluster:
     log = cluster.description["log"]
     return Cluster(cluster.cluster_id, cluster.taskforce_uuid, log, cluster.n, cluster.submitted_at)
+
+
+class Guillotine:
+    """Kills at the n-th change that the code makes to the disk, before or after it was made."""
+
+    CALLS = ("open", "rename", "unlink", "fsync", "utime", "fchmod", "rmdir")
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
+        self.at, self.before, self.calls = at, before, 0
+        for name in self.CALLS:
+            monkeypatch.setattr(os, name, self._guarded(getattr(os, name)))
+
+    def _guarded(self, call: Callable[..., object]) -> Callable[..., object]:
+        def guarded(*arguments: object, **options: object) -> object:
+            self.calls += 1
+            if self.calls == self.at and self.before:
+                raise Killed
+            number = self.calls
+            try:
+                return call(*arguments, **options)
+            finally:
+                if number == self.at:
+                    raise Killed
+
+        return guarded

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 SUMMARY = """\
 Follow the job event logs of this access point, send the taskforces' statuses and most frequent errors to
-the WMS as they change, and tell it when a taskforce is complete. With --tally FILE... it only prints what
-these logs come to; see --tally --help.
+the WMS as they change, and tell it when a taskforce is complete; compress and delete what nobody needs. With
+--tally FILE... it only prints what these logs come to; see --tally --help.
 """
+FILES = "show what is in the scratch directory, who needs it and when it will go"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,9 +21,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return tally_files.main(arguments)
     from common import cli
+    from watcher import files
     from watcher.watcher import build
 
-    return cli.main("watcher", SUMMARY, build, argv)
+    return cli.main("watcher", SUMMARY, build, argv, {"files": cli.Look(FILES, files.show)})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One pass of the watcher: read -> tally -> report -> complete.
+"""One pass of the watcher: read -> tally -> report -> complete -> look after the files.
 
 The job event logs are the state: at a start they are read from their tops, and nothing is said before
 their ends are reached. What the WMS holds of a taskforce (its cluster, its phase) is asked when a cluster
@@ -18,6 +18,7 @@ from watcher.batch import keep_memory
 from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
+from watcher.housekeeping import Housekeeping
 from watcher.report import Update, send
 from watcher.tally import Tally
 from watcher.unaccounted import Unaccounted
@@ -64,6 +65,7 @@ class Watcher:
         self.changed: dict[int, float] = {}  # when each cluster changed last
         self.unaccounted = Unaccounted(neighbours)
         self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
+        self.housekeeping = Housekeeping(neighbours)
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
@@ -74,6 +76,7 @@ class Watcher:
         self._settle_completed()
         done = self._report()
         completed, failed = self._complete()
+        self.housekeeping.go_on()
         self._ask_schedd()  # last: what it finds is reported by the next pass, and an outage delays nothing
         return Outcome(done + completed, failed)
 

@@ -40,6 +40,10 @@ def test_an_intent_is_found_again_with_its_cluster(scratch: Scratch) -> None:
     scratch.save(INTENT.submitted(7))
     assert scratch.intents() == [INTENT.submitted(7)]
     assert scratch.intent("TF-1") == INTENT.submitted(7)
+    scratch.save(INTENT.submitted(7).withdraw().submitted(8).withdraw())
+    found = scratch.intent("TF-1")
+    assert found is not None
+    assert (found.cluster_id, found.withdrawn) == (None, (7, 8))
     scratch.forget("TF-1")
     scratch.forget("TF-1")
     assert scratch.intents() == []

@@ -41,6 +41,7 @@ def test_all_problems_are_told_at_once_without_any_value() -> None:
         "EWMS_CLIENT_ID": " ",
         "TMS_WATCHER_INTERVAL": "soon",
         "TMS_ERROR_WAIT": "-1",
+        "TMS_LEAST_FREE_SPACE": "swordfish",
         "LOG_LEVEL": "loud",
         "DRYRUN": "perhaps",
         "LOG_FORMAT": "xml",
@@ -52,6 +53,14 @@ def test_all_problems_are_told_at_once_without_any_value() -> None:
     missing = {"EWMS_TOKEN_URL", "EWMS_CLIENT_ID", "JOB_EVENT_LOG_DIR"}
     assert told == (wrong.keys() - {"EWMS_CLIENT_SECRET"}) | missing
     assert "swordfish" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0", 0), ("5000", 5000), ("1.5 GiB", 3 * 2**29), ("", 2**30)]
+)
+def test_the_least_free_space_is_written_as_people_write_sizes(text: str, expected: int) -> None:
+    settings = Settings.from_environment(REQUIRED | {"TMS_LEAST_FREE_SPACE": text})
+    assert settings.least_free_space == expected
 
 
 def test_the_long_expiry_may_not_be_the_shorter_one() -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import shutil
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
 from common.worker import Neighbours
-from starter.look import clusters_in_log, find_cluster
-from tests.fakes import FakeCluster, FakeSchedd
+from starter import look
+from starter.look import DAY, clusters_in_log, find_cluster
+from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 
 
@@ -78,3 +83,65 @@ def test_a_cluster_of_the_history_that_changed_its_ad_is_not_adopted(
 def test_an_empty_log_names_nobody(jel: JelWriter) -> None:
     jel.raw(b"")
     assert clusters_in_log(jel.path, "TF-mine") == set()
+
+
+def compressed(log: Path, *, name: str = "", keep: bool = False) -> Path:
+    archive = log.with_name(name or f"{log.name}.gz")
+    with log.open("rb") as source, gzip.open(archive, "wb") as target:
+        shutil.copyfileobj(source, target)
+    if not keep:
+        log.unlink()
+    return archive
+
+
+@pytest.mark.parametrize("chunk", [50, 1000, 1 << 20])
+def test_a_compressed_log_says_the_same(jel: JelWriter, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(look, "CHUNK", chunk)
+    jel.submit(7, "TF-other", 3)
+    jel.event(8, (7, 0), "    EWMSTaskforceUUID=TF-mine")
+    jel.hold((7, 0), 1, 0, "\n    EWMSTaskforceUUID=TF-mine")
+    jel.submit(8, "TF-mine", 3)
+    jel.submit(1234, "", 1)
+    jel.information((1234, 0), "TF-mine")
+    found = clusters_in_log(compressed(jel.path), "TF-mine")
+    assert found >= {8}
+    assert found <= {8, 1234}
+
+
+def logged(n: Neighbours, day: str, cluster_id: int, uuid: str, changed: float) -> Path:
+    jel = JelWriter(n.scratch.log_of(date.fromisoformat(day)))
+    jel.submit(cluster_id, uuid, 1)
+    os.utime(jel.path, (changed, changed))
+    return jel.path
+
+
+def test_a_cluster_whose_log_was_compressed_is_found_with_its_log_for_as_long_as_it_may_be_the_taskforces(
+    n: Neighbours, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    day = datetime.fromtimestamp(clock.now).date().isoformat()  # noqa: DTZ006
+    log = logged(n, day, 7, "TF-1", clock.now)
+    compressed(log, name=f"{day}.2.tms.jel.gz")
+    found = find_cluster("TF-1", clock.now, schedd, n.scratch)
+    assert found is not None
+    assert (found.cluster_id, found.log) == (7, str(log))
+    assert find_cluster("TF-1", clock.now + 3 * DAY, schedd, n.scratch) is None
+    assert find_cluster("TF-1", clock.now, schedd, n.scratch, but={7}) is None
+
+
+def test_a_log_that_goes_during_the_look_is_found_as_its_archive(
+    n: Neighbours, schedd: FakeSchedd, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = logged(n, datetime.fromtimestamp(clock.now).date().isoformat(), 7, "TF-1", clock.now)  # noqa: DTZ006
+    logs = n.scratch.logs()
+    compressed(log)
+    monkeypatch.setattr(n.scratch, "logs", lambda: logs)
+    assert find_cluster("TF-1", clock.now, schedd, n.scratch)
+
+
+def test_a_damaged_archive_does_not_end_the_look(n: Neighbours, schedd: FakeSchedd, clock: FakeClock) -> None:
+    day = datetime.fromtimestamp(clock.now).date().isoformat()  # noqa: DTZ006
+    archive = compressed(logged(n, day, 7, "TF-1", clock.now))
+    (n.scratch.directory / f"{day}.2.tms.jel.gz").write_bytes(archive.read_bytes()[:30])
+    (n.scratch.directory / f"{day}.3.tms.jel.gz").write_bytes(b"not compressed")
+    (n.scratch.directory / f"{day}.4.tms.jel.gz").write_bytes(b"")
+    assert find_cluster("TF-1", clock.now, schedd, n.scratch)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import stat
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+import starter.starter
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
 from common.scratch import Scratch
 from common.worker import Neighbours
+from starter.look import clusters_in_log
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.sandbox.wms import StandInWms
@@ -291,6 +296,101 @@ def test_no_submit_without_an_intent_on_disk(n: Neighbours, wms: StandInWms, sch
         Starter(n).run_once()
 
     assert schedd.known == {}
+
+
+def test_a_cluster_that_is_not_in_its_log_is_withdrawn_and_started_again_once_the_log_can_be_written(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    for _ in range(2):
+        with pytest.raises(ScratchUnavailable, match="did not write"):
+            Starter(n).run_once()
+    assert all(not cluster.alive for cluster in schedd.known.values())
+    assert wms.taskforce(uuid)["phase"] == "pending-starter"
+    assert wms.requests_to("POST", FAILED) == []
+
+    schedd.mute = False
+    Starter(n).run_once()
+
+    (alive,) = (cluster for cluster in schedd.known.values() if cluster.alive)
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    assert wms.taskforce(uuid)["cluster_id"] == alive.cluster_id
+    assert n.scratch.intents() == []
+
+
+@pytest.mark.parametrize("moment", ["before the check", "before the removal", "after the removal"])
+def test_killed_while_it_withdraws_a_cluster_it_starts_the_taskforce_once(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    with monkeypatch.context() as patch:
+        if moment == "before the check":
+            patch.setattr(starter.starter, "clusters_in_log", lambda *_: killed())
+        elif moment == "before the removal":
+            patch.setattr(schedd, "remove", lambda *_: killed())
+        else:
+            patch.setattr(schedd, "after_remove", killed)
+        with pytest.raises(Killed):
+            Starter(n).run_once()
+    schedd.mute = False
+
+    for _ in range(2):
+        with contextlib.suppress(ScratchUnavailable):
+            Starter(n).run_once()
+
+    (alive,) = (cluster for cluster in schedd.known.values() if cluster.alive)
+    assert wms.taskforce(uuid)["cluster_id"] == alive.cluster_id
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    assert clusters_in_log(Path(alive.description["log"]), uuid) == {alive.cluster_id}
+
+
+def test_a_withdrawn_start_of_a_taskforce_that_is_no_longer_wanted_is_forgotten(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    with pytest.raises(ScratchUnavailable):
+        Starter(n).run_once()
+    wms.abort(uuid)
+    Starter(n).run_once()
+    assert n.scratch.intents() == []
+
+
+@pytest.mark.parametrize("obstacle", ["directory", "link", "read-only"])
+def test_nothing_is_submitted_while_its_log_cannot_be_written(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, obstacle: str, clock: FakeClock
+) -> None:
+    wms.add_taskforce()
+    log = n.scratch.log_of(datetime.fromtimestamp(clock.now).date())  # noqa: DTZ006
+    if obstacle == "directory":
+        log.mkdir()
+    elif obstacle == "link":
+        log.symlink_to("/dev/null")
+    else:
+        os.mkfifo(log)  # root may write every file; to a pipe that nobody reads not even root
+    with pytest.raises(ScratchUnavailable):
+        Starter(n).run_once()
+    assert schedd.known == {}
+
+
+def test_with_too_little_free_space_nothing_is_started_and_what_has_begun_is_confirmed(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    begun = wms.add_taskforce()
+    schedd.after_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    waiting = wms.add_taskforce()
+    settings = n.settings.model_copy(update={"least_free_space": 2**60})
+
+    with pytest.raises(ScratchUnavailable, match="TMS_LEAST_FREE_SPACE"):
+        Starter(replace(n, settings=settings)).run_once()
+
+    assert wms.taskforce(begun)["phase"] == "condor-submit"
+    assert wms.taskforce(waiting)["phase"] == "pending-starter"
+    assert wms.requests_to("POST", FAILED) == []
 
 
 @pytest.mark.parametrize(

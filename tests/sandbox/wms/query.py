@@ -96,7 +96,9 @@ def _equal(value: Any, wanted: Any) -> bool:
 
 
 def _any_in(values: list[Any], wanted: list[Any]) -> bool:
-    return any(_any_equal(values, one) for one in wanted)
+    texts, others = [v for v in values if isinstance(v, str)], [v for v in values if not isinstance(v, str)]
+    # A text equals only a text, so that a long list of ids is searched at the list's own speed.
+    return any(text in wanted for text in texts) or any(_any_equal(others, one) for one in wanted if others)
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[list[Any], Any], bool]:
