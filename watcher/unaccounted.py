@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from common.contract import Phase
+from common.contract import Phase, Taskforce
 from common.schedd import EndedJob
 from common.worker import Neighbours
 from watcher.events import Event
@@ -36,6 +36,7 @@ class Unaccounted:
         self.pause = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)  # seconds
         self.completed: set[int] = set()  # clusters of which the WMS has all, as this watcher has seen it
         self._missing: dict[int, str] = {}  # clusters that were in no log at the last look
+        self._without_cluster: set[str] = set()  # taskforces of which the schedd has none
         self._looked_at = 0.0
 
     def is_due(self, now: float) -> bool:
@@ -49,7 +50,7 @@ class Unaccounted:
         """
         if not self.tally.clusters:
             self.tally = Tally()  # one that has passed over no cluster yet
-        missing = missing_from_logs(self.n, tallies)
+        missing = self._missing_from(tallies)
         # Twice: a cluster's log may have been made since this pass has read them.
         suspects = quiet | (missing.keys() & self._missing.keys())
         gone: set[int] = set()
@@ -59,6 +60,37 @@ class Unaccounted:
             self._count_ends(gone, tallies, missing)
         self._missing, self._looked_at = missing, self.n.clock()
         return gone
+
+    def _missing_from(self, followed: Container[int]) -> dict[int, str]:
+        """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours tells of.
+
+        Only clusters that log into our scratch directory: another instance may serve the same schedd from
+        another one.
+        """
+        phases = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value]
+        query = {"schedd": self.n.wms.schedd, "phase": {"$in": phases}}
+        return {
+            cluster_id: taskforce.taskforce_uuid
+            for taskforce in self.n.wms.taskforces(query, FIELDS)
+            for cluster_id in self._clusters_of(taskforce)
+            if cluster_id not in followed
+        }
+
+    def _clusters_of(self, taskforce: Taskforce) -> list[int]:
+        """The clusters that log into our directory; the WMS knows none of a start that it did not confirm."""
+        uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
+        if cluster_id is not None:
+            return [cluster_id] if self._is_ours(taskforce.job_event_log_fpath) else []
+        if uuid in self._without_cluster:
+            return []
+        found = self.n.schedd.clusters_of(uuid, since=0)
+        ours = [cluster.cluster_id for cluster in found if self._is_ours(cluster.log)]
+        if not ours:
+            self._without_cluster.add(uuid)  # it was stopped, so there will be none either
+        return ours
+
+    def _is_ours(self, log: str) -> bool:
+        return PurePath(log).is_relative_to(self.n.scratch.directory)
 
     def _count_ends(self, gone: set[int], tallies: Mapping[int, Tally], missing: Mapping[int, str]) -> None:
         ends = self.n.schedd.ended_jobs(gone)
@@ -78,25 +110,6 @@ class Unaccounted:
                 # What the WMS has is more than we know. One that was completed before is here again where
                 # a condor-rm came late, from a stopper that was killed.
                 cluster.dirty = False
-
-
-def missing_from_logs(n: Neighbours, followed: Container[int]) -> dict[int, str]:
-    """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours tells of.
-
-    Only clusters that log into our scratch directory: another instance may serve the same schedd from
-    another one. Raises WmsUnavailable.
-    """
-    query = {
-        "schedd": n.wms.schedd,
-        "phase": {"$in": [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value]},
-    }
-    return {
-        taskforce.cluster_id: taskforce.taskforce_uuid
-        for taskforce in n.wms.taskforces(query, FIELDS)
-        if taskforce.cluster_id is not None
-        and taskforce.cluster_id not in followed
-        and PurePath(taskforce.job_event_log_fpath).is_relative_to(n.scratch.directory)
-    }
 
 
 def owner_event(cluster_id: int, uuid: str) -> Event:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import truth
-from tests.faults.oracles import Case, judge, was_stopped
+from tests.faults.oracles import Case, judge
 from tests.faults.plan import Arrival, Trouble, arrivals, troubles
 from tests.faults.troubles import Troubles
 from tests.sandbox.control import PoolClient
@@ -128,8 +128,9 @@ class Soak:
         return not left and not truth.queued(self.pool, self.tms.scratch)
 
     def _was_never_started(self, record: dict[str, object]) -> bool:
-        uuid = str(record["taskforce_uuid"])
-        return record["cluster_id"] is None and was_stopped(record) and not self.tms.intends(uuid)
+        """Whether it was stopped before, which the WMS leaves in this phase for good."""
+        uuid, phase = str(record["taskforce_uuid"]), record["phase"]
+        return phase == "pending-stopper" and record["cluster_id"] is None and not self.tms.intends(uuid)
 
     def complaints(self) -> list[str]:
         """What the oracles say, and whether the service needed a person."""

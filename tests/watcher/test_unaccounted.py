@@ -127,6 +127,37 @@ def test_a_log_deleted_while_the_watcher_was_away_is_made_up_for_too(
     assert record["compound_statuses"] == {"COMPLETED": {"null": 2}, "REMOVED": {"null": 1}}
 
 
+def test_a_cluster_that_the_wms_never_knew_of_completes_too_when_its_log_is_gone(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce(n_workers=3)
+
+    def abort() -> None:
+        wms.abort(uuid)
+
+    schedd.after_submit = abort
+    Starter(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+    n.scratch.logs()[0].unlink()
+    schedd.history = [EndedJob(100, proc, True, int(clock())) for proc in range(3)]
+
+    later(Watcher(n), clock)
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"null": 3}}
+
+
+def test_of_a_taskforce_without_any_cluster_the_schedd_is_asked_once(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce(taskforce={"phase": "condor-rm"})
+    watcher = Watcher(n)
+    watcher.run_once()
+    schedd.down = True
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
 def test_a_history_that_has_forgotten_leaves_the_last_known_statuses(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
