@@ -14,7 +14,6 @@ FEW = 1 << 14  # bytes: smaller blocks are read faster one by one
 Events = Batch | list[Event]
 
 _LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
-_LONGEST_SEPARATOR = len(b"\n...\r\n")
 
 
 class Blocks:
@@ -27,7 +26,6 @@ class Blocks:
     def __init__(self, damaged_bytes: int = 0) -> None:
         self.rest = b""
         self.damaged_bytes = damaged_bytes
-        self._resync = False  # skip to the next separator: what is before it is damaged
 
     def feed(self, chunk: bytes) -> Events:
         """The events that are complete with this chunk: many as a batch, few as a list."""
@@ -37,29 +35,29 @@ class Blocks:
         self.rest = block[size:-SLACK]
         events = self._parse(block, size) if size else []
         if len(self.rest) > MAX_EVENT:
-            self._resync = True
-            self.damaged_bytes += len(self.rest) - _LONGEST_SEPARATOR
-            self.rest = self.rest[-_LONGEST_SEPARATOR:]  # it may be the start of a separator
+            self._drop()
         return events
 
     def end(self) -> Events:
         """The last event, if only the line end of its separator is missing: nobody writes any more."""
         end = _LAST_SEPARATOR.search(self.rest)
-        if not end or self._resync:
+        if not end:
             return []
         events, damaged = parse_events(self.rest[: end.start()] + b"...\n")
         self.damaged_bytes += damaged
         self.rest = b""
         return events
 
+    def _drop(self) -> None:
+        """Give up what is too long for an event. Where an event may begin in it is left."""
+        kept = self.rest[max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1 :]
+        if len(kept) > MAX_EVENT:
+            kept = b""
+        self.damaged_bytes += len(self.rest) - len(kept)
+        self.rest = kept
+
     def _parse(self, block: bytes, size: int) -> Events:
-        if self._resync:
-            self._resync = False
-            first = SEPARATOR.search(block, 1, size)  # not at 0: no line begins there
-            skip = first.end() if first else size
-            self.damaged_bytes += skip
-            block, size = block[skip:], size - skip
-        if size <= FEW:
+        if size < FEW:
             events, damaged = parse_events(block[:size])
             self.damaged_bytes += damaged
             return events

@@ -109,13 +109,18 @@ def test_damage_is_stepped_over_counted_and_costs_no_other_event(
     assert log.lag == 0
 
 
-def test_garbage_without_end_costs_no_memory(jel: JelWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "CHUNK", 1000)
+@pytest.mark.parametrize("size", [999, 1000, 1001, 1003])
+@pytest.mark.parametrize("garbage", [b"x", b"\0", b"x" * 70 + b"\n", b"x" * 6000 + b"\n"])
+def test_garbage_without_end_costs_no_memory_and_no_event(
+    jel: JelWriter, monkeypatch: pytest.MonkeyPatch, garbage: bytes, size: int
+) -> None:
+    monkeypatch.setattr(blocks, "CHUNK", size)
     monkeypatch.setattr(blocks, "MAX_EVENT", 5000)
-    jel.raw(EVENT + b"x" * 50_000 + b"\n...\n" + EVENT)
+    long = (garbage * 50_000)[:50_000] + b"\n"
+    jel.raw(EVENT + long + b"...\n" + EVENT + long + EVENT)
     log = EventLog(jel.path)
-    assert len(read_events(log)) == 2
-    assert log.damaged_bytes == 50_005
+    assert jobs(read_events(log)) == [(1, 7, 0)] * 3
+    assert log.damaged_bytes == 2 * len(long) + len(b"...\n")
 
 
 def test_a_header_inside_a_body_is_no_event(jel: JelWriter) -> None:

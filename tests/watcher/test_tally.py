@@ -150,6 +150,16 @@ def test_a_job_that_is_idle_again_or_starts_again_forgets_what_its_earlier_pilot
     assert cluster.top_task_errors() == {}
 
 
+def test_an_eviction_is_half_of_one_hold_only(jel: JelWriter) -> None:
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", '"Tasking"')
+    jel.evict(JOB)
+    jel.hold(JOB, 1, 0, "by user")
+    jel.release(JOB)
+    jel.hold(JOB, 1, 0, "by user")
+    assert cluster_of(jel).compound_statuses() == {"HELD: User request": {"null": 1}}
+
+
 def test_errors_are_counted_once_a_job_and_the_most_frequent_come_first(jel: JelWriter) -> None:
     for proc in range(30):
         jel.execute((7, proc))
