@@ -15,12 +15,17 @@ PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test lint unit pool pools faults soak container image fuzz bench lock clean
+.PHONY: demo test lint unit pool pools faults faults-alone faults-on-pool soak container image fuzz bench lock clean
 
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
 
-test: lint unit faults pools container
+# What takes long waits most of the time: two at once.
+test: lint unit
+	$(MAKE) --jobs 2 --output-sync=target apart
+
+.PHONY: apart
+apart: faults-on-pool pool-25.14.1 faults-alone pool-23.9.6 container
 
 lint: $(VENV)/.ready
 	$(VENV)/bin/ruff check
@@ -43,8 +48,12 @@ bench: $(VENV)/.ready
 	$(PYTHON_) -m benchmarks.one_change
 
 # Kills, outages, damage: in simulated time and with real processes, then on a pool, with a short soak.
-faults: $(VENV)/.ready
+faults: faults-alone faults-on-pool
+
+faults-alone: $(VENV)/.ready
 	$(PYTHON_) -m pytest tests/faults --ignore tests/faults/pool
+
+faults-on-pool: $(VENV)/.ready
 	$(POOL) $(PYTEST) tests/faults/pool
 
 SECONDS := 600
@@ -52,13 +61,15 @@ soak: $(VENV)/.ready
 	$(POOL) python -m tests.faults.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 # A real pool, as an ordinary user: HTCondor lets no root submit.
-pool: $(VENV)/.ready
-	$(POOL) $(PYTEST) tests/pool $(OMIT)
+pool: pool-$(VERSION)
+
+pools: pool-25.14.1 pool-23.9.6
+
+pool-%: $(VENV)/.ready
+	$(PYTHON_) -m tests.sandbox.pool run --version $* -- $(PYTEST) tests/pool $(OMIT)
 
 # What hostile text and secrets come to depends on the client's library, which is the same for both.
-pools: $(VENV)/.ready
-	$(MAKE) pool VERSION=25.14.1
-	$(MAKE) pool VERSION=23.9.6 OMIT='--ignore tests/pool/test_hostile.py --ignore tests/pool/test_secrets.py'
+pool-23.9.6: OMIT = --ignore tests/pool/test_hostile.py --ignore tests/pool/test_secrets.py
 
 # The image as for a release, under Apptainer and podman, with a pool of its own.
 container: $(VENV)/.ready
