@@ -1,13 +1,14 @@
 """The events in a block of a job event log, many at a time.
 
 Logs are large and their headers are alike. So the headers of a whole block are read at once, with NumPy:
-first where lines end and which of them are separators; then, for all events whose numbers stand in the same
-columns, column by column. What is not as regular as that (another line end, a torn event, a strange date) is
-left to `watcher.events`, one by one, so that both find exactly the same.
+first where lines end and which of them are separators; then all headers that have the shape of the first one,
+those that have the shape of the first that was left, and so on. What is not as regular as that (another line
+end, a torn event, no text) is left to `watcher.events`, one by one, so that both find exactly the same.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,14 +18,14 @@ from watcher.events import HEADER, SEPARATOR, Event, parse_event
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Columns = npt.NDArray[np.uint8]  # [column, event]: bytes of headers
+Words = npt.NDArray[np.uint64]  # [event, word]: headers, eight bytes in a word
 
 SLACK = 64  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
 
-_LAYOUTS = 16  # how many arrangements of columns are tried before the rest is read one by one
+_SHAPES = 16  # of headers that are looked for before the rest is read one by one
 _DOTS = 0x0A2E2E2E  # "...\n" as a little-endian number
 _BLANK_PAREN = 0x2820  # " (", as it stands in a header
-_ZERO, _BLANK, _T = b"0 T"
+_DIGITS = b"0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,13 @@ class Batch:
 
     def event(self, index: int) -> Event:
         """One event, with its date and text."""
-        header = HEADER.match(self.block, int(self.start[index]))
-        assert header is not None  # noqa: S101 - only what matches is in a batch
-        text = self.block[header.end() : int(self.end[index])]
-        return Event(int(header[1]), int(header[2]), int(header[3]), header[4], text)
+        text = self.block[self.text[index] : self.end[index]]
+        numbers = int(self.code[index]), int(self.cluster[index]), int(self.proc[index])
+        return Event(*numbers, self.date(index), text)
+
+    def date(self, index: int) -> bytes:
+        """The date of one event: in its header, the last thing before the text."""
+        return self.block[self.start[index] : self.text[index]].partition(b") ")[2].rstrip(b" ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,98 +104,66 @@ def keep_memory() -> None:
 
 
 def _read_headers(block: bytes, start: Ints) -> _Headers:
-    """The headers at the offsets `start`: those whose numbers stand in the same columns, all at once."""
+    """The headers at the offsets `start`: those like the first, then like the first of the others."""
     rows = np.ndarray((len(block) - SLACK + 1,), f"V{SLACK}", block, strides=(1,))[start]
-    columns = np.ascontiguousarray(rows.view(np.uint8).reshape(-1, SLACK).T)
+    rows = rows.view("<u8").reshape(-1, SLACK // 8)
     whole = _Headers(np.zeros(len(start), np.bool_), *np.zeros((4, len(start)), np.int64))
     left = np.arange(len(start))
-    for _ in range(_LAYOUTS):
+    for _ in range(_SHAPES):
         if not len(left):
             break
         header = HEADER.match(block, int(start[left[0]]))
-        if header is None:
+        if header is None or not header[0].endswith(b" ") or header[3] == b"-01" or len(header[0]) > SLACK:
             left = left[1:]
             continue
-        dots_and_date = tuple(at - header.start() for at in (header.end(2), header.end(3), header.start(4)))
         if len(left) == len(start):
-            part = _read_layout(columns, *dots_and_date)
+            part = _read_alike(rows, header)
             if part.good.all():
                 return part
         else:
-            part = _read_layout(columns[:, left], *dots_and_date)
+            part = _read_alike(rows[left], header)
         found = left[part.good]
         for field in ("good", "code", "cluster", "proc", "text"):
             getattr(whole, field)[found] = getattr(part, field)[part.good]
-        left = left[~part.good] if part.good[0] else left[1:][~part.good[1:]]
+        left = left[~part.good]
     return whole
 
 
-def _read_layout(columns: Columns, first_dot: int, second_dot: int, date: int) -> _Headers:
-    """Headers in which the dots and the date stand in these columns: `001 (7.0.0) 2026-... text`."""
-    close = date - 2
-    digits = columns - _ZERO
-    numbers = [
-        0,
-        1,
-        2,
-        *range(5, first_dot),
-        *range(first_dot + 1, second_dot),
-        *range(second_dot + 1, close),
-    ]
-    good = (digits[numbers] < 10).all(0)
-    for column, mark in (
-        (3, " "),
-        (4, "("),
-        (first_dot, "."),
-        (second_dot, "."),
-        (close, ")"),
-        (close + 1, " "),
-    ):
-        good &= columns[column] == ord(mark)
-    length = _date_length(columns[date:])
-    good &= length > 0
-    return _Headers(
-        good,
-        _number(digits, range(3)),
-        _number(digits, range(5, first_dot)),
-        _number(digits, range(first_dot + 1, second_dot)),
-        date + length,
-    )
+def _read_alike(rows: Words, header: re.Match[bytes]) -> _Headers:
+    """Those of the headers `rows` that are like `header`, but for other digits."""
+    columns = rows.view(np.uint8)
+    numbers: list[Ints] = []
+    for group in (1, 2, 3):
+        value = np.zeros(len(rows), np.int64)
+        for column in range(header.start(group) - header.start(), header.end(group) - header.start()):
+            value *= 10
+            value += columns[:, column]
+            value -= ord("0")
+        numbers.append(value)
+    code, cluster, proc = numbers
+    return _Headers(_are_alike(rows, header[0]), code, cluster, proc, np.full(len(rows), len(header[0])))
 
 
-def _date_length(columns: Columns) -> Ints:
-    """How long the dates are, with the blank behind them; 0 where there is none of HTCondor's formats."""
-    length = np.zeros(columns.shape[1], np.int64)
-    if len(columns) < len("YYYY-MM-DD HH:MM:SS.123Z "):
-        return length
-    modern = _looks_like(columns, "dddd-dd-dd?dd:dd:dd") & ((columns[10] == _BLANK) | (columns[10] == _T))
-    for suffix in (" ", "Z ", ".ddd ", ".dddZ "):
-        if modern.any():
-            fits = modern & _looks_like(columns[19:], suffix)
-            length[fits] = 19 + len(suffix)
-            modern &= ~fits
-    if not length.all():
-        length[_looks_like(columns, "dd/dd dd:dd:dd ")] = len("MM/DD HH:MM:SS ")
-    return length
+def _are_alike(rows: Words, text: bytes) -> Bools:
+    """Which rows begin like `text`, but for other digits.
+
+    Eight bytes are looked at in one step. Exclusive or with the text, all its digits being 0, leaves at most
+    9 of a digit, and nothing of another byte, that is as it should be. To that is added what makes anything
+    more reach the highest bit of its byte.
+    """
+    wrong: Words = np.zeros(len(rows), np.uint64)
+    for at in range(0, len(text), 8):
+        part = text[at : at + 8]
+        zeros = bytes(ord("0") if byte in _DIGITS else byte for byte in part)
+        spare = bytes(0x7F - 9 if byte in _DIGITS else 0x7F for byte in part)
+        beyond = rows[:, at // 8] ^ _word(zeros)
+        wrong |= (beyond | (beyond + _word(spare))) & _word(b"\x80" * len(part))
+    alike: Bools = wrong == 0
+    return alike
 
 
-def _looks_like(columns: Columns, pattern: str) -> Bools:
-    """Which texts have a digit where `pattern` has a d, anything where it has a ?, else its character."""
-    fits = np.ones(columns.shape[1], np.bool_)
-    for column, mark in zip(columns, pattern, strict=False):
-        if mark == "d":
-            fits &= column - _ZERO < 10
-        elif mark != "?":
-            fits &= column == ord(mark)
-    return fits
-
-
-def _number(digits: Columns, columns: range) -> Ints:
-    value = np.zeros(digits.shape[1], np.int64)
-    for column in columns:
-        value *= 10
-        value += digits[column]
-    return value
+def _word(part: bytes) -> np.uint64:
+    return np.uint64(int.from_bytes(part, "little"))
 
 
 def _merged(block: bytes, headers: _Headers, start: Ints, end: Ints) -> Batch:

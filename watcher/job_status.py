@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from watcher.hold_reasons import held_status
 from watcher.texts import safe_key
@@ -59,6 +60,7 @@ def taskforce_of(code: int, text: bytes) -> str:
     return found[1].decode("ascii") if found else ""
 
 
+@lru_cache(maxsize=1024)
 def held(text: bytes) -> str:
     """The status of a held job: one line of reason, whatever it says, and then the line with the codes."""
     lines = text.split(b"\n")

@@ -39,7 +39,7 @@ from watcher.jobs import PAGE
 
 Numbers = npt.NDArray[np.unsignedinteger]
 
-_PAGES = MAX_PROC // PAGE + 1  # more than any cluster has
+_DENSE = 1 << 14  # numbers that are so close together are told apart without being sorted
 _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
@@ -118,11 +118,12 @@ class Tally(EventTally):
 
     def _places(self, cluster: Ints, proc: Ints) -> tuple[list[ClusterTally], Ints, Ints]:
         """Clusters, and for each job which of them is its own (-1: a settled one) and where its state is."""
-        pages, page = np.unique(cluster * _PAGES + proc // PAGE, return_inverse=True)
+        width = int(proc.max(initial=0)) // PAGE + 1
+        pages, page = _distinct(cluster * width + proc // PAGE)
         owners: list[ClusterTally] = []
         found = np.full((2, len(pages)), -1)
         for at, number in enumerate(pages.tolist()):
-            cluster_id, page_of_cluster = divmod(number, _PAGES)
+            cluster_id, page_of_cluster = divmod(number, width)
             if cluster_id in self.settled:
                 continue
             if not owners or owners[-1].cluster_id != cluster_id:
@@ -134,10 +135,12 @@ class Tally(EventTally):
     def _set(self, changes: _Changes, owners: list[ClusterTally]) -> None:
         """Set the states of jobs: of several changes of one job the last one stays."""
         status, pilot, error = self._states(changes, owners)
-        alone = changes.code == EVICTED
-        if alone.any() or self.evicted:
+        evicted = [*changes.place[changes.code == EVICTED].tolist(), *self.evicted]
+        if evicted:
             # A hold or removal may undo what an eviction forgot: these jobs' events are counted one by one.
-            alone = np.isin(changes.place, [*changes.place[alone].tolist(), *self.evicted])
+            alone = np.zeros(len(self.jobs.word), np.bool_)
+            alone[evicted] = True
+            alone = alone[changes.place]
             for at in changes.event[alone].tolist():
                 self.count_event(changes.batch.event(at))
             changes, status, pilot, error = changes.only(~alone), status[~alone], pilot[~alone], error[~alone]
@@ -170,4 +173,14 @@ class Tally(EventTally):
         last = dict(zip(batch.cluster[ends].tolist(), ends.tolist(), strict=True))
         for cluster_id, at in last.items():
             if cluster := self.clusters.get(cluster_id):
-                cluster.last_end = batch.event(at).date
+                cluster.last_end = batch.date(at)
+
+
+def _distinct(numbers: Ints) -> tuple[Ints, Ints]:
+    """The different numbers, in ascending order, and for each number which of them it is."""
+    first, last = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
+    if last - first > _DENSE:
+        return np.unique(numbers, return_inverse=True)
+    there = np.zeros(last - first + 1, np.bool_)
+    there[numbers - first] = True
+    return np.flatnonzero(there) + first, (np.cumsum(there) - 1)[numbers - first]
