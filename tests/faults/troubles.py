@@ -186,12 +186,15 @@ class Troubles:
             if record["phase"] not in ("condor-complete", "pending-starter")
             or self.tms.intends(record["taskforce_uuid"])
         }
-        if how == "truncate":
-            os.truncate(log, 0)
-        elif how == "delete":
-            log.unlink()
-        else:
-            other = log.with_name("other")
-            other.write_bytes(b"")
-            other.replace(log)
+        try:
+            if how == "truncate":
+                os.truncate(log, 0)
+            elif how == "delete":
+                log.unlink()
+            else:
+                other = log.with_name("other")
+                other.write_bytes(b"")
+                other.replace(log)
+        except PermissionError:  # the scratch directory is read-only just now
+            return None
         return _nothing
