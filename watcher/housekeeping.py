@@ -49,7 +49,8 @@ class Housekeeping:
         self._work_until(time.monotonic() + max(n.settings.watcher_interval * SHARE, 1.0))
 
     def _work_until(self, deadline: float) -> None:
-        while self._work is not None and self.n.proceed():
+        self.n.proceed()
+        while self._work is not None and not self.n.stop.is_set():
             try:
                 next(self._work)
             except StopIteration:
