@@ -59,6 +59,7 @@ class Intent:
     begun_at: float
     cluster_id: int | None = None
     withdrawn: tuple[int, ...] = ()  # clusters that were removed again, as nobody could have watched them
+    log_before: tuple[int, int] | None = None  # inode and size of the log before the submit
 
     def submitted(self, cluster_id: int) -> Intent:
         """The same intent, with the cluster that it became."""
@@ -140,17 +141,24 @@ class Scratch:
         found = self.directory.glob("*.tms.jel.gz")
         return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
-    def check_log(self, log: Path) -> None:
-        """Raise ScratchUnavailable if `log` cannot be appended to: the schedd, our user, would not say so.
+    def check_log(self, log: Path) -> tuple[int, int] | None:
+        """The inode and size of a log that can be appended to; None for one that the schedd will make.
 
-        A log that is not there yet is made by the schedd (measured: as our user).
+        Raises ScratchUnavailable if it cannot be: the schedd, which writes it as our user, would not say so
+        (measured).
         """
         with _writing():
             try:
-                os.close(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK))
+                descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 if not os.access(log.parent, os.W_OK | os.X_OK):
                     raise PermissionError(errno.EACCES, "no log can be made here", str(log.parent)) from None
+                return None
+            try:
+                status = os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+            return status.st_ino, status.st_size
 
     def taskforce_dir(self, uuid: str) -> Path:
         """The directory of one taskforce."""
@@ -256,7 +264,7 @@ class ReadOnlyScratch(Scratch):
     def prepare(self) -> None:
         """Leave everything as it is."""
 
-    def check_log(self, log: Path) -> None:
+    def check_log(self, log: Path) -> tuple[int, int] | None:
         """Open nothing."""
 
     def make_taskforce_dir(self, uuid: str) -> Path:

@@ -5,13 +5,14 @@ confirm to the WMS. Killed at any point, the next pass finds the intent or is of
 and its look finds the cluster. So each taskforce gets one cluster.
 
 A schedd that cannot write the job event log says nothing, and the jobs run unseen (measured). So the log is
-looked at before the submit and after it; a cluster that is not in it is withdrawn: removed, and remembered
-in the intent, so that no look takes it for the taskforce's.
+looked at before the submit and after it; a cluster that was not written into it is withdrawn: removed, and
+remembered in the intent, so that no look takes it for the taskforce's.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ class Starter:
         envfile = render(pilot_environment(offer, n.settings.pilot_environment))
         n.scratch.make_taskforce_dir(uuid)
         n.scratch.write_envfile(uuid, envfile)
-        n.scratch.check_log(Path(intent.log))
+        intent = replace(intent, log_before=n.scratch.check_log(Path(intent.log)))
         n.scratch.save(intent)
         description = {command: str(value) for command, value in intent.submit_dict.items()}
         try:
@@ -183,11 +184,12 @@ class Starter:
         """Withdraw a cluster that is not in its log, and raise ScratchUnavailable: it is nobody's fault.
 
         The submit events are in the log when the submit returns (measured, 25.14.1), so little patience
-        suffices. The note comes before the removal: a cluster that is removed is never confirmed.
+        suffices. The note comes before the removal: a cluster that is removed is never confirmed. A log
+        that was damaged since the submit tells nothing: what it lost, the watcher asks the schedd.
         """
         uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
         for _ in range(LOOKS):
-            if _is_logged(cluster_id, uuid, log):
+            if _is_logged(cluster_id, uuid, log) or _is_damaged(log, intent.log_before):
                 return
             if self.n.stop.wait(0.1):
                 raise ScratchUnavailable(f"{log} does not show cluster {cluster_id} yet")
@@ -242,6 +244,17 @@ def _is_logged(cluster_id: int, uuid: str, log: Path) -> bool:
         return cluster_id in clusters_in_log(log, uuid)
     except OSError:
         return False
+
+
+def _is_damaged(log: Path, before: tuple[int, int] | None) -> bool:
+    """Whether a log that was there `before` (inode, size) is gone, another one, or shorter."""
+    if before is None:
+        return False
+    try:
+        status = log.stat()
+    except FileNotFoundError:
+        return True
+    return status.st_ino != before[0] or status.st_size < before[1]
 
 
 def build(neighbours: Neighbours) -> Worker:

@@ -358,6 +358,38 @@ def test_a_withdrawn_start_of_a_taskforce_that_is_no_longer_wanted_is_forgotten(
     assert n.scratch.intents() == []
 
 
+@pytest.mark.parametrize("damage", ["deleted", "emptied", "replaced"])
+@pytest.mark.parametrize("killed_before", [False, True])
+def test_a_cluster_whose_log_is_damaged_just_after_the_submit_is_not_started_again(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, damage: str, killed_before: bool
+) -> None:
+    wms.add_taskforce()
+    Starter(n).run_once()
+    (log,) = n.scratch.logs()
+    uuid = wms.add_taskforce()
+
+    def harm() -> None:
+        if damage == "deleted":
+            log.unlink()
+        elif damage == "emptied":
+            log.write_bytes(b"")
+        else:
+            other = log.with_name("other")
+            other.write_bytes(b"something else\n...\n" * 1000)
+            other.replace(log)
+        if killed_before:
+            killed()
+
+    schedd.after_submit = harm
+    with contextlib.suppress(Killed):
+        Starter(n).run_once()
+    schedd.after_submit = lambda: None
+    Starter(n).run_once()
+
+    assert clusters_of(schedd, uuid) == [wms.taskforce(uuid)["cluster_id"]]
+    assert schedd.removals == []
+
+
 @pytest.mark.parametrize("obstacle", ["directory", "link", "read-only"])
 def test_nothing_is_submitted_while_its_log_cannot_be_written(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, obstacle: str, clock: FakeClock
