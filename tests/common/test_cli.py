@@ -180,6 +180,13 @@ def test_a_zone_that_nobody_chose_is_doubtful_and_no_failure(
         assert capsys.readouterr().out.startswith("warn zone     local time is ")
 
 
+def test_a_check_fails_where_the_disk_has_too_little_room(environment: dict[str, str]) -> None:
+    result = run("starter", "--check", environment=environment | {"TMS_LEAST_FREE_SPACE": "900 PiB"})
+    (line,) = (line for line in result.stdout.splitlines() if line[5:13].strip() == "scratch")
+    assert line.startswith("FAIL")
+    assert "TMS_LEAST_FREE_SPACE" in line
+
+
 def test_a_worker_ends_with_0_soon_after_it_is_told_to_stop(environment: dict[str, str]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "watcher"],
