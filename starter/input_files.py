@@ -63,7 +63,7 @@ def _check_form(path: str) -> None:
 
 def _check_place(path: str, real: str, settings: Settings) -> None:
     own = [settings.job_event_log_dir, settings.run_dir, *settings.private_paths]
-    if any(_within(real, place) or _within(place, real) for place in (*own, *_KERNEL) if place):
+    if any(_within(real, place) for place in (*own, *_KERNEL) if place):
         raise SubmitRejected(f"input_files may not be the service's own: {path!r}")
     home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails where there is none
     if _within(real, home) and os.path.relpath(real, home).startswith("."):
@@ -96,5 +96,5 @@ def _is_private(path: Path) -> bool:
     )
 
 
-def _within(path: str | Path, place: str | Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))
+def _within(real: str, place: str | Path) -> bool:
+    return Path(real).is_relative_to(os.path.realpath(place))
