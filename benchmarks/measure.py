@@ -26,7 +26,8 @@ class Measured:
 
 
 def with_ours(path: Path) -> int:
-    """Read the log with its full tally, up to what is sent of each cluster."""
+    """Read the log with its full tally, up to what is sent of each cluster, as the watcher would."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from watcher.batch import keep_memory
     from watcher.event_log import EventLog
     from watcher.tally import Tally

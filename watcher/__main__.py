@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ FILES = "show what is in the scratch directory, who needs it and when it will go
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the watcher; returns its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads would only wait, busily
     if "--tally" in arguments:
         from watcher import tally_files
 

@@ -12,20 +12,15 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from watcher.events import HEADER, SEPARATOR, Event, parse_event
+from watcher.rows import WIDEST, Bools, Ints, Rows, begin_like, rows_at
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.uint64]  # [event, word]: headers, eight bytes in a word
-
-SLACK = 64  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
+SLACK = WIDEST  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
 
 _SHAPES = 16  # of headers that are looked for before the rest is read one by one
 _DOTS = 0x0A2E2E2E  # "...\n" as a little-endian number
 _BLANK_PAREN = 0x2820  # " (", as it stands in a header
-_DIGITS = b"0123456789"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +100,7 @@ def keep_memory() -> None:
 
 def _read_headers(block: bytes, start: Ints) -> _Headers:
     """The headers at the offsets `start`: those like the first, then like the first of the others."""
-    rows = np.ndarray((len(block) - SLACK + 1,), f"V{SLACK}", block, strides=(1,))[start]
-    rows = rows.view("<u8").reshape(-1, SLACK // 8)
+    rows = rows_at(block, start, SLACK)
     whole = _Headers(np.zeros(len(start), np.bool_), *np.zeros((4, len(start)), np.int64))
     left = np.arange(len(start))
     for _ in range(_SHAPES):
@@ -129,7 +123,7 @@ def _read_headers(block: bytes, start: Ints) -> _Headers:
     return whole
 
 
-def _read_alike(rows: Words, header: re.Match[bytes]) -> _Headers:
+def _read_alike(rows: Rows, header: re.Match[bytes]) -> _Headers:
     """Those of the headers `rows` that are like `header`, but for other digits."""
     columns = rows.view(np.uint8)
     numbers: list[Ints] = []
@@ -141,29 +135,7 @@ def _read_alike(rows: Words, header: re.Match[bytes]) -> _Headers:
             value -= ord("0")
         numbers.append(value)
     code, cluster, proc = numbers
-    return _Headers(_are_alike(rows, header[0]), code, cluster, proc, np.full(len(rows), len(header[0])))
-
-
-def _are_alike(rows: Words, text: bytes) -> Bools:
-    """Which rows begin like `text`, but for other digits.
-
-    Eight bytes are looked at in one step. Exclusive or with the text, all its digits being 0, leaves at most
-    9 of a digit, and nothing of another byte, that is as it should be. To that is added what makes anything
-    more reach the highest bit of its byte.
-    """
-    wrong: Words = np.zeros(len(rows), np.uint64)
-    for at in range(0, len(text), 8):
-        part = text[at : at + 8]
-        zeros = bytes(ord("0") if byte in _DIGITS else byte for byte in part)
-        spare = bytes(0x7F - 9 if byte in _DIGITS else 0x7F for byte in part)
-        beyond = rows[:, at // 8] ^ _word(zeros)
-        wrong |= (beyond | (beyond + _word(spare))) & _word(b"\x80" * len(part))
-    alike: Bools = wrong == 0
-    return alike
-
-
-def _word(part: bytes) -> np.uint64:
-    return np.uint64(int.from_bytes(part, "little"))
+    return _Headers(begin_like(rows, header[0]), code, cluster, proc, np.full(len(rows), len(header[0])))
 
 
 def _merged(block: bytes, headers: _Headers, start: Ints, end: Ints) -> Batch:

@@ -8,7 +8,7 @@ from watcher.batch import SLACK, Batch, parse_block
 from watcher.events import MAX_EVENT, SEPARATOR, Event, parse_events
 from watcher.xml_blocks import XmlBlocks
 
-CHUNK = 1 << 20  # bytes that are read at a time
+CHUNK = 1 << 21  # bytes that are read at a time
 FEW = 1 << 14  # bytes: smaller blocks are read faster one by one
 
 Events = Batch | list[Event]

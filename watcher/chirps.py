@@ -8,7 +8,8 @@ from enum import IntEnum
 
 import numpy as np
 
-from watcher.batch import Batch, Ints
+from watcher.batch import Batch
+from watcher.rows import Ints, begin_with, rows_at
 
 CHIRP = re.compile(rb"HTChirpEWMSPilot(Status|Error): ([^\n]*)")
 
@@ -21,16 +22,9 @@ class Tells(IntEnum):
     ERROR = 2
 
 
-_LENGTH = {
-    Tells.STATUS: len(b"HTChirpEWMSPilotStatus: "),
-    Tells.ERROR: len(b"HTChirpEWMSPilotError: "),
-}
-# The 24 bytes of a name as three little-endian numbers; of an error's the last byte is the value's first.
-_START = [int.from_bytes(part, "little") for part in (b"HTChirpE", b"WMSPilot")]
-_STATUS = int.from_bytes(b"Status: ", "little")
-_ERROR = int.from_bytes(b"Error: \0", "little")
+_NAME = {Tells.STATUS: b"HTChirpEWMSPilotStatus: ", Tells.ERROR: b"HTChirpEWMSPilotError: "}
 _DIFFERENT = 8  # values that are looked for at once
-_SEVEN_BYTES = (1 << 56) - 1
+_LONGEST = 32  # bytes of a value that is looked for at once
 
 
 def chirp_of(text: bytes) -> tuple[Tells, bytes]:
@@ -43,21 +37,17 @@ def chirp_of(text: bytes) -> tuple[Tells, bytes]:
 
 def told(batch: Batch, generic: Ints) -> Ints:
     """What each of the events `generic` of a batch tells of."""
-    words = np.ndarray((len(batch.block) - 7,), "<u8", batch.block, strides=(1,))
-    text = batch.text[generic]
-    ours = (words[text] == _START[0]) & (words[text + 8] == _START[1])
-    name = words[text + 16]
+    rows = rows_at(batch.block, batch.text[generic], 24)
     tells = np.zeros(len(generic), np.int64)
-    tells[ours & (name == _STATUS)] = Tells.STATUS
-    tells[ours & ((name & np.uint64(_SEVEN_BYTES)) == _ERROR)] = Tells.ERROR
+    for what, name in _NAME.items():
+        tells[begin_with(rows, name)] = what
     return tells
 
 
 def values(batch: Batch, events: Ints, tells: Tells) -> list[bytes]:
     """The values of the events of a batch that tell of `tells`, as they stand there."""
-    return [
-        _line(batch.block, start).rstrip(b"\r\n") for start in (batch.text[events] + _LENGTH[tells]).tolist()
-    ]
+    starts = batch.text[events] + len(_NAME[tells])
+    return [_line(batch.block, start).rstrip(b"\r\n") for start in starts.tolist()]
 
 
 def numbers(batch: Batch, events: Ints, number: Callable[[bytes], int]) -> Ints:
@@ -65,21 +55,19 @@ def numbers(batch: Batch, events: Ints, number: Callable[[bytes], int]) -> Ints:
 
     There are few different ones, so all that are like the first are found at once, then of the others again.
     """
-    block, starts = batch.block, batch.text[events] + _LENGTH[Tells.STATUS]
-    words = np.ndarray((len(block) - 7,), "<u8", block, strides=(1,))
+    starts = batch.text[events] + len(_NAME[Tells.STATUS])
+    rows = rows_at(batch.block, starts, _LONGEST)
     found = np.zeros(len(events), np.int64)
-    left = np.arange(len(events))
+    left = np.ones(len(events), np.bool_)
     for _ in range(_DIFFERENT):
-        if not len(left):
+        if not left.any():
             return found
-        line = _line(block, int(starts[left[0]]))
-        like = np.ones(len(left), np.bool_)
-        for offset in range(0, len(line), 8):
-            part = line[offset : offset + 8]
-            mask = np.uint64((1 << 8 * len(part)) - 1)
-            like &= (words[starts[left] + offset] & mask) == int.from_bytes(part, "little")
-        found[left[like]] = number(line.rstrip(b"\r\n"))
-        left = left[~like]
+        line = _line(batch.block, int(starts[left.argmax()]))
+        if len(line) > _LONGEST:
+            break
+        same = begin_with(rows, line)
+        found[same] = number(line.rstrip(b"\r\n"))
+        left &= ~same
     found[left] = [number(raw) for raw in values(batch, events[left], Tells.STATUS)]
     return found
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from watcher import chirps
-from watcher.batch import Batch, Bools, Ints
+from watcher.batch import Batch
 from watcher.blocks import Events
 from watcher.chirps import Tells
 from watcher.cluster_tally import ClusterTally
@@ -36,6 +36,7 @@ from watcher.job_status import (
     held,
 )
 from watcher.jobs import PAGE
+from watcher.rows import Bools, Ints
 
 Numbers = npt.NDArray[np.unsignedinteger]
 

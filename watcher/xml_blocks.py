@@ -48,12 +48,15 @@ class XmlBlocks:
             event = _event(element[0])
             if event:
                 events.append(event)
-                self.damaged_bytes += len(block[position : element.start()].strip())
-            else:
-                self.damaged_bytes += len(block[position : element.end()].strip())
+            self.damaged_bytes += _weight(block[position : element.start() if event else element.end()])
             position = element.end()
-        self.damaged_bytes += len(block[position:].strip())
+        self.damaged_bytes += _weight(block[position:])
         return events
+
+
+def _weight(damage: bytes) -> int:
+    """How many bytes that is, without blanks and line ends: between events they are no damage."""
+    return sum(map(len, damage.split()))
 
 
 def _event(element: bytes) -> Event | None:

@@ -131,7 +131,7 @@ def events(draw: st.DrawFn) -> str:
     """One event; its date is left open as `{date}`."""
     cluster = draw(st.sampled_from([7, 8, 114, 123_456_789]))
     proc = draw(st.sampled_from([0, 1, 2, 255, 256, 70_000]))
-    if draw(st.integers(0, 30)) == 0:
+    if draw(st.integers(0, 15)) == 0:
         code, number, forms = draw(st.sampled_from([*OF_A_CLUSTER])), "-01", OF_A_CLUSTER
     else:
         code, number, forms = draw(st.sampled_from(_WEIGHTED)), f"{proc:03d}", FORMS

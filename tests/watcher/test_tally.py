@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
 
@@ -207,6 +208,40 @@ def test_a_removed_factory_is_over_though_some_of_its_jobs_never_were(jel: JelWr
     assert cluster_of(jel).compound_statuses(n_workers=10) == {"IDLE": {"null": 10}}
     jel.event(36, (7, -1), "Cluster removed", "\tMaterialized 3 jobs from 0 items.\tIncomplete")
     assert cluster_of(jel).over
+
+
+def test_the_end_of_a_cluster_is_its_last_ending_event(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    jel.terminate((7, 1))
+    jel.event(36, (7, -1), "Cluster removed", "\tMaterialized 2 jobs from 0 items.\tIncomplete")
+    assert cluster_of(jel).ended_at(UTC) == int(jel.now.timestamp())
+    jel.abort((7, 0))
+    assert cluster_of(jel).ended_at(UTC) == int(jel.now.timestamp())
+
+
+@pytest.mark.parametrize("more", ["execute", "abort", "status", "error", "remove"])
+def test_what_changes_a_cluster_makes_it_dirty_and_what_does_not_does_not(jel: JelWriter, more: str) -> None:
+    changes = {
+        "execute": lambda: jel.execute(JOB),
+        "abort": lambda: jel.abort(JOB),
+        "status": lambda: jel.chirp(JOB, "Status", '"Tasking"'),
+        "error": lambda: jel.chirp(JOB, "Error", '"no"'),
+        "remove": lambda: jel.event(36, (7, -1), "Cluster removed"),
+    }
+    log, tally = EventLog(jel.path), Tally()
+
+    def is_dirty_after(change: Callable[[], None]) -> bool:
+        change()
+        for events in log.read():
+            tally.count(events)
+        dirty, tally.clusters[7].dirty = tally.clusters[7].dirty, False
+        return dirty
+
+    assert is_dirty_after(lambda: jel.submit(7, "TF-1", 1))
+    assert is_dirty_after(changes[more])
+    assert is_dirty_after(changes[more]) is (more == "remove")
+    assert not is_dirty_after(lambda: jel.information(JOB, "TF-1"))
+    assert not is_dirty_after(lambda: jel.chirp(JOB, "TasksTotal", '"12"'))
 
 
 def test_repeated_and_reordered_events_change_nothing(jel: JelWriter) -> None:
