@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from tests.sandbox.control import PoolClient
@@ -91,8 +92,8 @@ def table(wms: StandInWms, shown: list[Scenario], *, final: bool = False) -> Tab
     for scenario in shown:
         got, expected = scenario.view(wms), scenario.expected
         verdict = ["[green]✓[/]" if got == expected else "[red]✗[/]"]
-        beside = [f"{expected.phase}\n{_counts(expected)}", *verdict] if final else []
-        made.add_row(scenario.title, got.phase, _counts(got), *beside)
+        beside = [f"{expected.phase}\n{escape(_counts(expected))}", *verdict] if final else []
+        made.add_row(scenario.title, got.phase, escape(_counts(got)), *beside)
     return made
 
 
