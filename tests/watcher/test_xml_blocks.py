@@ -10,7 +10,7 @@ import htcondor2
 import pytest
 from hypothesis import given
 
-from tests.jel import read_events
+from tests.jel import JelWriter, read_events
 from tests.watcher.any_log import logs
 from tests.watcher.bindings import read_by_bindings, summary, tally_by_bindings
 from watcher import blocks
@@ -59,6 +59,15 @@ def test_any_log_comes_to_the_same_in_xml(tmp_path: Path, content: bytes) -> Non
     log = EventLog(xml)
     assert summary(tally_of(log)) == tally_by_bindings(words)
     assert log.damaged_bytes == 0
+
+
+def test_what_xml_escapes_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    jel = JelWriter(tmp_path / "words")
+    jel.chirp((7, 0), "Error", '"a < b && c > \'d\'"')
+    xml = tmp_path / "xml"
+    xml.write_bytes(b"".join(map(as_xml, read_by_bindings(jel.path))))
+    assert b"&lt;" in xml.read_bytes()
+    assert tally_of(EventLog(xml)).clusters[7].top_task_errors() == {"a < b && c > 'd'": 1}
 
 
 def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path) -> None:
