@@ -140,7 +140,7 @@ class Tally(EventTally):
         evicted = [*changes.place[changes.code == EVICTED].tolist(), *self.evicted]
         if evicted:
             # A hold or removal may undo what an eviction forgot: these jobs' events are counted one by one.
-            alone = np.zeros(len(self.jobs.word), np.bool_)
+            alone = np.zeros(self.jobs.used, np.bool_)
             alone[evicted] = True
             at_once = ~alone[changes.place]
             for at in changes.event[~at_once].tolist():
