@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
+
 import numpy as np
 
 PAGE = 256  # jobs
@@ -18,20 +20,19 @@ class Jobs:
     """
 
     def __init__(self) -> None:
-        self._used = 0
+        self.used = 0  # elements that belong to a page that was allotted once
         self._free: list[int] = []
-        self._hold(np.zeros(0, _STATE))
+        self._hold(PAGE)
 
     def allot(self) -> int:
         """A page of jobs without a state; returns where its first job is."""
         if self._free:
             return self._free.pop()
-        base, self._used = self._used, self._used + PAGE
-        if self._used > len(self.word):
-            # Growing by a quarter keeps both the copies and the empty room few.
-            state = np.zeros((self._used // PAGE * 5 // 4 + 1) * PAGE, _STATE)
-            state.view("<u4")[:base] = self.word[:base]
-            self._hold(state)
+        base, self.used = self.used, self.used + PAGE
+        if self.used > len(self.word):
+            before = self.word[:base]
+            self._hold(2 * base)
+            self.word[:base] = before
         return base
 
     def release(self, base: int) -> None:
@@ -39,7 +40,10 @@ class Jobs:
         self.word[base : base + PAGE] = 0
         self._free.append(base)
 
-    def _hold(self, state: np.ndarray[tuple[int], np.dtype[np.void]]) -> None:
+    def _hold(self, count: int) -> None:
+        # Mapped memory is zero, takes none of the machine's before it is written, and leaves no hole when it
+        # goes, as what is allocated among the arrays of blocks would.
+        state = np.frombuffer(mmap(-1, count * _STATE.itemsize, MAP_PRIVATE | MAP_ANONYMOUS), _STATE)
         self.word = state.view("<u4")
         self.status, self.pilot, self.error = state["status"], state["pilot"], state["error"]
 

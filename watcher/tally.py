@@ -136,15 +136,15 @@ class Tally(EventTally):
     def _set(self, changes: _Changes, owners: list[ClusterTally]) -> None:
         """Set the states of jobs: of several changes of one job the last one stays."""
         status, pilot, error = self._states(changes, owners)
+        at_once = np.ones(len(changes.place), np.bool_)
         evicted = [*changes.place[changes.code == EVICTED].tolist(), *self.evicted]
         if evicted:
             # A hold or removal may undo what an eviction forgot: these jobs' events are counted one by one.
-            alone = np.zeros(len(self.jobs.word), np.bool_)
+            alone = np.zeros(self.jobs.used, np.bool_)
             alone[evicted] = True
-            alone = alone[changes.place]
-            for at in changes.event[alone].tolist():
+            at_once = ~alone[changes.place]
+            for at in changes.event[~at_once].tolist():
                 self.count_event(changes.batch.event(at))
-            changes, status, pilot, error = changes.only(~alone), status[~alone], pilot[~alone], error[~alone]
         jobs, place = self.jobs, changes.place
         forgets = _FORGETS[changes.code]
         for states, values, sets in (
@@ -152,7 +152,8 @@ class Tally(EventTally):
             (jobs.pilot, pilot, forgets | (changes.tells == Tells.STATUS)),
             (jobs.error, error, forgets | (changes.tells == Tells.ERROR)),
         ):
-            states[place[sets]] = values[sets]
+            which = np.flatnonzero(sets & at_once)
+            states[place[which]] = values[which]
         jobs.status[place[jobs.status[place] == NO_STATUS]] = RUNNING  # only its pilot was heard of
 
     def _states(self, changes: _Changes, owners: list[ClusterTally]) -> tuple[Numbers, Numbers, Numbers]:

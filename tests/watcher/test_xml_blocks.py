@@ -63,7 +63,7 @@ def test_any_log_comes_to_the_same_in_xml(tmp_path: Path, content: bytes) -> Non
 
 def test_what_xml_escapes_is_read_as_it_was_meant(tmp_path: Path) -> None:
     jel = JelWriter(tmp_path / "words")
-    jel.chirp((7, 0), "Error", '"a < b && c > \'d\'"')
+    jel.chirp((7, 0), "Error", "\"a < b && c > 'd'\"")
     xml = tmp_path / "xml"
     xml.write_bytes(b"".join(map(as_xml, read_by_bindings(jel.path))))
     assert b"&lt;" in xml.read_bytes()
