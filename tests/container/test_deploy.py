@@ -95,7 +95,7 @@ def test_an_instance_is_installed_upgraded_and_comes_back_from_a_sick_version(
     assert upgraded.returncode == 0, upgraded.stdout
     assert account.link.readlink() == Path(same)
 
-    back = account.sh(f"{upgrade} {publish_sick_version(pool, published)}", patience=20)
+    back = account.sh(f"{upgrade} {publish_sick_version(pool, published)}", patience=12)
     assert back.returncode == 1
     assert "FAIL watcher" in back.stdout
     assert "unexpected AttributeError" in back.stdout

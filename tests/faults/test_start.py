@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,12 +33,18 @@ def environment(environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
     }
 
 
-def started(environment: dict[str, str], output: Path) -> subprocess.Popen[bytes]:
-    """The service, as a container starts it."""
+@contextmanager
+def started(environment: dict[str, str], output: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The service, as a container starts it; at the latest told to stop when the context ends."""
     with output.open("wb") as stdout:
-        return subprocess.Popen(
+        service = subprocess.Popen(
             [sys.executable, "-I", "-m", "tms"], env=environment, stdout=stdout, stderr=subprocess.STDOUT
         )
+    with service:
+        try:
+            yield service
+        finally:
+            service.terminate()
 
 
 def test_the_service_says_at_its_start_how_the_neighbours_are_and_needs_none_of_them(
