@@ -1,4 +1,4 @@
-"""The whole service: `python -m tms`, also installed as `tms`, three workers under supervisord.
+"""The whole service: `python -m common.entry`, installed as `tms`, three workers under supervisord.
 
 Checks the settings, makes the private run directory, tries every neighbour once, and runs supervisord as a
 child whose output it passes on. Ends with 0 when it was told to stop, with 78 when the settings are wrong,

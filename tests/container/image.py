@@ -23,6 +23,7 @@ _SOURCES = (
     "Containerfile",
     ".containerignore",
     "deploy/build-image",
+    "deploy/tms.py",
     "LICENSE",
     "README.md",
     "pyproject.toml",
@@ -30,7 +31,7 @@ _SOURCES = (
     "requirements/run.lock",
     "supervisord.conf",
 )
-_PACKAGES = ("common", "starter", "stopper", "tms", "watcher")
+_PACKAGES = ("common", "starter", "stopper", "watcher")
 _LABEL = "ewms-tms.test=image"
 _KEPT = 86_400  # seconds
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")

@@ -38,7 +38,10 @@ def started(environment: dict[str, str], output: Path) -> Iterator[subprocess.Po
     """The service, as a container starts it; at the latest told to stop when the context ends."""
     with output.open("wb") as stdout:
         service = subprocess.Popen(
-            [sys.executable, "-I", "-m", "tms"], env=environment, stdout=stdout, stderr=subprocess.STDOUT
+            [sys.executable, "-I", "-m", "common.entry"],
+            env=environment,
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
         )
     with service:
         try:

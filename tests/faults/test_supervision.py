@@ -40,7 +40,7 @@ def environment(environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
 def started(
     environment: dict[str, str], stdout: int | IO[bytes], command: list[str] | None = None
 ) -> subprocess.Popen[bytes]:
-    command = command or [sys.executable, "-P", "-m", "tms"]
+    command = command or [sys.executable, "-P", "-m", "common.entry"]
     return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.STDOUT)
 
 

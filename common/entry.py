@@ -1,4 +1,4 @@
-"""`python -m tms`, also installed as `tms`: what a container starts, and what a person types in one."""
+"""`python -m common.entry`, installed as `tms`: what a container starts, and what a person types in one."""
 
 from __future__ import annotations
 

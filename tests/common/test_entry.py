@@ -13,7 +13,7 @@ import pytest
 
 from common.scratch import Heartbeat, Scratch
 
-ISOLATED = ["-I", "-m", "tms"]
+ISOLATED = ["-I", "-m", "common.entry"]
 
 
 def tms(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
