@@ -123,13 +123,12 @@ def test_garbage_without_end_costs_no_memory_and_no_event(
     assert log.damaged_bytes == 2 * len(long) + len(b"...\n")
 
 
-@pytest.mark.parametrize("size", [999, 1000, 1001, 1003])
 def test_an_event_directly_behind_zeros_without_end_is_found(
-    jel: JelWriter, monkeypatch: pytest.MonkeyPatch, size: int
+    jel: JelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "CHUNK", size)
+    monkeypatch.setattr(blocks, "CHUNK", 1000)
     monkeypatch.setattr(blocks, "MAX_EVENT", 5000)
-    for zeros in range(50_000, 50_000 + 100, 7):
+    for zeros in range(47_830, 47_930, 3):  # what is dropped at 48 000 then ends within the event
         jel.path.write_bytes(EVENT + bytes(zeros) + EVENT)
         log = EventLog(jel.path)
         assert jobs(read_events(log)) == [(1, 7, 0)] * 2
