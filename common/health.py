@@ -15,10 +15,12 @@ from common.scratch import Heartbeat, Scratch
 from common.settings import Settings
 
 WORKERS = ("starter", "stopper", "watcher")
+EX_MISTAKE = 3  # waiting does not mend it
+MISTAKE = "its last pass ended with a mistake of ours"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print one line for each worker; 0 if all are well, else 1. Reads only."""
+    """Print one line for each worker; 0 if all are well, 3 after a mistake of ours, else 1. Reads only."""
     parser = argparse.ArgumentParser(prog="tms health", description=__doc__)
     parser.add_argument(
         "--since", type=float, default=0.0, metavar="TIME", help="epoch seconds: only later passes count"
@@ -30,13 +32,14 @@ def main(argv: Sequence[str]) -> int:
         print(f"tms health: {error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     now, ours = time.time(), version("ewms-tms")
-    good = True
+    code = EX_OK
     for worker in WORKERS:
         beat = scratch.heartbeat(worker)
         trouble = problem(beat, now=now, since=arguments.since, ours=ours)
-        good = good and trouble is None
+        if trouble:
+            code = max(code, EX_MISTAKE if trouble.startswith(MISTAKE) else EX_FAILED)
         print(f"{'FAIL' if trouble else 'ok  '} {worker:<8} {trouble or _words(beat, now)}")  # noqa: T201
-    return EX_OK if good else EX_FAILED
+    return code
 
 
 def problem(beat: Heartbeat | None, *, now: float, since: float, ours: str) -> str | None:
@@ -51,7 +54,7 @@ def problem(beat: Heartbeat | None, *, now: float, since: float, ours: str) -> s
     if now > beat.due:
         return f"hangs, or does not run: its last pass ended {now - beat.at:.0f} s ago"
     if beat.outcome.startswith("unexpected"):
-        return f"its last pass ended with a mistake of ours: {beat.outcome}"
+        return f"{MISTAKE}: {beat.outcome}"
     if beat.version != ours:
         return f"is of version {beat.version}, this is {ours}"
     return None

@@ -41,6 +41,13 @@ def test_from_a_version_that_is_not_healthy_it_goes_back(installed: Operator) ->
     assert restarts(installed) == 2
 
 
+def test_a_version_that_makes_mistakes_is_left_without_waiting(installed: Operator) -> None:
+    old = installed.link.readlink()
+    done = upgrade(installed, installed.image("v2", "mistaken"), UPGRADE_WAIT_FOR_HEALTH="600")
+    assert done.returncode == 1
+    assert installed.link.readlink() == old
+
+
 def test_if_the_old_version_is_not_healthy_either_it_says_so(installed: Operator) -> None:
     (installed.link.readlink() / "sick").touch()
     done = upgrade(installed, installed.image("v2", "sick"))
