@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from watcher.batch import SLACK, Batch, parse_block
-from watcher.events import MAX_EVENT, SEPARATOR, Event, parse_events
+from watcher.events import MAX_EVENT, SEPARATOR, Event, last_start, parse_events
 from watcher.xml_blocks import XmlBlocks
 
 CHUNK = 1 << 21  # bytes that are read at a time
@@ -49,10 +49,11 @@ class Blocks:
         return events
 
     def _drop(self) -> None:
-        """Give up what is too long for an event. Where an event may begin in it is left."""
-        kept = self.rest[max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1 :]
-        if len(kept) > MAX_EVENT:
-            kept = b""
+        """Give up what is too long for an event, but for one that begins or may begin late in it."""
+        start = last_start(self.rest)
+        if not start or len(self.rest) - start > MAX_EVENT:
+            start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1
+        kept = self.rest[start:] if len(self.rest) - start <= MAX_EVENT else b""
         self.damaged_bytes += len(self.rest) - len(kept)
         self.rest = kept
 

@@ -23,7 +23,8 @@ HEADER = re.compile(
 CLUSTER_PROC = -1  # the proc of events that are about a cluster as a whole
 MAX_EVENT = 1 << 20  # bytes; an event is some kilobytes at most: more without a separator is damage
 
-_LATER_HEADER = re.compile(rb"[\n\0](?=" + HEADER.pattern + rb")")
+# It begins with what is rare in garbage, a digit, or else a search through zeros takes long.
+_LIKE_HEADER = re.compile(rb"\d\d\d \((?<=[\n\0]\d\d\d \()")
 
 
 class Event(NamedTuple):
@@ -36,11 +37,15 @@ class Event(NamedTuple):
     text: bytes
 
 
+def last_start(piece: bytes) -> int:
+    """Where the last whole header begins that stands at the start of a line, or behind zeros; else 0."""
+    starts = (like.start() for like in _LIKE_HEADER.finditer(piece))
+    return max((start for start in starts if HEADER.match(piece, start)), default=0)
+
+
 def parse_event(piece: bytes) -> tuple[Event | None, int]:
     """The event in what stands between two separators, and how many bytes of it are damage."""
-    start = 0
-    for later in _LATER_HEADER.finditer(piece):
-        start = later.end()
+    start = last_start(piece)
     header = HEADER.match(piece, start)
     if header is None:
         return None, len(piece)
