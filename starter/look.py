@@ -75,7 +75,7 @@ def _owners(text: mmap.mmap | bytes, line: bytes) -> set[int]:
         header = _HEADER.match(event)
         if header and (header[1] != b"028" or _OF_SUBMIT.search(event)):
             owners.add(int(header[2]))
-        at = -1 if owners else text.find(line, at + len(line) - 1)
+        at = text.find(line, at + len(line) - 1)
     return owners
 
 

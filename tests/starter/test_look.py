@@ -40,6 +40,13 @@ def test_a_factory_cluster_is_found_before_it_has_a_job(jel: JelWriter) -> None:
     assert clusters_in_log(jel.path, "TF-mine") == {12}
 
 
+def test_every_cluster_of_a_taskforce_is_found(jel: JelWriter) -> None:
+    """One that was withdrawn, as it was not in its log, may be in there later; the next one counts."""
+    jel.submit(7, "TF-1", 2)
+    jel.submit(8, "TF-1", 2)
+    assert clusters_in_log(jel.path, "TF-1") == {7, 8}
+
+
 def test_a_longer_id_that_begins_alike_is_another_taskforce(jel: JelWriter) -> None:
     jel.submit(7, "TF-mine-2", 1)
     assert clusters_in_log(jel.path, "TF-mine") == set()
