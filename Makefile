@@ -22,7 +22,7 @@ demo: $(VENV)/.ready
 
 # What takes long waits most of the time: two at once.
 test: lint unit
-	$(MAKE) --jobs 2 --output-sync=target apart
+	$(MAKE) --jobs 2 --keep-going --output-sync=target apart
 
 .PHONY: apart
 apart: faults-on-pool pool-25.14.1 faults-alone pool-23.9.6 container

@@ -25,7 +25,7 @@ def test_a_check_of_a_healthy_access_point_passes_and_says_who_we_are(
     result = tms.worker(worker, "--check")
     assert result.returncode == 0, result.stdout + result.stderr
     verdicts = [line for line in result.stdout.splitlines() if line[:4].strip()]
-    assert [line[:4] for line in verdicts] == ["ok  "] * 6
+    assert [line[:4] for line in verdicts] == ["ok  "] * 7
     assert pool.schedd_name in result.stdout
     assert not tms.scratch.exists()
 
