@@ -19,7 +19,7 @@ from common.settings import Settings
 from common.stop import Stop
 from common.transport import Transport
 from common.wms import ReadOnlyHttp, Wms
-from common.worker import Neighbours, Worker, run_forever, run_single_pass
+from common.worker import Neighbours, Pulse, Worker, run_forever, run_single_pass
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def main(
     dry_run = arguments.dry_run or settings.dry_run or look is not None
     stop = Stop()
     transport = Transport(settings, stop)
-    neighbours = _meet(settings, transport, stop, dry_run=dry_run)
+    neighbours = _meet(name, settings, transport, stop, dry_run=dry_run)
     if arguments.check:
         return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
     if look:
@@ -100,17 +100,18 @@ def main(
         return EX_FAILED
 
 
-def _meet(settings: Settings, transport: Transport, stop: Stop, *, dry_run: bool) -> Neighbours:
-    scratch = ReadOnlyScratch if dry_run else Scratch
+def _meet(name: str, settings: Settings, transport: Transport, stop: Stop, *, dry_run: bool) -> Neighbours:
+    scratch = (ReadOnlyScratch if dry_run else Scratch)(settings.job_event_log_dir)
     return Neighbours(
         settings=settings,
         wms=Wms(
             ReadOnlyHttp(transport) if dry_run else transport, settings.wms_schedd_name or full_hostname()
         ),
         schedd=Schedd(settings.schedd_name, dry_run=dry_run),
-        scratch=scratch(settings.job_event_log_dir),
+        scratch=scratch,
         stop=stop,
         dry_run=dry_run,
+        progress=Pulse(name, scratch, settings),
     )
 
 

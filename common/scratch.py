@@ -142,18 +142,18 @@ class Scratch:
         return sorted(path for path in found if path.is_file() and not path.is_symlink())
 
     def check_log(self, log: Path) -> tuple[int, int] | None:
-        """The inode and size of a log that can be appended to; None for one that the schedd will make.
+        """The inode and size of a log that can be appended to; it is made if there is none.
 
         Raises ScratchUnavailable if it cannot be: the schedd, which writes it as our user, would not say so
-        (measured).
+        (measured). Safe to repeat.
         """
+        flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
         with _writing():
             try:
-                descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
-            except FileNotFoundError:
-                if not os.access(log.parent, os.W_OK | os.X_OK):
-                    raise PermissionError(errno.EACCES, "no log can be made here", str(log.parent)) from None
-                return None
+                descriptor = os.open(log, flags | os.O_CREAT | os.O_EXCL, 0o600)
+                os.fchmod(descriptor, 0o644)  # as HTCondor makes it
+            except FileExistsError:
+                descriptor = os.open(log, flags)
             try:
                 status = os.fstat(descriptor)
             finally:

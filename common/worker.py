@@ -20,6 +20,7 @@ from common.wms import Wms
 
 logger = logging.getLogger(__name__)
 
+PULSE = 30.0  # seconds between heartbeats within a pass
 LONGEST_BACKOFF = 60.0  # seconds between tries in an outage, unless the worker's own interval is longer
 
 
@@ -42,6 +43,7 @@ class Neighbours:
     stop: Stop
     clock: Callable[[], float] = time.time
     dry_run: bool = False
+    progress: Callable[[], None] = lambda: None  # called at each item
 
     def proceed(self) -> bool:
         """Whether to take the next item: not when told to stop. Also says that the pass is not stuck.
@@ -51,7 +53,24 @@ class Neighbours:
         killed is always safe, so it is also the way out.
         """
         faulthandler.dump_traceback_later(self.settings.pass_timeout, exit=True)
+        self.progress()
         return not self.stop.is_set()
+
+
+class Pulse:
+    """A worker's heartbeat within a pass, at most every PULSE seconds: a long pass is no hang."""
+
+    def __init__(
+        self, name: str, scratch: Scratch, settings: Settings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._name, self._scratch, self._settings, self._clock = name, scratch, settings, clock
+        self._next = clock() + PULSE
+
+    def __call__(self) -> None:
+        """Record that the pass goes on, if it is time to."""
+        if (now := self._clock()) >= self._next:
+            self._next = now + PULSE
+            _beat(self._name, self._scratch, now, now + self._settings.pass_timeout, "at work")
 
 
 @dataclass(frozen=True)
@@ -87,7 +106,8 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
         faulthandler.cancel_dump_traceback_later()
         backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
         pause = backoff if strikes else worker.interval
-        _beat(worker.name, neighbours, verdict, pause)
+        now = clock()
+        _beat(worker.name, neighbours.scratch, now, now + pause + settings.pass_timeout, verdict)
         neighbours.stop.wait(pause)
     faulthandler.cancel_dump_traceback_later()
 
@@ -108,15 +128,14 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
         return False
     finally:
         faulthandler.cancel_dump_traceback_later()
-    _beat(worker.name, neighbours, "ok", pause=0)
+    now = neighbours.clock()
+    _beat(worker.name, neighbours.scratch, now, now + neighbours.settings.pass_timeout, "ok")
     logger.info("one pass: %d done, %d failed", outcome.done, outcome.failed)
     return outcome.failed == 0
 
 
-def _beat(name: str, neighbours: Neighbours, verdict: str, pause: float) -> None:
-    now = neighbours.clock()
-    due = now + pause + neighbours.settings.pass_timeout
+def _beat(name: str, scratch: Scratch, now: float, due: float, verdict: str) -> None:
     try:
-        neighbours.scratch.beat(name, Heartbeat(os.getpid(), version("ewms-tms"), now, due, verdict))
+        scratch.beat(name, Heartbeat(os.getpid(), version("ewms-tms"), now, due, verdict))
     except Unavailable as error:
         logger.debug("no heartbeat: %s", error)

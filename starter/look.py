@@ -22,6 +22,8 @@ CHUNK = 1 << 20  # bytes of an archive, unpacked, that are searched at a time
 _SEPARATOR = b"\n...\n"
 _HEADER = re.compile(rb"(000|028|035) \((\d+)\.")
 _OF_SUBMIT = re.compile(rb"\nTriggerEventTypeNumber = (?:0|35)\n")
+_XML_NUMBER = re.compile(rb'<a n="(\w+)"><i>(\d+)</i></a>')
+_XML_SUBMITS = (b"0", b"35")
 
 
 def find_cluster(
@@ -61,9 +63,13 @@ def clusters_in_log(log: Path, uuid: str) -> set[int]:
     """
     note = f"\n    {UUID_ATTRIBUTE}={uuid}\n".encode()
     attribute = f'\n{UUID_ATTRIBUTE} = "{uuid}"\n'.encode()
-    return {
-        cluster_id for text in _texts(log) for line in (note, attribute) for cluster_id in _owners(text, line)
-    }
+    element = f'<a n="{UUID_ATTRIBUTE}"><s>{uuid}</s></a>'.encode()
+    owners: set[int] = set()
+    for text in _texts(log):
+        owners |= _owners(text, note) | _owners(text, attribute)
+        if text[:1] == b"<":
+            owners |= _owners_in_xml(text, element)
+    return owners
 
 
 def _owners(text: mmap.mmap | bytes, line: bytes) -> set[int]:
@@ -76,6 +82,18 @@ def _owners(text: mmap.mmap | bytes, line: bytes) -> set[int]:
         if header and (header[1] != b"028" or _OF_SUBMIT.search(event)):
             owners.add(int(header[2]))
         at = text.find(line, at + len(line) - 1)
+    return owners
+
+
+def _owners_in_xml(text: mmap.mmap | bytes, element: bytes) -> set[int]:
+    """The same in a log that an administrator has HTCondor write as XML."""
+    owners = set()
+    at = text.find(element)
+    while at >= 0:
+        numbers = dict(_XML_NUMBER.findall(text[max(text.rfind(b"<c>", 0, at), 0) : text.find(b"</c>", at)]))
+        if numbers.get(b"TriggerEventTypeNumber", numbers.get(b"EventTypeNumber")) in _XML_SUBMITS:
+            owners.add(int(numbers[b"Cluster"]))
+        at = text.find(element, at + len(element))
     return owners
 
 

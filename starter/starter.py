@@ -95,13 +95,13 @@ class Starter:
 
     def _settle(self, intent: Intent) -> bool:
         """Confirm a start that an earlier pass began; False if it came to nothing."""
-        if intent.cluster_id is not None:
-            self._check_logged(intent)
-        elif cluster := self._find(intent, intent.begun_at):
+        if intent.cluster_id is None:  # with one, it was seen in its log before that was noted
+            cluster = self._find(intent, intent.begun_at)
+            if cluster is None:  # never submitted: the WMS offers it again, if it is still wanted
+                self._drop(intent)
+                return False
             intent = intent.adopted(cluster)
-        else:  # never submitted: the WMS offers it again, if it is still wanted
-            self._drop(intent)
-            return False
+            self._check_logged(intent)
         logger.info(
             "taskforce %s: cluster %d was not confirmed yet", intent.taskforce_uuid, intent.cluster_id
         )
@@ -167,7 +167,6 @@ class Starter:
                 n.scratch.forget(uuid)
             raise
         intent = intent.submitted(cluster_id)
-        n.scratch.save(intent)
         self.started += 1
         if not n.dry_run:
             logger.info(
@@ -178,6 +177,7 @@ class Starter:
                 extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
             )
             self._check_logged(intent)
+        n.scratch.save(intent)
         return intent
 
     def _check_logged(self, intent: Intent) -> None:

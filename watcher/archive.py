@@ -65,7 +65,7 @@ def archive_directory(scratch: Scratch, name: str, now: float) -> Steps:
     directory.rename(gone)
     _sync(scratch.directory)
     yield
-    shutil.rmtree(gone)
+    shutil.rmtree(gone, ignore_errors=True)  # `leaving.clear` may have been faster, or does the rest
     return f"archived {len(nodes)} file(s) in {shown(archive.stat().st_size)}: {archive.name}"
 
 

@@ -43,14 +43,15 @@ class Unaccounted:
         """Whether it is time to look again."""
         return now - self._looked_at >= self.pause
 
-    def find(self, quiet: set[int], tallies: Mapping[int, Tally]) -> set[int]:
+    def find(self, quiet: set[int], tallies: Mapping[int, Tally], unread: Container[str] = ()) -> set[int]:
         """Which of the `quiet` clusters, and of those that are in no log, are over; their ends are counted.
 
-        `tallies` has every cluster that is followed. Raises Unavailable. Safe to repeat.
+        `tallies` has every cluster that is followed; the logs `unread` may have others. Raises Unavailable.
+        Safe to repeat.
         """
         if not self.tally.clusters:
             self.tally = Tally()  # one that has passed over no cluster yet
-        missing = self._missing_from(tallies)
+        missing = self._missing_from(tallies, unread)
         # Twice: a cluster's log may have been made since this pass has read them.
         suspects = quiet | (missing.keys() & self._missing.keys())
         gone: set[int] = set()
@@ -61,7 +62,7 @@ class Unaccounted:
         self._missing, self._looked_at = missing, self.n.clock()
         return gone
 
-    def _missing_from(self, followed: Container[int]) -> dict[int, str]:
+    def _missing_from(self, followed: Container[int], unread: Container[str]) -> dict[int, str]:
         """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours tells of.
 
         Only clusters that log into our scratch directory: another instance may serve the same schedd from
@@ -73,7 +74,7 @@ class Unaccounted:
             cluster_id: taskforce.taskforce_uuid
             for taskforce in self.n.wms.taskforces(query, FIELDS)
             for cluster_id in self._clusters_of(taskforce)
-            if cluster_id not in followed
+            if cluster_id not in followed and taskforce.job_event_log_fpath not in unread
         }
 
     def _clusters_of(self, taskforce: Taskforce) -> list[int]:

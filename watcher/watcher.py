@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.contract import Phase, Taskforce
 from common.errors import WmsRejected
+from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
 from watcher.batch import keep_memory
 from watcher.cluster_tally import ClusterTally
@@ -205,9 +206,14 @@ class Watcher:
             if record is None or cluster.dirty or not self.n.proceed():
                 continue
             seen = witness(cluster, record.n_workers, gone=cluster.cluster_id in self.gone)
-            if seen is None or not may_complete(record):
+            if seen is None:
                 continue
             try:
+                if record.phase == Phase.PENDING_STOPPER and record.cluster_id is None:
+                    # No stopper is offered it. Another pass completes it.
+                    confirm_stopped(self.n, record.taskforce_uuid, cluster.cluster_id)
+                if not may_complete(record):
+                    continue
                 if self._say_complete(cluster, seen):
                     self._forget(tally, cluster)
                     done += 1
@@ -248,7 +254,8 @@ class Watcher:
         if self.unaccounted.is_due(now):
             tallies = {cluster.cluster_id: tally for tally, cluster in self._all()}
             quiet = {cluster.cluster_id for cluster in self._owned() if self._is_quiet(cluster, now)}
-            self.gone |= self.unaccounted.find(quiet, tallies)
+            unread = {str(path) for path, log in self.logs.items() if not log.caught_up}
+            self.gone |= self.unaccounted.find(quiet, tallies, unread)
 
     def _is_quiet(self, cluster: ClusterTally, now: float) -> bool:
         record = self._record(cluster)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import classad2
 import pytest
 
 from common.errors import ScheddUnavailable, SubmitRejected
-from common.schedd import parse_expression, submit_error
+from common.schedd import Schedd, parse_expression, submit_error
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,35 @@ def test_an_expression_is_canonical_and_on_one_line() -> None:
     assert parse_expression("member(x,{1,2})  && true") == "member(x, { 1, 2 }) && true"
     with pytest.raises(ValueError, match="not a ClassAd expression"):
         parse_expression("a b")
+
+
+@pytest.mark.parametrize("attribute", ["TotalSubmitProcs", "QDate"])
+@pytest.mark.parametrize("value", ["many", -1, 2**40, 1.5, True])
+def test_what_a_job_made_of_its_ad_ends_no_look(
+    monkeypatch: pytest.MonkeyPatch, attribute: str, value: object
+) -> None:
+    """The history has the jobs' own ads, which they can change by chirp."""
+    ad = classad2.ClassAd({"ClusterId": 7, "EWMSTaskforceUUID": "TF-1", "UserLog": "/log", attribute: value})
+    schedd = Schedd()
+    monkeypatch.setattr(schedd, "_query", lambda _: [])
+    monkeypatch.setattr(schedd, "_ask", lambda _: [ad])
+    (cluster,) = schedd.clusters_of("TF-1", since=0)
+    assert (cluster.cluster_id, cluster.n_workers, cluster.submitted_at) == (7, 0, 0)
+
+
+def test_the_ends_of_a_thousand_clusters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of as many terms would silently be no match: ClassAds have a limit of depth."""
+    asked = []
+    schedd = Schedd()
+
+    class History:
+        def history(self, constraint: str, projection: list[str]) -> list[Any]:
+            asked.append(classad2.ExprTree(constraint))
+            return []
+
+    monkeypatch.setattr(schedd, "_ask", lambda call: call(History()))
+    schedd.ended_jobs(range(5000, 6000))
+    (constraint,) = asked
+    job = {"EWMSTaskforceUUID": "TF-1"}
+    assert constraint.eval(classad2.ClassAd(job | {"ClusterId": 5999})) is True
+    assert constraint.eval(classad2.ClassAd(job | {"ClusterId": 6000})) is False

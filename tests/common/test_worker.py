@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from common.errors import ScheddUnavailable, WmsUnavailable
-from common.worker import Neighbours, Outcome, Worker, run_forever, run_single_pass
+from common.worker import PULSE, Neighbours, Outcome, Pulse, Worker, run_forever, run_single_pass
 from tests.fakes import FakeClock, FakeStop
 
 
@@ -137,3 +137,14 @@ def test_a_pass_that_hangs_is_ended_with_a_traceback() -> None:
         told = process.stderr.read()
     assert "a_call_that_blocks_for_ever" in told
     assert "swordfish" not in told
+
+
+def test_a_long_pass_shows_that_it_goes_on(n: Neighbours, clock: FakeClock) -> None:
+    at_work = replace(n, progress=Pulse("starter", n.scratch, n.settings, clock))
+    at_work.proceed()
+    assert n.scratch.heartbeat("starter") is None
+    clock.now += PULSE
+    at_work.proceed()
+    beat = n.scratch.heartbeat("starter")
+    assert beat is not None
+    assert (beat.at, beat.due, beat.outcome) == (clock.now, clock.now + 900, "at work")

@@ -152,3 +152,16 @@ def test_a_damaged_archive_does_not_end_the_look(n: Neighbours, schedd: FakeSche
     (n.scratch.directory / f"{day}.3.tms.jel.gz").write_bytes(b"not compressed")
     (n.scratch.directory / f"{day}.4.tms.jel.gz").write_bytes(b"")
     assert find_cluster("TF-1", clock.now, schedd, n.scratch)
+
+
+def test_a_cluster_is_found_in_a_log_that_is_written_as_xml(tmp_path: Path) -> None:
+    def event(number: int, cluster: int, uuid: str, trigger: int | None = None) -> str:
+        numbers = {"Cluster": cluster, "EventTypeNumber": number}
+        if trigger is not None:
+            numbers["TriggerEventTypeNumber"] = trigger
+        lines = [f'<a n="{name}"><i>{value}</i></a>' for name, value in numbers.items()]
+        return "\n    ".join(["<c>", *lines, f'<a n="EWMSTaskforceUUID"><s>{uuid}</s></a>']) + "\n</c>\n"
+
+    log = tmp_path / "2026-11-22.tms.jel"
+    log.write_text(event(28, 7, "TF-other", 0) + event(28, 8, "TF-mine", 0) + event(28, 9, "TF-mine", 5))
+    assert clusters_in_log(log, "TF-mine") == {8}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -501,3 +502,52 @@ def test_a_starter_that_is_never_offered_anything_says_under_which_name_it_asks(
     starter = Starter(n)
     starter.run_once()
     assert "ap1.example.org" in starter.alive()
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 300 + "/b", "/nowhere/at/all"])
+def test_an_input_file_that_cannot_even_be_looked_for_holds_up_nobody(
+    n: Neighbours, wms: StandInWms, path: str
+) -> None:
+    wms.add_taskforce(priority=500, pilot_config={"input_files": [path]})
+    good = wms.add_taskforce()
+    Starter(n).run_once()
+    assert wms.taskforce(good)["phase"] == "condor-submit"
+
+
+def test_a_cluster_that_is_not_in_its_log_is_not_confirmed_because_the_disk_was_full(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk on which the log cannot be written is the one on which we write."""
+    wms.add_taskforce()
+    Starter(n).run_once()
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+
+    def full(_intent: object) -> None:
+        raise ScratchUnavailable("no space left on device (ENOSPC)")
+
+    with monkeypatch.context() as patch:
+        schedd.after_submit = lambda: patch.setattr(n.scratch, "save", full)
+        with pytest.raises(ScratchUnavailable):
+            Starter(n).run_once()
+    schedd.after_submit = lambda: None
+    with pytest.raises(ScratchUnavailable, match="did not write"):
+        Starter(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "pending-starter"
+    assert [cluster.taskforce_uuid for cluster in schedd.known.values() if cluster.alive] != [uuid]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda log: log.write_bytes(b"")])
+def test_a_cluster_that_waits_for_its_confirmation_is_kept_whatever_becomes_of_its_log(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, damage: Callable[[Path], object]
+) -> None:
+    """Also the first of its day, whose log was not there before."""
+    uuid = wms.add_taskforce()
+    schedd.after_submit = wms.down
+    with pytest.raises(WmsUnavailable):
+        Starter(n).run_once()
+    damage(n.scratch.logs()[0])
+    wms.up()
+    Starter(n).run_once()
+    assert clusters_of(schedd, uuid) == [wms.taskforce(uuid)["cluster_id"]]
+    assert schedd.removals == []

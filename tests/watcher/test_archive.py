@@ -278,3 +278,21 @@ def test_a_directory_that_cannot_be_read_whole_stays(
             finish(archive_directory(scratch, DIRECTORY, NOW))
     assert (directory / "cluster-7" / "0.out").exists()
     assert names(scratch) == {DIRECTORY}
+
+
+def test_a_directory_that_the_next_pass_clears_meanwhile_is_archived_all_the_same(
+    scratch: Scratch, directory: Path
+) -> None:
+    steps = archive_directory(scratch, directory.name, NOW)
+
+    def cleared_at_each_step() -> Steps:
+        try:
+            while True:
+                next(steps)
+                assert leaving.clear(scratch, unfinished=False) == []
+                yield
+        except StopIteration as end:
+            return str(end.value)
+
+    assert finish(cleared_at_each_step()).startswith("archived ")
+    assert names(scratch) == {f"{DIRECTORY}.tar.gz"}

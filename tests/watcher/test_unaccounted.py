@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from common.errors import ScheddUnavailable
+from common.errors import ScheddUnavailable, WmsUnavailable
 from common.schedd import EndedJob
 from common.worker import Neighbours
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
+from watcher.event_log import EventLog
 from watcher.unaccounted import QUIET
 from watcher.watcher import Watcher
 
@@ -247,3 +249,51 @@ def test_a_schedd_that_cannot_be_asked_delays_no_other_taskforce(
         watcher.run_once()
     assert wms.taskforce(other)["phase"] == "condor-complete"
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_a_log_that_cannot_be_read_is_not_taken_for_a_lost_one(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for proc in range(3):
+        jel.chirp((100, proc), "Status", '"Done"')
+        jel.terminate((100, proc))
+    ends_unseen(schedd, clock)
+    watcher = Watcher(n)
+
+    def broken(_log: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventLog, "read", broken)
+        later(watcher, clock, looks=3)
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 3}}
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_taskforce_that_no_stopper_is_offered_is_stopped_by_the_end_of_its_cluster(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    """Aborted before its confirmation, its intent lost, and its removal told to nobody."""
+    uuid = wms.add_taskforce()
+    schedd.after_submit = wms.down
+    with pytest.raises(WmsUnavailable):
+        Starter(n).run_once()
+    n.scratch.forget(uuid)
+    wms.up()
+    wms.abort(uuid)
+    JelWriter(n.scratch.logs()[0]).abort((100, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    watcher.run_once()
+    assert [c["target_phase"] for c in wms.taskforce(uuid)["phase_change_log"]][-2:] == [
+        "condor-rm",
+        "condor-complete",
+    ]
