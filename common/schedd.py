@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import classad2
@@ -28,6 +29,7 @@ REMOVED, COMPLETED = (
     4,
 )  # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad)
 
+_FORCED = "EWMS: it ran on though it was removed"
 _ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus"]
 _CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate"]
 
@@ -70,6 +72,7 @@ class AccessPoint(Protocol):
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]: ...
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None: ...
+    def force_out(self, directory: Path, *, removed_before: float) -> int: ...
     def ping(self) -> str: ...
     def name(self) -> str: ...
 
@@ -171,6 +174,24 @@ class Schedd:
             return False
         alive = f"ClusterId == {cluster_id} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
         return bool(self._ask(lambda schedd: schedd.query(alive, projection=["ProcId"], limit=1)))
+
+    def force_out(self, directory: Path, *, removed_before: float) -> int:
+        """Force out of the queue what was removed before then and is still there; how many jobs.
+
+        Only jobs that log into `directory`; `removed_before` is in epoch seconds. Raises ScheddUnavailable.
+        Safe to repeat.
+        """
+        prefix = f"{directory}/"
+        constraint = (
+            f"JobStatus == {REMOVED} && EnteredCurrentStatus < {int(removed_before)}"
+            f" && {UUID_ATTRIBUTE} isnt undefined"
+            f" && substr(UserLog, 0, {len(prefix)}) is {classad2.quote(prefix)}"
+        )
+        if self._dry_run:
+            return 0
+        act = htcondor2.JobAction.RemoveX
+        totals = self._ask(lambda schedd: schedd.act(act, constraint, reason=(_FORCED, 0)))
+        return int(totals["TotalSuccess"])
 
     def ping(self) -> str:
         """Who we are to the schedd when we submit; raises ScheddUnavailable if we may not."""

@@ -13,6 +13,7 @@ from common.contract import Phase, Taskforce
 from common.errors import RemoveRejected, WmsRejected
 from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
+from stopper.lingering import force_out
 from stopper.orphans import remove_orphans
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Stopper:
                 failed += 1
                 logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
         if self.n.proceed():
-            done += remove_orphans(self.n)
+            done += remove_orphans(self.n) + force_out(self.n)
         return Outcome(done, failed)
 
     def alive(self) -> str:

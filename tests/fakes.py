@@ -80,6 +80,7 @@ class FakeSchedd:
     after_remove: Callable[[], None] = lambda: None
     history: list[EndedJob] = field(default_factory=list)
     removals: list[tuple[int, str]] = field(default_factory=list)
+    lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
         self._answer()
@@ -122,6 +123,13 @@ class FakeSchedd:
         self.known[cluster_id].alive = False
         self.removals.append((cluster_id, reason))
         self.after_remove()
+
+    def force_out(self, directory: Path, *, removed_before: float) -> int:
+        self._answer()
+        late = [cluster for cluster, removed in self.lingering.items() if removed < removed_before]
+        for cluster in late:
+            del self.lingering[cluster]
+        return len(late)
 
     def ping(self) -> str:
         self._answer()
