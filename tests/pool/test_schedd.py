@@ -155,30 +155,3 @@ def test_a_schedd_that_is_down_is_an_outage_and_comes_back(
         pool.start_daemon("schedd")
     eventually(lambda: schedd.ping(), "the schedd answers again")
     assert schedd.submit(description(directory, "TF-up"), 1) > 0
-
-
-def test_a_removed_job_that_runs_on_is_forced_out_of_the_queue(schedd: Schedd, directory: Path) -> None:
-    uuid, log = f"TF-{directory.name}", directory / "x.tms.jel"
-    deaf = {
-        "executable": "/bin/sh",
-        "arguments": "\"-c 'trap : TERM; while :; do sleep 1; done'\"",
-        "requirements": "true",
-        "want_graceful_removal": "true",
-        "job_max_vacate_time": "300",
-    }
-    cluster_id = schedd.submit(description(directory, uuid, **deaf), 1)
-    eventually(lambda: b"\n001 (" in log.read_bytes(), "the job runs")
-
-    def is_in_queue() -> bool:
-        return cluster_id in {cluster.cluster_id for cluster in schedd.clusters()}
-
-    schedd.remove(cluster_id, uuid, "stopped")
-    schedd.remove(cluster_id, uuid, "again")
-    assert not schedd.has_live_jobs(cluster_id, uuid)
-    assert schedd.force_out(directory, removed_before=time.time() - 60) == 0
-    assert schedd.force_out(directory / "other", removed_before=time.time() + 60) == 0
-    assert is_in_queue()
-
-    assert schedd.force_out(directory, removed_before=time.time() + 60) == 1
-    eventually(lambda: not is_in_queue(), "the cluster leaves the queue")
-    assert b"\n009 (" in log.read_bytes()
