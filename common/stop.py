@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import time
+import weakref
 from types import FrameType
 
 
@@ -20,6 +21,8 @@ class Stop:
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
+        # At the end of the process the kernel closes it: a signal may still come until then.
+        weakref.finalize(self, _close, self._reader, self._writer).atexit = False
         self._requested = False
 
     def is_set(self) -> bool:
@@ -52,3 +55,8 @@ class Stop:
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, signal.SIG_DFL)
         self.set()
+
+
+def _close(*descriptors: int) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)

@@ -8,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 from common.stop import Stop
+from tests.descriptors import open_files
 
 
 def test_a_wait_lasts_as_long_as_asked() -> None:
@@ -33,6 +35,14 @@ def test_after_a_request_to_stop_nothing_is_waited_for() -> None:
     stop.set()
     stop.set()
     assert stop.wait(60) is True
+
+
+def test_a_stop_that_is_gone_leaves_no_pipe_open() -> None:
+    stop = Stop()
+    pipe = Path(f"/proc/self/fd/{stop._reader}").readlink()
+    assert pipe in open_files()
+    del stop
+    assert pipe not in open_files()
 
 
 PROGRAM = """

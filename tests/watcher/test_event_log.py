@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.descriptors import open_files
 from tests.jel import JelWriter, read_events
 from watcher import blocks
 from watcher.event_log import EventLog
@@ -26,7 +27,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.fixture
 def jel(tmp_path: Path) -> JelWriter:
-    return JelWriter(tmp_path / "2026-11-22.tms.jel")
+    return JelWriter(tmp_path.resolve() / "2026-11-22.tms.jel")
 
 
 def jobs(events: list[Event]) -> list[tuple[int, int, int]]:
@@ -201,11 +202,15 @@ def test_real_logs_have_no_damage(path: Path) -> None:
 
 def test_no_file_is_left_open(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 3)
-    before = len(list(Path("/proc/self/fd").iterdir()))
     log = EventLog(jel.path)
     read_events(log)
-    next(iter(log.read()), None)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert jel.path not in open_files()
+    jel.submit(8, "TF-2", 3)
+    reading = iter(log.read())
+    next(reading)
+    assert open_files().count(jel.path) <= 1
+    del reading
+    assert jel.path not in open_files()
 
 
 def test_memory_does_not_grow_with_the_log(jel: JelWriter) -> None:
