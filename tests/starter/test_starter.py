@@ -29,6 +29,13 @@ def killed() -> None:
     raise Killed
 
 
+def pass_killed_after_its_submit(n: Neighbours, schedd: FakeSchedd) -> None:
+    schedd.after_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    schedd.after_submit = lambda: None
+
+
 def clusters_of(schedd: FakeSchedd, uuid: str) -> list[int]:
     return [c.cluster_id for c in schedd.known.values() if c.taskforce_uuid == uuid]
 
@@ -106,10 +113,7 @@ def test_killed_after_the_submit_the_cluster_is_found_and_confirmed(
     scratch_lost: bool,
 ) -> None:
     uuid = wms.add_taskforce(n_workers=2)
-    schedd.after_submit = killed
-    with pytest.raises(Killed):
-        Starter(n).run_once()
-    schedd.after_submit = lambda: None
+    pass_killed_after_its_submit(n, schedd)
     (cluster,) = schedd.known.values()
     cluster.alive, schedd.rotated = not left_the_queue, rotated
     if scratch_lost:
@@ -129,10 +133,7 @@ def test_an_adopted_cluster_is_confirmed_with_the_log_that_it_writes(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
     uuid = wms.add_taskforce()
-    schedd.after_submit = killed
-    with pytest.raises(Killed):
-        Starter(n).run_once()
-    schedd.after_submit = lambda: None
+    pass_killed_after_its_submit(n, schedd)
     n.scratch.forget(uuid)
     clock.now += 86_400
 
@@ -187,9 +188,7 @@ def test_aborted_while_the_starter_was_dead_the_cluster_is_removed_too(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:
     uuid = wms.add_taskforce()
-    schedd.after_submit = killed
-    with pytest.raises(Killed):
-        Starter(n).run_once()
+    pass_killed_after_its_submit(n, schedd)
     wms.abort(uuid)
 
     Starter(n).run_once()
@@ -244,10 +243,7 @@ def test_a_second_starter_with_a_scratch_directory_of_its_own_confirms_what_it_f
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, tmp_path: Path
 ) -> None:
     uuid = wms.add_taskforce()
-    schedd.after_submit = killed
-    with pytest.raises(Killed):
-        Starter(n).run_once()
-    schedd.after_submit = lambda: None
+    pass_killed_after_its_submit(n, schedd)
     other = replace(n, scratch=Scratch(tmp_path / "other"))
     other.scratch.prepare()
 
@@ -412,9 +408,7 @@ def test_with_too_little_free_space_nothing_is_started_and_what_has_begun_is_con
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:
     begun = wms.add_taskforce()
-    schedd.after_submit = killed
-    with pytest.raises(Killed):
-        Starter(n).run_once()
+    pass_killed_after_its_submit(n, schedd)
     waiting = wms.add_taskforce()
     settings = n.settings.model_copy(update={"least_free_space": 2**60})
 
