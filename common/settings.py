@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from common.errors import ConfigError
+from common.privacy import masked
 from common.schedd import parse_expression
 from common.sizes import size_in_bytes
 from common.submit_text import why_not_plain
@@ -37,7 +38,6 @@ REQUIREMENTS = (
     " && SingularityUserNamespaces =?= true"
 )
 
-_SECRET_NAME = re.compile("TOKEN|AUTH|PASS|SECRET|KEY|CRED", re.IGNORECASE)
 _OURS = ("EWMS_", "TMS_", "JOB_EVENT_LOG_", "TASKFORCE_DIRS_", "LOG_LEVEL")
 
 Seconds = Annotated[int, Field(ge=1)]
@@ -285,7 +285,7 @@ def is_pilot_name(name: str) -> bool:
 
 def _shown(field: FieldInfo, value: object) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{key}={'***' if _SECRET_NAME.search(key) else val}" for key, val in value.items())
+        return " ".join(f"{key}={masked(key, val)}" for key, val in value.items())
     if isinstance(value, tuple):
         return (":" if value and isinstance(value[0], Path) else ",").join(map(str, value))
     return "" if value is None else str(value)

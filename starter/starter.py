@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common.contract import Offer, Phase, Taskforce, parse_offer, parse_taskforce
+from common.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
 from common.schedd import Cluster
 from common.scratch import Intent
@@ -140,14 +140,12 @@ class Starter:
         n, taskforce = self.n, offer.taskforce
         now = n.clock()
         before = n.scratch.intent(taskforce.taskforce_uuid)
-        # The log's day is the AP's local one, as operators expect and as its log's own times are.
-        log = n.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
-        directory = n.scratch.taskforce_dir(taskforce.taskforce_uuid)
+        description = description_of(taskforce, n, now)
         return Intent(
             taskforce_uuid=taskforce.taskforce_uuid,
             n_workers=workers(taskforce),
-            submit_dict=dict(describe(taskforce, n.settings, directory, log)),
-            log=str(log),
+            submit_dict=dict(description),
+            log=description["log"],
             begun_at=now,
             withdrawn=before.withdrawn if before else (),
         )
@@ -237,6 +235,13 @@ class Starter:
             self.n.wms.report_start_failed(uuid, reason, failures=failures)
         except WmsRejected as error:
             logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+
+
+def description_of(taskforce: NewTaskforce, n: Neighbours, now: float) -> dict[str, str]:
+    """What HTCondor is given for `taskforce` if it starts `now` (epoch seconds); raises SubmitRejected."""
+    # The log's day is the AP's local one, as operators expect and as its log's own times are.
+    log = n.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
+    return describe(taskforce, n.settings, n.scratch.taskforce_dir(taskforce.taskforce_uuid), log)
 
 
 def _is_logged(cluster_id: int, uuid: str, log: Path) -> bool:
