@@ -133,6 +133,11 @@ class Settings(BaseModel):
     run_dir: Path | None = _setting(
         "TMS_RUN_DIR", "private directory of the control socket (default: .tms in JOB_EVENT_LOG_DIR)", None
     )
+    metrics_dir: Path | None = _setting(
+        "TMS_METRICS_DIR",
+        "directory of node_exporter's text files, for metrics of each worker (default: no metrics)",
+        None,
+    )
     dry_run: bool = _setting("DRYRUN", "read everything, write nothing, as --dry-run", False)
     log_level: str = _setting("LOG_LEVEL", "our own log level", "INFO")
     log_level_third_party: str = _setting("LOG_LEVEL_THIRD_PARTY", "log level of libraries", "WARNING")
@@ -197,7 +202,7 @@ class Settings(BaseModel):
             raise ValueError("must be absolute paths, separated by colons")
         return value
 
-    @field_validator("job_event_log_dir", "run_dir")
+    @field_validator("job_event_log_dir", "run_dir", "metrics_dir")
     @classmethod
     def _is_absolute(cls, value: Path | None) -> Path | None:
         if value and set(str(value)) & set(',"\\*'):

@@ -19,6 +19,7 @@ from typing import Any
 
 from common.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
+from common.metrics import Number
 from common.schedd import Cluster
 from common.scratch import Intent
 from common.sizes import shown
@@ -40,7 +41,7 @@ class Starter:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.n = neighbours
-        self.offered = self.started = 0
+        self.offered = self.started = self.refused = 0
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; what has begun is settled by the next."""
@@ -58,6 +59,7 @@ class Starter:
                 done += 1
             except SubmitRejected as error:
                 failed += 1
+                self.refused += 1
                 self._refuse(offered, str(error)[:MAX_REASON])
             except (WmsRejected, RemoveRejected) as error:
                 failed += 1
@@ -69,6 +71,13 @@ class Starter:
         if not self.offered:
             return f"alive; nothing offered so far, asking the WMS for schedd {self.n.wms.schedd!r}"
         return f"alive; {self.started} taskforces started since this worker's start"
+
+    def numbers(self) -> tuple[Number, ...]:
+        """What this worker's metrics tell."""
+        return (
+            Number("taskforces_started_total", "Taskforces that were submitted as a cluster.", self.started),
+            Number("taskforces_refused_total", "Tries to start a taskforce that has a fault.", self.refused),
+        )
 
     def _next_offer(self) -> dict[str, Any]:
         """What the WMS offers; raises ScratchUnavailable while the disk has too little room for its jobs."""
@@ -265,4 +274,5 @@ def _is_damaged(log: Path, before: tuple[int, int] | None) -> bool:
 def build(neighbours: Neighbours) -> Worker:
     """The starter as a worker."""
     starter = Starter(neighbours)
-    return Worker("starter", starter.run_once, neighbours.settings.outer_loop_wait, starter.alive)
+    interval = neighbours.settings.outer_loop_wait
+    return Worker("starter", starter.run_once, interval, starter.alive, starter.numbers)
