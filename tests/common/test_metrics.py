@@ -191,6 +191,23 @@ def test_a_link_in_the_files_place_leads_nowhere(
     assert [(path.name, path.is_symlink()) for path in directory.iterdir()] == [(name, False)]
 
 
+def test_a_link_that_comes_at_the_last_moment_leads_nowhere(
+    measured: Neighbours, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    unlink = Path.unlink
+
+    def raced(self: Path, missing_ok: bool = False) -> None:
+        unlink(self, missing_ok)
+        if self.name.endswith(".prom.new"):
+            self.symlink_to(precious)
+
+    monkeypatch.setattr(Path, "unlink", raced)
+    run(measured, clock, ok)
+    assert precious.read_text() == "kept"
+
+
 def test_a_directory_that_cannot_be_written_is_said_once_and_disturbs_no_pass(
     measured: Neighbours, clock: FakeClock, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
