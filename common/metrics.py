@@ -98,7 +98,7 @@ class MetricsFile:
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """The one thing that the library asks of a registry; its own would keep what it is given, and a lock."""
+    """The one thing that the library asks of a registry."""
 
     families: list[Metric]
 

@@ -110,9 +110,10 @@ def _without_secrets(name: str, value: str, offer: Offer) -> str:
     task = offer.task_directive
     inner = {"EWMS_PILOT_TASK_ENV_JSON": task.task_env, "EWMS_PILOT_INIT_ENV_JSON": task.init_env}.get(name)
     if inner:
-        value = json.dumps({key: masked(key, text) for key, text in inner.items()})
+        return json.dumps({key: _without_secrets(key, text, offer) for key, text in inner.items()})
     for profile in offer.mqprofiles:
-        for secret in (profile.auth_token.get_secret_value(), profile.broker_address.rpartition("@")[0]):
+        user = profile.broker_address.rpartition("@")[0].rpartition("://")[2]
+        for secret in (profile.auth_token.get_secret_value(), user.partition(":")[2]):
             value = value.replace(secret, MASK) if secret else value
     return masked(name, value)
 

@@ -83,9 +83,9 @@ def test_what_is_shown_is_what_the_start_gives_htcondor(
         "SITE_PASSWORD": "***",
         "EWMS_PILOT_TASK_ENV_JSON": json.dumps({"DEPTH": "7", "API_KEY": "***"}),
         "EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN": "***",
-        "EWMS_PILOT_QUEUE_INCOMING_BROKER_ADDRESS": "***@mq.example.org:5672/vhost",
+        "EWMS_PILOT_QUEUE_INCOMING_BROKER_ADDRESS": "amqp://***@mq.example.org:5672/vhost",
         "EWMS_PILOT_QUEUE_OUTGOING_AUTH_TOKEN": "***",
-        "EWMS_PILOT_QUEUE_OUTGOING_BROKER_ADDRESS": "***@mq.example.org:5672/vhost",
+        "EWMS_PILOT_QUEUE_OUTGOING_BROKER_ADDRESS": "amqp://***@mq.example.org:5672/vhost",
     }
 
 
@@ -94,13 +94,25 @@ def test_a_queues_token_is_masked_wherever_it_stands(
 ) -> None:
     uuid = wms.add_taskforce(
         task={"task_args": f"--broker amqp://worker:{PASSWORD}@mq.example.org --with {TOKEN}"},
-        pilot_environment={"PLACE": f"amqp://{TOKEN}@elsewhere.example.org", "NOTE": TOKEN},
+        pilot_environment={"PLACE": f"amqp://{TOKEN}@elsewhere.example.org", "NOTE": f"worker:{PASSWORD}@x"},
         mqprofile=QUEUE,
     )
     seen, output = shown(looking, uuid, told)
     assert seen
-    assert TOKEN not in output
-    assert PASSWORD not in output
+    assert "canary" not in output
+
+
+def test_a_token_that_json_writes_otherwise_is_masked_in_the_tasks_environment(
+    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+) -> None:
+    token = 'quoted "canary" \u00fc'
+    uuid = wms.add_taskforce(
+        task={"task_env": {"BROKER": f"with {token}", "URL": "amqp://me:canary@x"}},
+        mqprofile={"auth_token": token},
+    )
+    _, output = shown(looking, uuid, told)
+    value = environment_in(output)["EWMS_PILOT_TASK_ENV_JSON"]
+    assert json.loads(value) == {"BROKER": "with ***", "URL": "amqp://***@x"}
     assert "canary" not in output
 
 
