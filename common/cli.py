@@ -34,10 +34,14 @@ Settings come from the environment; --check shows them. Exit codes: 0 asked to s
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An option of one worker that reads, prints, and ends; `show` says whether it saw everything."""
+    """An option of one worker that reads, prints, and ends; `show` says whether it saw everything.
+
+    With a `metavar` the option has a value, which `show` is given, too.
+    """
 
     help: str
-    show: Callable[[Neighbours], bool]
+    show: Callable[..., bool]
+    metavar: str = ""
 
 
 def main(
@@ -68,15 +72,15 @@ def main(
         wms=level or settings.log_level_wms,
         style=settings.log_format,
     )
-    look = next((looks[option] for option in looks if getattr(arguments, option)), None)
-    dry_run = arguments.dry_run or settings.dry_run or look is not None
+    option = next((option for option in looks if getattr(arguments, option) is not None), None)
+    dry_run = arguments.dry_run or settings.dry_run or option is not None
     stop = Stop()
     transport = Transport(settings, stop)
     neighbours = _meet(name, settings, transport, stop, dry_run=dry_run)
     if arguments.check:
         return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
-    if look:
-        return EX_OK if look.show(neighbours) else EX_FAILED
+    if option:
+        return EX_OK if _show(looks[option], neighbours, getattr(arguments, option)) else EX_FAILED
     neighbours.stop.on_signals()
     try:
         neighbours.scratch.prepare()
@@ -98,6 +102,10 @@ def main(
     except (AlreadyRunning, Unavailable) as error:
         logger.error("%s", error)
         return EX_FAILED
+
+
+def _show(look: Look, neighbours: Neighbours, value: str) -> bool:
+    return look.show(neighbours, value) if look.metavar else look.show(neighbours)
 
 
 def _meet(name: str, settings: Settings, transport: Transport, stop: Stop, *, dry_run: bool) -> Neighbours:
@@ -145,7 +153,10 @@ def _parser(name: str, summary: str, looks: Mapping[str, Look]) -> argparse.Argu
         help="check settings, token, WMS, clock, schedd, permission to submit and scratch directory",
     )
     for option, look in looks.items():
-        how.add_argument(f"--{option}", action="store_true", help=look.help)
+        if look.metavar:
+            how.add_argument(f"--{option}", metavar=look.metavar, help=look.help)
+        else:
+            how.add_argument(f"--{option}", action="store_const", const="", help=look.help)
     levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
     parser.add_argument("--log-level", type=str.upper, choices=levels, help="instead of LOG_LEVEL")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('ewms-tms')}")

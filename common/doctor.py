@@ -39,6 +39,8 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
         "scratch": lambda: _scratch(neighbours),
     }
+    if directory := neighbours.settings.metrics_dir:
+        checks["metrics"] = lambda: _metrics(directory)
     failed = [what for what, look in checks.items() if not passes(what, look)]
     return not failed
 
@@ -99,3 +101,8 @@ def _scratch(neighbours: Neighbours) -> str:
         )
     new = "" if existing == directory else "will be made, "
     return f"{directory}: {new}writable, {shown(free)} free"
+
+
+def _metrics(directory: Path) -> str:
+    with tempfile.TemporaryFile(dir=directory):
+        return f"{directory}: writable"

@@ -11,11 +11,17 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import resource
 from collections.abc import MutableMapping
 
 # Settings that hold secrets, or may.
 SECRET_VARIABLES = ("EWMS_CLIENT_SECRET", "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT")
+
+MASK = "***"
+
+_SECRET_NAME = re.compile("TOKEN|AUTH|PASS|SECRET|KEY|CRED", re.IGNORECASE)
+_USER = re.compile(r"://[^\s/@]+@")  # in a URL, perhaps with a password
 
 _PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 _NOT_DUMPABLE = 0
@@ -31,6 +37,11 @@ def keep_private() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_DUMPABLE, _NOT_DUMPABLE, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
+
+
+def masked(name: str, value: str) -> str:
+    """The value of a variable as a person may see it: nothing of it where its name is that of a secret."""
+    return MASK if _SECRET_NAME.search(name) else _USER.sub(f"://{MASK}@", value)
 
 
 def forget_secrets(environ: MutableMapping[str, str]) -> None:

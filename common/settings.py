@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from common.errors import ConfigError
+from common.privacy import masked
 from common.schedd import parse_expression
 from common.sizes import size_in_bytes
 from common.submit_text import why_not_plain
@@ -37,7 +38,6 @@ REQUIREMENTS = (
     " && SingularityUserNamespaces =?= true"
 )
 
-_SECRET_NAME = re.compile("TOKEN|AUTH|PASS|SECRET|KEY|CRED", re.IGNORECASE)
 _OURS = ("EWMS_", "TMS_", "JOB_EVENT_LOG_", "TASKFORCE_DIRS_", "LOG_LEVEL")
 
 Seconds = Annotated[int, Field(ge=1)]
@@ -133,6 +133,11 @@ class Settings(BaseModel):
     run_dir: Path | None = _setting(
         "TMS_RUN_DIR", "private directory of the control socket (default: .tms in JOB_EVENT_LOG_DIR)", None
     )
+    metrics_dir: Path | None = _setting(
+        "TMS_METRICS_DIR",
+        "directory of node_exporter's text files, for metrics of each worker (default: no metrics)",
+        None,
+    )
     dry_run: bool = _setting("DRYRUN", "read everything, write nothing, as --dry-run", False)
     log_level: str = _setting("LOG_LEVEL", "our own log level", "INFO")
     log_level_third_party: str = _setting("LOG_LEVEL_THIRD_PARTY", "log level of libraries", "WARNING")
@@ -197,7 +202,7 @@ class Settings(BaseModel):
             raise ValueError("must be absolute paths, separated by colons")
         return value
 
-    @field_validator("job_event_log_dir", "run_dir")
+    @field_validator("job_event_log_dir", "run_dir", "metrics_dir")
     @classmethod
     def _is_absolute(cls, value: Path | None) -> Path | None:
         if value and set(str(value)) & set(',"\\*'):
@@ -285,7 +290,7 @@ def is_pilot_name(name: str) -> bool:
 
 def _shown(field: FieldInfo, value: object) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{key}={'***' if _SECRET_NAME.search(key) else val}" for key, val in value.items())
+        return " ".join(f"{key}={masked(key, val)}" for key, val in value.items())
     if isinstance(value, tuple):
         return (":" if value and isinstance(value[0], Path) else ",").join(map(str, value))
     return "" if value is None else str(value)

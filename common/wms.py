@@ -50,8 +50,13 @@ class Wms:
 
     def taskforce(self, uuid: str) -> Taskforce | None:
         """A taskforce by its id; None if the WMS does not know it."""
+        record = self.record(uuid)
+        return None if record is None else parse_taskforce(record)
+
+    def record(self, uuid: str) -> Json | None:
+        """All that the WMS tells of a taskforce by its id; None if it does not know it."""
         try:
-            return parse_taskforce(self._http.get(f"/taskforces/{uuid}"))
+            return self._http.get(f"/taskforces/{uuid}")
         except WmsRejected as error:
             if error.status == 404:
                 return None

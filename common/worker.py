@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import faulthandler
 import logging
+import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from common.errors import Unavailable, WmsRejected
+from common.metrics import MetricsFile, Number
 from common.outage import OutageLog
 from common.schedd import AccessPoint
 from common.scratch import Heartbeat, Scratch
@@ -81,14 +83,17 @@ class Worker:
     run_once: Callable[[], Outcome]
     interval: float  # seconds between passes
     alive: Callable[[], str]  # what to say after a long silence
+    numbers: Callable[[], Iterable[Number]] = tuple  # what its metrics tell, beside its passes
 
 
 def run_forever(worker: Worker, neighbours: Neighbours) -> None:
     """Pass after pass until told to stop; no outage and no mistake of ours ends it."""
     settings, clock = neighbours.settings, neighbours.clock
     outages = OutageLog(settings.logging_interval, clock)
+    tell = _metrics(worker, neighbours)
     longest, strikes = max(LONGEST_BACKOFF, worker.interval), 0
     while neighbours.proceed():
+        began = time.monotonic()
         try:
             outcome = worker.run_once()
         except Unavailable as error:
@@ -103,6 +108,7 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
         else:
             verdict, strikes = ("items failed", 1) if outcome.failed else ("ok", 0)
             outages.passed(worker.alive())
+        tell(verdict, time.monotonic() - began)
         faulthandler.cancel_dump_traceback_later()
         backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
         pause = backoff if strikes else worker.interval
@@ -132,6 +138,26 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
     _beat(worker.name, neighbours.scratch, now, now + neighbours.settings.pass_timeout, "ok")
     logger.info("one pass: %d done, %d failed", outcome.done, outcome.failed)
     return outcome.failed == 0
+
+
+def _metrics(worker: Worker, neighbours: Neighbours) -> Callable[[str, float], None]:
+    """What to call when a pass ended, with its verdict and its seconds; no trouble with it ends a worker."""
+    directory, clock = neighbours.settings.metrics_dir, neighbours.clock
+    if directory is None:
+        return lambda verdict, seconds: None
+    file = MetricsFile(worker.name, directory, neighbours.scratch.directory)
+    trouble = OutageLog(math.inf, clock)  # said once, and when it is over
+
+    def tell(verdict: str, seconds: float) -> None:
+        file.count(verdict, clock(), seconds)
+        try:
+            file.write(worker.numbers())
+        except Exception as error:
+            trouble.failed("no metrics", error, unexpected=not isinstance(error, OSError))
+        else:
+            trouble.passed("")
+
+    return tell
 
 
 def _beat(name: str, scratch: Scratch, now: float, due: float, verdict: str) -> None:

@@ -17,8 +17,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common.contract import Offer, Phase, Taskforce, parse_offer, parse_taskforce
+from common.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
+from common.metrics import Number
 from common.schedd import Cluster
 from common.scratch import Intent
 from common.sizes import shown
@@ -40,7 +41,7 @@ class Starter:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.n = neighbours
-        self.offered = self.started = 0
+        self.offered = self.started = self.refused = 0
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; what has begun is settled by the next."""
@@ -58,6 +59,7 @@ class Starter:
                 done += 1
             except SubmitRejected as error:
                 failed += 1
+                self.refused += 1
                 self._refuse(offered, str(error)[:MAX_REASON])
             except (WmsRejected, RemoveRejected) as error:
                 failed += 1
@@ -69,6 +71,13 @@ class Starter:
         if not self.offered:
             return f"alive; nothing offered so far, asking the WMS for schedd {self.n.wms.schedd!r}"
         return f"alive; {self.started} taskforces started since this worker's start"
+
+    def numbers(self) -> tuple[Number, ...]:
+        """What this worker's metrics tell."""
+        return (
+            Number("taskforces_started_total", "Taskforces that were submitted as a cluster.", self.started),
+            Number("taskforces_refused_total", "Tries to start a taskforce that has a fault.", self.refused),
+        )
 
     def _next_offer(self) -> dict[str, Any]:
         """What the WMS offers; raises ScratchUnavailable while the disk has too little room for its jobs."""
@@ -140,14 +149,12 @@ class Starter:
         n, taskforce = self.n, offer.taskforce
         now = n.clock()
         before = n.scratch.intent(taskforce.taskforce_uuid)
-        # The log's day is the AP's local one, as operators expect and as its log's own times are.
-        log = n.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
-        directory = n.scratch.taskforce_dir(taskforce.taskforce_uuid)
+        description = description_of(taskforce, n, now)
         return Intent(
             taskforce_uuid=taskforce.taskforce_uuid,
             n_workers=workers(taskforce),
-            submit_dict=dict(describe(taskforce, n.settings, directory, log)),
-            log=str(log),
+            submit_dict=dict(description),
+            log=description["log"],
             begun_at=now,
             withdrawn=before.withdrawn if before else (),
         )
@@ -239,6 +246,13 @@ class Starter:
             logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
 
 
+def description_of(taskforce: NewTaskforce, n: Neighbours, now: float) -> dict[str, str]:
+    """What HTCondor is given for `taskforce` if it starts `now` (epoch seconds); raises SubmitRejected."""
+    # The log's day is the AP's local one, as operators expect and as its log's own times are.
+    log = n.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
+    return describe(taskforce, n.settings, n.scratch.taskforce_dir(taskforce.taskforce_uuid), log)
+
+
 def _is_logged(cluster_id: int, uuid: str, log: Path) -> bool:
     try:
         return cluster_id in clusters_in_log(log, uuid)
@@ -260,4 +274,5 @@ def _is_damaged(log: Path, before: tuple[int, int] | None) -> bool:
 def build(neighbours: Neighbours) -> Worker:
     """The starter as a worker."""
     starter = Starter(neighbours)
-    return Worker("starter", starter.run_once, neighbours.settings.outer_loop_wait, starter.alive)
+    interval = neighbours.settings.outer_loop_wait
+    return Worker("starter", starter.run_once, interval, starter.alive, starter.numbers)

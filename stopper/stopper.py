@@ -11,6 +11,7 @@ from collections import Counter
 
 from common.contract import Phase, Taskforce
 from common.errors import RemoveRejected, WmsRejected
+from common.metrics import Number
 from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
 from stopper.lingering import force_out
@@ -28,7 +29,7 @@ class Stopper:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.n = neighbours
-        self.offered = self.stopped = 0
+        self.offered = self.stopped = self.refused = self.orphans = self.forced = 0
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; safe to repeat."""
@@ -45,12 +46,15 @@ class Stopper:
                 done += 1
             except RemoveRejected as error:
                 failed += 1
+                self.refused += 1
                 self._refuse(taskforce, str(error))
             except WmsRejected as error:
                 failed += 1
                 logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
         if self.n.proceed():
-            done += remove_orphans(self.n) + force_out(self.n)
+            self.orphans += (orphans := remove_orphans(self.n))
+            self.forced += (forced := force_out(self.n))
+            done += orphans + forced
         return Outcome(done, failed)
 
     def alive(self) -> str:
@@ -58,6 +62,17 @@ class Stopper:
         if not self.offered:
             return f"alive; nothing to stop so far, asking the WMS for schedd {self.n.wms.schedd!r}"
         return f"alive; {self.stopped} taskforces stopped since this worker's start"
+
+    def numbers(self) -> tuple[Number, ...]:
+        """What this worker's metrics tell."""
+        return (
+            Number("taskforces_stopped_total", "Taskforces whose cluster was removed.", self.stopped),
+            Number(
+                "stops_refused_total", "Tries to remove a cluster that is not ours to remove.", self.refused
+            ),
+            Number("orphans_removed_total", "Clusters that nobody would have stopped.", self.orphans),
+            Number("jobs_forced_out_total", "Jobs that ran on though they were removed.", self.forced),
+        )
 
     def _stop(self, taskforce: Taskforce) -> None:
         uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
@@ -86,4 +101,5 @@ class Stopper:
 def build(neighbours: Neighbours) -> Worker:
     """The stopper as a worker."""
     stopper = Stopper(neighbours)
-    return Worker("stopper", stopper.run_once, neighbours.settings.outer_loop_wait, stopper.alive)
+    interval = neighbours.settings.outer_loop_wait
+    return Worker("stopper", stopper.run_once, interval, stopper.alive, stopper.numbers)

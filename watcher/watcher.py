@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.contract import Phase, Taskforce
 from common.errors import WmsRejected
+from common.metrics import Number
 from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
 from watcher.batch import keep_memory
@@ -20,6 +21,7 @@ from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
 from watcher.housekeeping import Housekeeping
+from watcher.progress import Progress
 from watcher.report import Update, send
 from watcher.tally import Tally
 from watcher.unaccounted import Unaccounted
@@ -67,6 +69,7 @@ class Watcher:
         self.unaccounted = Unaccounted(neighbours)
         self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
         self.housekeeping = Housekeeping(neighbours)
+        self.progress = Progress()
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
@@ -76,7 +79,9 @@ class Watcher:
         self._ask_about([c for c in self._owned() if self._record_is_stale(c)])
         self._settle_completed()
         done = self._report()
+        self.progress.sent += done
         completed, failed = self._complete()
+        self.progress.completed += completed
         self.housekeeping.go_on()
         self._ask_schedd()  # last: what it finds is reported by the next pass, and an outage delays nothing
         return Outcome(done + completed, failed)
@@ -87,13 +92,20 @@ class Watcher:
         lag = sum(followed.log.lag for followed in self.logs.values())
         return f"alive; following {len(self.logs)} log(s) with {jobs} unfinished job(s), {lag} bytes behind"
 
+    def numbers(self) -> list[Number]:
+        """What this worker's metrics tell."""
+        followed = [(followed.log, followed.tally) for followed in self.logs.values()]
+        records = ((cluster, self._record(cluster)) for _, cluster in self._all())
+        return self.progress.numbers(followed, ((c, r.n_workers if r else None) for c, r in records))
+
     # -- read -----------------------------------------------------------------------------------------
 
     def _read_all(self) -> bool:
         paths = self.n.scratch.logs()
         for path in self.logs.keys() - paths:
             logger.info("%s is gone: it is followed no more", path)
-            del self.logs[path]
+            left = self.logs.pop(path)
+            self.progress.leave(left.log, left.tally)
         for path in paths:
             if path not in self.logs:
                 self.logs[path] = FollowedLog(path)
@@ -270,7 +282,8 @@ def build(neighbours: Neighbours) -> Worker:
     """The watcher as a worker."""
     keep_memory()
     watcher = Watcher(neighbours)
-    return Worker("watcher", watcher.run_once, neighbours.settings.watcher_interval, watcher.alive)
+    interval = neighbours.settings.watcher_interval
+    return Worker("watcher", watcher.run_once, interval, watcher.alive, watcher.numbers)
 
 
 def _in(uuids: Sequence[str]) -> dict[str, object]:

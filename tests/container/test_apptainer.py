@@ -77,13 +77,20 @@ def test_a_worker_is_seen_restarted_and_healed_from_outside(
     assert tms.run("supervisorctl", "status").returncode == 4  # there is nothing to look at any more
 
 
-def test_two_instances_live_side_by_side(instance: Make) -> None:
-    """Of one user on one access point, each with a WMS, a name and a scratch directory of its own."""
+def test_two_instances_live_side_by_side(instance: Make, pool: Pool) -> None:
+    """Of one user on one access point, each with a WMS, a name and a scratch directory of its own.
+
+    They share a directory for their metrics, which everybody may read and write.
+    """
+    metrics = pool.layout.scratch / pool.account.name / "textfile"
+    metrics.mkdir()
+    metrics.chmod(0o777)
+    seen = {"TMS_METRICS_DIR": f"/scratch/{pool.account.name}/textfile"}
     with (
         StandInWms(schedd="dev.example.org", leeway_seconds=0) as dev_wms,
         StandInWms(schedd="prod.example.org", leeway_seconds=0) as prod_wms,
     ):
-        dev, prod = instance("dev", dev_wms), instance("prod", prod_wms)
+        dev, prod = instance("dev", dev_wms, **seen), instance("prod", prod_wms, **seen)
         wanted = {dev_wms: 2, prod_wms: 3}
         uuids = {wms: wms.add_taskforce(n_workers=n, worker_config=SMALL) for wms, n in wanted.items()}
         dev.start()
@@ -97,6 +104,12 @@ def test_two_instances_live_side_by_side(instance: Make) -> None:
         assert dev.stop() == 0
         assert prod.run("health").returncode == 0
         assert prod.stop() == 0
+    told = [file.read_text() for file in metrics.glob("ewms_tms_*.prom") if file.stat().st_mode & 0o004]
+    for name in ("dev", "prod"):
+        of_one = "".join(text for text in told if f'scratch="/scratch/{pool.account.name}/{name}"' in text)
+        assert of_one.count("ewms_tms_build_info{") == 3
+        assert 'ewms_tms_taskforces_started_total{scratch="' in of_one
+    assert len(told) == 6
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])

@@ -25,6 +25,17 @@ def test_the_container_gets_the_settings_and_the_directories_it_needs(installed:
     assert call.endswith(f"{installed.home}/cvmfs/ewms-tms:v1")
 
 
+def test_the_container_gets_the_directory_for_metrics_if_it_is_there(installed: Operator) -> None:
+    metrics = installed.home / "textfile"
+    with installed.settings.open("a") as settings:
+        settings.write(f"TMS_METRICS_DIR={metrics}\n")
+    assert shown(installed)["TMS_METRICS_DIR"] == str(metrics)
+    assert "textfile" not in installed.calls("apptainer")[0]
+    metrics.mkdir()
+    shown(installed)
+    assert f"--mount type=bind,source={metrics},dst={metrics} " in installed.calls("apptainer")[1]
+
+
 def test_arguments_reach_the_program_as_they_are(installed: Operator) -> None:
     shown(installed, "supervisorctl", "tail -f", "watcher")
     assert installed.calls("apptainer")[0].endswith("v1 supervisorctl tail -f watcher")

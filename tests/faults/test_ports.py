@@ -34,10 +34,12 @@ def test_no_port_is_open(tmp_path: Path, tmp_path_factory: object) -> None:
         "EWMS_CLIENT_SECRET": "secret",
         "TMS_WMS_SCHEDD_NAME": "ap1",
         "JOB_EVENT_LOG_DIR": str(tmp_path / "s"),
+        "TMS_METRICS_DIR": str(tmp_path),
     }
     command = ["unshare", "--map-root-user", "--net", sys.executable, "-c", LOOK, str(tmp_path / "output")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     workers, sockets = json.loads(done.stdout)
     assert workers == 3
+    assert len(list(tmp_path.glob("ewms_tms_*.prom"))) == 3, "metrics are on"
     assert [line for line in sockets if line.split()[3] in ("0A", "07")] == []  # LISTEN, and unconnected UDP

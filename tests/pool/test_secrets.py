@@ -43,7 +43,9 @@ def talkative(tms: Tms, wms: StandInWms) -> Tms:
         "LOG_LEVEL_THIRD_PARTY": "DEBUG",
         "LOG_LEVEL_REST_TOOLS": "DEBUG",
         "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT": f"EWMS_PILOT_SITE_TOKEN={OPERATOR}",
+        "TMS_METRICS_DIR": str(tms.scratch.parent / "metrics"),
     }
+    (tms.scratch.parent / "metrics").mkdir()
     return tms
 
 
@@ -80,6 +82,11 @@ def test_no_secret_is_anywhere_but_in_the_environment_file(
         for result in [talkative.worker(worker, *how)]
     )
     assert "would write" in shown
+    for uuid in (done, stopped, bad):  # the first is offered: with its queues
+        look = talkative.worker("starter", "--show", uuid, "--log-level", "debug")
+        assert look.returncode == (1 if uuid == bad else 0), look.stdout + look.stderr
+        shown += look.stdout + look.stderr
+    assert "EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN" in shown
     for kind, route in (
         ("error", "/v1/**"),
         ("refuse", "/v1/**"),
@@ -115,6 +122,8 @@ def test_no_secret_is_anywhere_but_in_the_environment_file(
         "the search finds what is there"
     )
     assert "DEBUG" in talkative.output.read_text()
+    metrics = [path.name.split("_")[2] for path in files_below(talkative.scratch.parent / "metrics")]
+    assert sorted(metrics) == ["starter", "stopper", "watcher"]
     for path in files_below(talkative.scratch.parent):
         if path not in envfiles:
             assert traces(canaries, path.read_bytes()) == [], path

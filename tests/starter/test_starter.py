@@ -19,6 +19,7 @@ from common.worker import Neighbours
 from starter.look import clusters_in_log
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd, Killed
+from tests.metrics import values
 from tests.sandbox.wms import StandInWms
 
 CONFIRM = "/v1/tms/condor-submit/taskforces/{taskforce_uuid}"
@@ -545,3 +546,17 @@ def test_a_cluster_that_waits_for_its_confirmation_is_kept_whatever_becomes_of_i
     Starter(n).run_once()
     assert clusters_of(schedd, uuid) == [wms.taskforce(uuid)["cluster_id"]]
     assert schedd.removals == []
+
+
+def test_the_metrics_count_what_was_started_and_what_was_refused(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    starter = Starter(n)
+    assert values(starter.numbers()) == {"taskforces_started_total": 0, "taskforces_refused_total": 0}
+    wms.add_taskforce()
+    wms.add_taskforce(pilot_config={"tag": "../x"}, validate=False)
+    starter.run_once()
+    wms.add_taskforce()
+    starter.run_once()
+    assert values(starter.numbers())["taskforces_started_total"] == 2
+    assert values(starter.numbers())["taskforces_refused_total"] == len(wms.requests_to("POST", FAILED)) == 2

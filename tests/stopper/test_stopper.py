@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from common.errors import ScheddUnavailable
 from common.worker import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
-from tests.fakes import FakeSchedd, Killed
+from tests.fakes import FakeClock, FakeSchedd, Killed
+from tests.metrics import values
 from tests.sandbox.wms import StandInWms
 
 CONFIRM = "/v1/tms/condor-rm/taskforces/{taskforce_uuid}"
@@ -144,3 +147,23 @@ def test_a_stopper_that_is_never_offered_anything_says_under_which_name_it_asks(
     stopper = Stopper(n)
     stopper.run_once()
     assert "ap1.example.org" in stopper.alive()
+
+
+def test_the_metrics_count_what_was_stopped_and_what_the_net_caught(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    (stopped, _), (denied, denied_cluster), (_, lost) = (started(n, wms) for _ in range(3))
+    wms.abort(stopped)
+    wms.abort(denied)
+    schedd.known[denied_cluster].mine = False
+    schedd.known[900] = replace(schedd.known[lost], cluster_id=900)
+    schedd.lingering[lost] = clock.now
+    clock.now += 3600
+    stopper = Stopper(n)
+    stopper.run_once()
+    assert values(stopper.numbers()) == {
+        "taskforces_stopped_total": 1,
+        "stops_refused_total": 3,
+        "orphans_removed_total": 1,
+        "jobs_forced_out_total": 1,
+    }
