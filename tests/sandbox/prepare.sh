@@ -18,7 +18,8 @@ if ((${#missing[@]})); then
   if ((EUID == 0)); then
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    # A fresh machine may just be installing something of its own.
+    apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >/dev/null
   else
     echo "Please install: sudo apt-get install ${missing[*]}" >&2
     exit 1
