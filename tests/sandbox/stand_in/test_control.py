@@ -127,10 +127,10 @@ def test_the_control_route_takes_the_wms_down_and_the_token_service_brings_it_ba
 
 
 def test_an_outage_can_end_by_itself(wms: StandInWms, call: Caller) -> None:
-    wms.down(seconds=0.02)
+    wms.down(seconds=1)
     with pytest.raises(requests.ConnectionError):
         call.get("/v1/")
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             assert call.get("/v1/") == {}

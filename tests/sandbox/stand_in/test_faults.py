@@ -69,7 +69,7 @@ def test_a_slow_answer_waits_before_it_acts(wms: StandInWms, call: Caller) -> No
     assert time.monotonic() - asked >= 0.05
     wms.fault("slow", seconds=3600)
     with pytest.raises(requests.ReadTimeout):
-        call.session.get(wms.address + "/v1/", timeout=0.05)
+        call.session.get(wms.address + "/v1/", timeout=(5, 0.05))
 
 
 def test_while_down_connections_are_refused_and_the_port_stays(wms: StandInWms, call: Caller) -> None:
@@ -94,7 +94,7 @@ def test_the_token_service_can_be_down_slow_and_refusing(wms: StandInWms, call: 
     assert (ask_token(wms).status_code, ask_token(wms).status_code) == (401, 200)
     wms.fault("slow", route=TOKEN_ROUTES, seconds=3600, times=1)
     with pytest.raises(requests.ReadTimeout):
-        requests.get(wms.token_url + "/.well-known/openid-configuration", timeout=0.05)
+        requests.get(wms.token_url + "/.well-known/openid-configuration", timeout=(5, 0.05))
     wms.down("tokens")
     with pytest.raises(requests.ConnectionError, match="refused"):
         ask_token(wms)
