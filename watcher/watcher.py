@@ -21,9 +21,9 @@ from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
 from watcher.event_log import EventLog
 from watcher.housekeeping import Housekeeping
-from watcher.progress import Progress
 from watcher.report import Update, send
 from watcher.tally import Tally
+from watcher.totals import Totals
 from watcher.unaccounted import Unaccounted
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Watcher:
         self.unaccounted = Unaccounted(neighbours)
         self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
         self.housekeeping = Housekeeping(neighbours)
-        self.progress = Progress()
+        self.totals = Totals()
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
@@ -79,9 +79,9 @@ class Watcher:
         self._ask_about([c for c in self._owned() if self._record_is_stale(c)])
         self._settle_completed()
         done = self._report()
-        self.progress.sent += done
+        self.totals.sent += done
         completed, failed = self._complete()
-        self.progress.completed += completed
+        self.totals.completed += completed
         self.housekeeping.go_on()
         self._ask_schedd()  # last: what it finds is reported by the next pass, and an outage delays nothing
         return Outcome(done + completed, failed)
@@ -96,7 +96,7 @@ class Watcher:
         """What this worker's metrics tell."""
         followed = [(followed.log, followed.tally) for followed in self.logs.values()]
         records = ((cluster, self._record(cluster)) for _, cluster in self._all())
-        return self.progress.numbers(followed, ((c, r.n_workers if r else None) for c, r in records))
+        return self.totals.numbers(followed, ((c, r.n_workers if r else None) for c, r in records))
 
     # -- read -----------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class Watcher:
         for path in self.logs.keys() - paths:
             logger.info("%s is gone: it is followed no more", path)
             left = self.logs.pop(path)
-            self.progress.leave(left.log, left.tally)
+            self.totals.leave(left.log, left.tally)
         for path in paths:
             if path not in self.logs:
                 self.logs[path] = FollowedLog(path)

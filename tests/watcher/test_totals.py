@@ -13,7 +13,7 @@ from tests.fakes import FakeStop
 from tests.jel import JelWriter
 from tests.metrics import read_metrics, values
 from tests.sandbox.wms import StandInWms
-from watcher.progress import STATUSES
+from watcher.totals import STATUSES
 from watcher.watcher import Watcher, build
 
 

@@ -19,7 +19,7 @@ Followed = Iterable[tuple[EventLog, Tally]]
 
 
 @dataclass(slots=True)
-class Progress:
+class Totals:
     """What adds up; of logs it has those that are followed no more, as the others know it themselves."""
 
     sent: int = 0
