@@ -1,9 +1,9 @@
 """The events in a block of a job event log, many at a time.
 
 Logs are large and their headers are alike. So the headers of a whole block are read at once, with NumPy:
-first where lines end and which of them are separators; then all headers that have the shape of the first one,
-those that have the shape of the first that was left, and so on. What is not as regular as that (another line
-end, a torn event, no text) is left to `watcher.events`, one by one, so that both find exactly the same.
+first where the separators are, lines of three dots; then all headers that have the shape of the first one,
+those that have the shape of the first that was left, and so on. What is not as regular as that (a torn event,
+zeros, no text) is left to `watcher.events`, one by one, so that both find exactly the same.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from watcher.events import HEADER, SEPARATOR, Event, parse_event
-from watcher.rows import WIDEST, Bools, Ints, Rows, begin_like, rows_at
+from watcher.rows import WIDEST, Bools, Ints, begin_like, pairs, places_of, rows_at
 
 SLACK = WIDEST  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
 
+_PAREN = 5  # from the line end before a header to its "("
 _SHAPES = 16  # of headers that are looked for before the rest is read one by one
-_DOTS = 0x0A2E2E2E  # "...\n" as a little-endian number
-_BLANK_PAREN = 0x2820  # " (", as it stands in a header
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +66,36 @@ class _Headers:
 
 def parse_block(block: bytes, size: int) -> Batch:
     """The events in the first `size` bytes of `block`, which end with a separator; SLACK bytes follow."""
-    if block.find(b"\r", 0, size) >= 0 or block.find(b"\0", 0, size) >= 0:
+    if block.startswith(b"...") or block.find(b"\0", 0, size) >= 0:
         return _one_by_one(block, size)
-    line = np.flatnonzero(np.frombuffer(block, np.uint8, size) == ord("\n"))
-    line += 1
-    line = np.concatenate(([0], line))  # where lines begin, and the end of the block
-    four_bytes = np.ndarray((len(block) - 3,), "<u4", block, strides=(1,))
-    end = line[:-1][np.diff(line) == 4]
-    end = end[four_bytes[end] == _DOTS]
-    start = np.concatenate(([0], end[:-1] + 4))
+    text = np.frombuffer(block, np.uint8, size)
+    line_end = text == ord("\n")
+    end, after = _separators(block, line_end)
+    start = np.concatenate(([0], after[:-1]))
     headers = _read_headers(block, start)
-    # Each header has " (" in its fourth column. A body line that has it, too, may be one behind a torn event.
-    like_header = np.ndarray((len(block) - 4,), "<u2", block, 3, (1,))[line] == _BLANK_PAREN
-    if headers.good.all() and np.count_nonzero(like_header[:-1]) == len(start):
-        text = start + headers.text
-        return Batch(block, headers.code, headers.cluster, headers.proc, start, text, end, 0)
-    line = line[like_header]
+    # A body line with "(" where headers have it may be one, behind a torn event. Of two that are so close
+    # that they count as one, the first is too short for that.
+    like_header = pairs(line_end, text == ord("("), _PAREN)
+    if headers.good.all() and np.count_nonzero(like_header) == len(start) - 1:
+        return Batch(block, headers.code, headers.cluster, headers.proc, start, start + headers.text, end, 0)
+    line = places_of(like_header) + 1
     event = np.searchsorted(start, line, side="right") - 1
     headers.good[event[line != start[event]]] = False
-    return _merged(block, headers, start, end)
+    return _merged(block, headers, start, end, after)
+
+
+def _separators(block: bytes, line_end: Bools) -> tuple[Ints, Ints]:
+    """Where separators begin and where they end, but for one at the very start of the block."""
+    four_bytes = np.ndarray((len(block) - 3,), "<u4", block, strides=(1,))
+    starts, ends = [], []
+    for separator in (b"...\n", b"...\r\n") if b"\r" in block else (b"...\n",):
+        start = places_of(pairs(line_end, line_end, len(separator))) + 1
+        start = start[four_bytes[start] == int.from_bytes(separator[:4], "little")]
+        starts.append(start)
+        ends.append(start + len(separator))
+    if len(starts) == 1:
+        return starts[0], ends[0]
+    return np.sort(np.concatenate(starts)), np.sort(np.concatenate(ends))
 
 
 def keep_memory() -> None:
@@ -100,8 +110,7 @@ def keep_memory() -> None:
 
 def _read_headers(block: bytes, start: Ints) -> _Headers:
     """The headers at the offsets `start`: those like the first, then like the first of the others."""
-    rows = rows_at(block, start, SLACK)
-    whole = _Headers(np.zeros(len(start), np.bool_), *np.zeros((4, len(start)), np.int64))
+    parts: list[tuple[Ints, _Headers]] = []
     left = np.arange(len(start))
     for _ in range(_SHAPES):
         if not len(left):
@@ -110,38 +119,41 @@ def _read_headers(block: bytes, start: Ints) -> _Headers:
         if header is None or not header[0].endswith(b" ") or header[3] == b"-01" or len(header[0]) > SLACK:
             left = left[1:]
             continue
-        if len(left) == len(start):
-            part = _read_alike(rows, header)
-            if part.good.all():
-                return part
-        else:
-            part = _read_alike(rows[left], header)
-        found = left[part.good]
-        for field in ("good", "code", "cluster", "proc", "text"):
-            getattr(whole, field)[found] = getattr(part, field)[part.good]
+        part = _read_alike(block, start[left], header)
+        if part.good.all() and len(left) == len(start):
+            return part
+        parts.append((left, part))
         left = left[~part.good]
+    whole = _Headers(np.zeros(len(start), np.bool_), *np.zeros((4, len(start)), np.int64))
+    for which, part in parts:
+        for field in ("good", "code", "cluster", "proc", "text"):
+            getattr(whole, field)[which[part.good]] = getattr(part, field)[part.good]
     return whole
 
 
-def _read_alike(rows: Rows, header: re.Match[bytes]) -> _Headers:
-    """Those of the headers `rows` that are like `header`, but for other digits."""
+def _read_alike(block: bytes, start: Ints, header: re.Match[bytes]) -> _Headers:
+    """Those of the headers at the offsets `start` that are like `header`, but for other digits."""
+    shape = header[0]
+    rows = rows_at(block, start, -(-len(shape) // 8) * 8)
     columns = rows.view(np.uint8)
     numbers: list[Ints] = []
     for group in (1, 2, 3):
-        value = np.zeros(len(rows), np.int64)
-        for column in range(header.start(group) - header.start(), header.end(group) - header.start()):
+        first, end = header.start(group) - header.start(), header.end(group) - header.start()
+        value = columns[:, first].astype(np.int64)
+        for column in range(first + 1, end):
             value *= 10
             value += columns[:, column]
-            value -= ord("0")
+        value -= int("1" * (end - first)) * ord("0")  # each digit brought it along
         numbers.append(value)
     code, cluster, proc = numbers
-    return _Headers(begin_like(rows, header[0]), code, cluster, proc, np.full(len(rows), len(header[0])))
+    return _Headers(begin_like(rows, shape), code, cluster, proc, np.full(len(rows), len(shape)))
 
 
-def _merged(block: bytes, headers: _Headers, start: Ints, end: Ints) -> Batch:
+def _merged(block: bytes, headers: _Headers, start: Ints, end: Ints, after: Ints) -> Batch:
     """The regular events, and in their places what is found in the irregular pieces, one by one."""
     good = headers.good
-    found, damaged = _exactly(block, [(int(start[i]), int(end[i]), 4) for i in np.flatnonzero(~good)])
+    odd_ones = np.flatnonzero(~good)
+    found, damaged = _exactly(block, [(int(start[i]), int(end[i]), int(after[i] - end[i])) for i in odd_ones])
     regular = (headers.code, headers.cluster, headers.proc, start, start + headers.text, end)
     fields = [np.concatenate((field[good], odd)) for field, odd in zip(regular, found, strict=True)]
     order = fields[3].argsort()

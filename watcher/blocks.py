@@ -29,10 +29,11 @@ class Blocks:
 
     def feed(self, chunk: bytes) -> Events:
         """The events that are complete with this chunk: many as a batch, few as a list."""
-        # One copy makes the block, and room behind it for a header to be looked at as a whole.
-        block = b"".join((self.rest, chunk, bytes(SLACK)))
-        size = _end_of_last_separator(block, len(block) - SLACK)
-        self.rest = block[size:-SLACK]
+        block = self.rest + chunk
+        size = _end_of_last_separator(block)
+        self.rest = block[size:]
+        if len(self.rest) < SLACK:  # so much is looked at behind the last header
+            block += bytes(SLACK)
         events = self._parse(block, size) if size else []
         if len(self.rest) > MAX_EVENT:
             self._drop()
@@ -72,16 +73,11 @@ def blocks_of(start: bytes, damaged_bytes: int = 0) -> Blocks | XmlBlocks:
     return XmlBlocks(damaged_bytes) if start[:1] == b"<" else Blocks(damaged_bytes)
 
 
-def _end_of_last_separator(block: bytes, size: int) -> int:
+def _end_of_last_separator(block: bytes) -> int:
     """Where the last line of three dots ends; 0 if there is none."""
-    ends = [0]
-    for separator in (b"\n...\n", b"\n...\r\n"):
-        # A search for what is not there reads the whole block; for a single byte that costs little.
-        if b"\r" in separator and block.find(b"\r", 0, size) < 0:
-            continue
-        at = block.rfind(separator, 0, size)
-        if at >= 0:
-            ends.append(at + len(separator))
-    if max(ends) == 0 and (first := SEPARATOR.match(block, 0, size)):
-        return first.end()
-    return max(ends)
+    at = len(block)
+    while at > 0:
+        at = block.rfind(b"\n...", 0, at) + 1
+        if separator := SEPARATOR.match(block, at):
+            return separator.end()
+    return 0

@@ -9,7 +9,7 @@ from enum import IntEnum
 import numpy as np
 
 from watcher.batch import Batch
-from watcher.rows import Ints, begin_with, rows_at
+from watcher.rows import Ints, Numbers, begin_with, rows_at
 
 CHIRP = re.compile(rb"HTChirpEWMSPilot(Status|Error): ([^\n]*)")
 
@@ -35,12 +35,12 @@ def chirp_of(text: bytes) -> tuple[Tells, bytes]:
     return (Tells.STATUS if chirp[1] == b"Status" else Tells.ERROR), chirp[2].rstrip(b"\r")
 
 
-def told(batch: Batch, generic: Ints) -> Ints:
+def told(batch: Batch, generic: Ints) -> Numbers:
     """What each of the events `generic` of a batch tells of."""
     rows = rows_at(batch.block, batch.text[generic], 24)
-    tells = np.zeros(len(generic), np.int64)
+    tells = np.zeros(len(generic), np.uint8)
     for what, name in _NAME.items():
-        tells[begin_with(rows, name)] = what
+        np.putmask(tells, begin_with(rows, name), what)
     return tells
 
 
@@ -50,14 +50,14 @@ def values(batch: Batch, events: Ints, tells: Tells) -> list[bytes]:
     return [_line(batch.block, start).rstrip(b"\r\n") for start in starts.tolist()]
 
 
-def numbers(batch: Batch, events: Ints, number: Callable[[bytes], int]) -> Ints:
+def numbers(batch: Batch, events: Ints, number: Callable[[bytes], int]) -> Numbers:
     """`number` of the values of events that tell of a status.
 
     There are few different ones, so all that are like the first are found at once, then of the others again.
     """
     starts = batch.text[events] + len(_NAME[Tells.STATUS])
     rows = rows_at(batch.block, starts, _LONGEST)
-    found = np.zeros(len(events), np.int64)
+    found = np.zeros(len(events), np.uint8)
     left = np.ones(len(events), np.bool_)
     for _ in range(_DIFFERENT):
         if not left.any():
@@ -66,7 +66,7 @@ def numbers(batch: Batch, events: Ints, number: Callable[[bytes], int]) -> Ints:
         if len(line) > _LONGEST:
             break
         same = begin_with(rows, line)
-        found[same] = number(line.rstrip(b"\r\n"))
+        np.putmask(found, same, number(line.rstrip(b"\r\n")))
         left &= ~same
     found[left] = [number(raw) for raw in values(batch, events[left], Tells.STATUS)]
     return found

@@ -72,10 +72,12 @@ class EventLog:
         stream.rest = b""
         damage, first = stream.damaged_bytes, -1
         while position < self.size:
-            chunk = os.pread(descriptor, min(blocks.CHUNK, self.size - position), position)
-            if not chunk:
+            # The start of an event that goes on is read again, so that the chunk need not be joined to it.
+            length = min(position + blocks.CHUNK, self.size) - self.offset
+            chunk = os.pread(descriptor, length, self.offset)
+            if self.offset + len(chunk) <= position:
                 break
-            position += len(chunk)
+            stream.rest, position = b"", self.offset + len(chunk)
             events = stream.feed(chunk)
             if first < 0 and stream.damaged_bytes > damage:
                 first = self.offset

@@ -7,7 +7,9 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.unsignedinteger]
 Rows = npt.NDArray[np.uint64]  # [place, word]
+Eights = npt.NDArray[np.uint64]  # eight places of a block in a number: a byte is 1 if it is meant, else 0
 
 WIDEST = 64  # bytes; so many must follow in the block behind the last place
 
@@ -25,7 +27,8 @@ def begin_with(rows: Rows, text: bytes) -> Bools:
     same = np.ones(len(rows), np.bool_)
     for at in range(0, len(text), 8):
         part = text[at : at + 8]
-        same &= (rows[:, at // 8] & _word(b"\xff" * len(part))) == _word(part)
+        words = rows[:, at // 8]
+        same &= (words if len(part) == 8 else words & _word(b"\xff" * len(part))) == _word(part)
     return same
 
 
@@ -41,9 +44,34 @@ def begin_like(rows: Rows, text: bytes) -> Bools:
         zeros = bytes(ord("0") if byte in _DIGITS else byte for byte in part)
         spare = bytes(0x7F - 9 if byte in _DIGITS else 0x7F for byte in part)
         beyond = rows[:, at // 8] ^ _word(zeros)
-        wrong |= (beyond | (beyond + _word(spare))) & _word(b"\x80" * len(part))
+        if len(part) < 8:
+            beyond &= _word(b"\xff" * len(part))
+        wrong |= beyond
+        beyond += _word(spare)
+        wrong |= beyond
+    wrong &= _word(b"\x80" * 8)
     like: Bools = wrong == 0
     return like
+
+
+def pairs(first: Bools, second: Bools, distance: int) -> Eights:
+    """The places where `first` holds and, `distance` behind them, `second`."""
+    last = len(first) - distance
+    both = np.empty(-(-len(first) // 8) * 8, np.bool_)
+    np.logical_and(first[:last], second[distance:], out=both[:last])
+    both[last:] = False
+    return both.view("<u8")
+
+
+def places_of(eights: Eights) -> Ints:
+    """The places as offsets. It is fast where they are few, and none has another one among its eight."""
+    at = np.flatnonzero(eights != 0)
+    found = eights[at]
+    below = found - 1  # a number with one bit has as many below it that this sets
+    if (found & below).any():
+        return np.flatnonzero(eights.view(np.bool_))
+    places: Ints = at * 8 + np.bitwise_count(below) // 8
+    return places
 
 
 def _word(part: bytes) -> np.uint64:

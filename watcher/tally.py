@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from watcher import chirps
 from watcher.batch import Batch
@@ -36,18 +35,21 @@ from watcher.job_status import (
     held,
 )
 from watcher.jobs import PAGE
-from watcher.rows import Bools, Ints
-
-Numbers = npt.NDArray[np.unsignedinteger]
+from watcher.rows import Bools, Ints, Numbers
 
 _DENSE = 1 << 14  # numbers that are so close together are told apart without being sorted
 _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
-_SETS_STATUS = (_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD))
-_FORGETS = np.isin(_CODES, list(FORGETTING))
-_ENDS = np.isin(_STATUS, ENDED)
-_NAMES = np.isin(_CODES, list(NAMING))
+# What an event of a number does: one look-up tells all of it.
+_SETS_STATUS, _CHIRPS, _FORGETS, _ENDS, _NAMES = (np.uint8(1 << bit) for bit in range(5))
+_DOES = (
+    _SETS_STATUS * ((_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD)))
+    | _CHIRPS * (_CODES == GENERIC)
+    | _FORGETS * np.isin(_CODES, list(FORGETTING))
+    | _ENDS * np.isin(_STATUS, ENDED)
+    | _NAMES * np.isin(_CODES, list(NAMING))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class _Changes:
     batch: Batch
     event: Ints
     code: Ints
-    tells: Ints
+    tells: Numbers
     owner: Ints
     place: Ints
 
@@ -69,8 +71,8 @@ class _Changes:
         """Some of them."""
         if which.all():
             return self
-        parts = (self.event, self.code, self.tells, self.owner, self.place)
-        return _Changes(self.batch, *(part[which] for part in parts))
+        event, code, tells = self.event[which], self.code[which], self.tells[which]
+        return _Changes(self.batch, event, code, tells, self.owner[which], self.place[which])
 
 
 class Tally(EventTally):
@@ -90,48 +92,51 @@ class Tally(EventTally):
                 self.count_event(event)
 
     def _count_batch(self, batch: Batch) -> None:
-        self._name_clusters(batch)
-        generic = np.flatnonzero(batch.code == GENERIC)
-        tells = np.zeros(len(batch), np.int64)
+        does = _DOES[batch.code]
+        self._name_clusters(batch, np.flatnonzero(does & _NAMES))
+        generic = np.flatnonzero(does & _CHIRPS)
+        tells = np.zeros(len(batch), np.uint8)
         tells[generic] = chirps.told(batch, generic)
         of_a_job = (batch.proc >= 0) & (batch.proc <= MAX_PROC)
-        event = np.flatnonzero(of_a_job & (_SETS_STATUS[batch.code] | (tells != Tells.NOTHING)))
+        event = np.flatnonzero(of_a_job & (((does & _SETS_STATUS) | tells) != 0))
         owners, owner, place = self._places(batch.cluster[event], batch.proc[event])
         changes = _Changes(batch, event, batch.code[event], tells[event], owner, place).only(owner >= 0)
         before = self.jobs.word[changes.place]
         self._set(changes, owners)
-        for changed in np.unique(changes.owner[self.jobs.word[changes.place] != before]).tolist():
+        for changed in _different(changes.owner[self.jobs.word[changes.place] != before]).tolist():
             owners[changed].count_anew()
         removes = (batch.proc == CLUSTER_PROC) & (batch.code == CLUSTER_REMOVE)
         for at in np.flatnonzero(removes).tolist():
             self.count_event(batch.event(at))
-        self._note_ends(batch, np.flatnonzero(removes | (of_a_job & _ENDS[batch.code])))
+        self._note_ends(batch, np.flatnonzero(removes | (of_a_job & (does & _ENDS != 0))))
 
-    def _name_clusters(self, batch: Batch) -> None:
-        naming = np.flatnonzero(_NAMES[batch.code])
+    def _name_clusters(self, batch: Batch, naming: Ints) -> None:
         cluster = batch.cluster[naming]
-        nameless = {number for number in np.unique(cluster).tolist() if self.is_nameless(number)}
+        nameless = {number for number in _different(cluster).tolist() if self.is_nameless(number)}
         if not nameless:
             return
-        for at, number in zip(naming.tolist(), cluster.tolist(), strict=True):
+        _, first = np.unique(cluster, return_index=True)  # of each cluster: mostly it is this that names it
+        for at in naming[np.concatenate((first, np.arange(len(naming))))].tolist():
+            number = int(batch.cluster[at])
             if number in nameless and self.name(batch.event(at)):
                 nameless.remove(number)
+            if not nameless:
+                break
 
     def _places(self, cluster: Ints, proc: Ints) -> tuple[list[ClusterTally], Ints, Ints]:
         """Clusters, and for each job which of them is its own (-1: a settled one) and where its state is."""
         width = int(proc.max(initial=0)) // PAGE + 1
         pages, page = _distinct(cluster * width + proc // PAGE)
         owners: list[ClusterTally] = []
-        found = np.full((2, len(pages)), -1)
+        owner, base = np.full((2, len(pages)), -1)
         for at, number in enumerate(pages.tolist()):
             cluster_id, page_of_cluster = divmod(number, width)
             if cluster_id in self.settled:
                 continue
             if not owners or owners[-1].cluster_id != cluster_id:
                 owners.append(self.cluster(cluster_id))
-            found[:, at] = len(owners) - 1, owners[-1].page(page_of_cluster)
-        owner, base = found[:, page]
-        return owners, owner, base + proc % PAGE
+            owner[at], base[at] = len(owners) - 1, owners[-1].page(page_of_cluster)
+        return owners, owner[page], base[page] + proc % PAGE
 
     def _set(self, changes: _Changes, owners: list[ClusterTally]) -> None:
         """Set the states of jobs: of several changes of one job the last one stays."""
@@ -146,7 +151,7 @@ class Tally(EventTally):
             for at in changes.event[~at_once].tolist():
                 self.count_event(changes.batch.event(at))
         jobs, place = self.jobs, changes.place
-        forgets = _FORGETS[changes.code]
+        forgets = _DOES[changes.code] & _FORGETS != 0
         for states, values, sets in (
             (jobs.status, status, status != NO_STATUS),
             (jobs.pilot, pilot, forgets | (changes.tells == Tells.STATUS)),
@@ -172,17 +177,33 @@ class Tally(EventTally):
         return status, pilot, error
 
     def _note_ends(self, batch: Batch, ends: Ints) -> None:
-        last = dict(zip(batch.cluster[ends].tolist(), ends.tolist(), strict=True))
-        for cluster_id, at in last.items():
+        ids, which = _distinct(batch.cluster[ends])
+        last = np.zeros(len(ids), np.int64)
+        last[which] = ends
+        for cluster_id, at in zip(ids.tolist(), last.tolist(), strict=True):
             if cluster := self.clusters.get(cluster_id):
                 cluster.last_end = batch.date(at)
 
 
+def _different(numbers: Ints) -> Ints:
+    """The different numbers, in ascending order."""
+    first, there = _there(numbers)
+    return np.unique(numbers) if there is None else np.flatnonzero(there) + first
+
+
 def _distinct(numbers: Ints) -> tuple[Ints, Ints]:
     """The different numbers, in ascending order, and for each number which of them it is."""
+    first, there = _there(numbers)
+    if there is None:
+        return np.unique(numbers, return_inverse=True)
+    return np.flatnonzero(there) + first, (np.cumsum(there) - 1)[numbers - first]
+
+
+def _there(numbers: Ints) -> tuple[int, Bools | None]:
+    """The lowest number, and which numbers from it on there are; None if they are too far apart."""
     first, last = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
     if last - first > _DENSE:
-        return np.unique(numbers, return_inverse=True)
+        return first, None
     there = np.zeros(last - first + 1, np.bool_)
     there[numbers - first] = True
-    return np.flatnonzero(there) + first, (np.cumsum(there) - 1)[numbers - first]
+    return first, there

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.jel import read_events
 from tests.watcher.any_log import logs
 from tests.watcher.bindings import read_by_bindings, summary, tally_by_bindings
-from watcher import blocks
+from watcher import batch, blocks
+from watcher.blocks import Blocks
 from watcher.dates import parse_date
 from watcher.event_log import EventLog
 from watcher.tally import Tally
@@ -70,6 +71,29 @@ def test_they_come_to_what_the_rules_say_of_the_bindings_events(
     path = tmp_path / "jel"
     path.write_bytes(content)
     assert summary(tally_of(path)) == tally_by_bindings(path)
+
+
+@given(content=logs())
+def test_a_log_with_other_line_ends_comes_to_the_same(tmp_path: Path, way: None, content: bytes) -> None:
+    path, other = tmp_path / "jel", tmp_path / "other"
+    path.write_bytes(content)
+    other.write_bytes(content.replace(b"\n", b"\r\n"))
+    assert summary(tally_of(other)) == summary(tally_of(path))
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_log_that_is_regular_is_read_as_a_whole(monkeypatch: pytest.MonkeyPatch, line_end: bytes) -> None:
+    monkeypatch.setattr(batch, "parse_event", None)  # what reads one by one
+    monkeypatch.setattr(blocks, "FEW", 0)
+    content = b"".join(EVENT % proc for proc in range(3)).replace(b"\n", line_end)
+    assert len(Blocks().feed(content)) == 3
+
+
+@pytest.mark.parametrize("separators", [b"...\n", b"...\n...\n", b"...\r\n...\n"])
+def test_separators_without_events_are_damage(way: None, separators: bytes) -> None:
+    stream = Blocks()
+    assert len(stream.feed(separators)) == 0
+    assert stream.damaged_bytes == len(separators)
 
 
 def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path, way: None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.rows import WIDEST, begin_like, begin_with, rows_at
+from watcher.rows import WIDEST, begin_like, begin_with, pairs, places_of, rows_at
 
 TEXT = b"001 (007.000.000) 11/22 18:00:00 "
 
@@ -35,3 +35,16 @@ def test_any_bytes_are_compared_as_they_are(texts: list[bytes], text: bytes) -> 
         b"".join(rb"\d" if byte in b"0123456789" else re.escape(bytes([byte])) for byte in text)
     )
     assert begin_like(rows(texts), text).tolist() == [bool(shape.match(other)) for other in texts]
+
+
+@given(
+    text=st.lists(st.sampled_from("a(\n"), min_size=6).map("".join) | st.text("a" * 20 + "(\n", min_size=6),
+    second=st.sampled_from("(\n"),
+    distance=st.integers(1, 5),
+)
+def test_pairs_are_found_wherever_they_are_however_close(text: str, second: str, distance: int) -> None:
+    letters = np.frombuffer(text.encode(), np.uint8)
+    found = pairs(letters == ord("\n"), letters == ord(second), distance)
+    ends = range(distance, len(text))
+    places = [at - distance for at in ends if text[at - distance] == "\n" and text[at] == second]
+    assert places_of(found).tolist() == places
