@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.jel import JelWriter
-from watcher.tally_files import Progress, main
+from watcher.progress_bar import ProgressBar
+from watcher.tally_files import main
 
 # None in place of a module: an attempt to import it fails.
 ALONE = """
@@ -137,13 +138,13 @@ def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
 def test_long_work_shows_its_progress_on_a_terminal_and_nowhere_else(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("watcher.tally_files.SILENCE", 0.0)
-    Progress(1_000_000).add(500_000)
+    monkeypatch.setattr("watcher.progress_bar.SILENCE", 0.0)
+    ProgressBar(1_000_000).add(500_000)
     assert capfd.readouterr().err == ""
     reader, writer = pty.openpty()
     with os.fdopen(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        progress = Progress(1_000_000)
+        progress = ProgressBar(1_000_000)
         progress.add(500_000)
         progress.clear()
     shown = ""
