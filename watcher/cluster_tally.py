@@ -97,6 +97,11 @@ class ClusterTally:
         """Where a job's state is."""
         return self.page(proc // PAGE) + proc % PAGE
 
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Each proc that there may be, in order, and where its state is."""
+        for number, base in sorted(self._pages.items()):
+            yield from ((number * PAGE + at, base + at) for at in range(PAGE))
+
     def move(self, place: int, word: int) -> None:
         """Put a job into another state, and count it there."""
         before = int(self._jobs.word[place])

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,11 +25,16 @@ from watcher.xml_blocks import XmlBlocks
 
 MOST_PLACES = 5  # of damage in one log that are told one by one
 
+_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d{1,6}))?\.tms\.jel(\.gz)?", re.ASCII)
 _GZIP = b"\x1f\x8b"
 
 
 class NoEventLog(Exception):
     """The file is no job event log."""
+
+
+class Unreadable(Exception):
+    """A file could not be read as a log; says which one and why, in one line."""
 
 
 UNREADABLE = (OSError, EOFError, zlib.error, NoEventLog)  # what the read of a file may raise
@@ -83,16 +89,49 @@ class LogFile:
             del self.damage[MOST_PLACES:]
 
 
+def read_all(paths: Iterable[Path], progress: ProgressBar, use: Callable[[Events], None]) -> int:
+    """Hand all events of all files to `use`; how many bytes were damaged. Raises Unreadable."""
+    damaged = 0
+    for path in paths:
+        log = LogFile(path, progress)
+        try:
+            for events in log.read():
+                use(events)
+        except UNREADABLE as error:
+            raise Unreadable(complaint(path, error)) from error
+        damaged += log.damaged_bytes
+    return damaged
+
+
 def one_by_one(
-    events: Events, clusters: Collection[int], codes: Collection[int] | None = None
+    events: Events, *, clusters: Collection[int] | None = None, codes: Collection[int] | None = None
 ) -> Iterable[Event]:
-    """Those of the events that are of these clusters, and have one of these numbers, if some are given."""
+    """Those of the events that are of these clusters and have one of these numbers; None: of any."""
     if isinstance(events, Batch):
-        wanted = np.isin(events.cluster, list(clusters))
+        wanted = np.ones(len(events), np.bool_)
+        if clusters is not None:
+            wanted &= np.isin(events.cluster, list(clusters))
         if codes is not None:
             wanted &= np.isin(events.code, list(codes))
         return map(events.event, np.flatnonzero(wanted).tolist())
-    return (e for e in events if e.cluster in clusters and (codes is None or e.code in codes))
+    return (
+        event
+        for event in events
+        if (clusters is None or event.cluster in clusters) and (codes is None or event.code in codes)
+    )
+
+
+def in_order(paths: Sequence[Path]) -> Sequence[Path]:
+    """Logs of the service in the order in which they were written; files with other names stay as given.
+
+    What a late writer appends to a day's log comes after what was compressed of it, and a job's last status
+    counts.
+    """
+    names = [_NAME.fullmatch(path.name) for path in paths]
+    keys = [(name[1], not name[3], int(name[2] or 1)) for name in names if name]
+    if len(keys) < len(paths):
+        return paths
+    return [path for _, path in sorted(zip(keys, paths, strict=True))]
 
 
 def total_size(paths: Iterable[Path]) -> int:
@@ -103,7 +142,7 @@ def total_size(paths: Iterable[Path]) -> int:
 def complaint(path: Path, error: Exception) -> str:
     """One line, for a person, that says why a file could not be read."""
     why = getattr(error, "strerror", None) or error
-    return f"watcher: {safe_key(str(path))}: {safe_key(str(why))}\n"
+    return f"{safe_key(str(path))}: {safe_key(str(why))}"
 
 
 def zone(name: str) -> ZoneInfo:

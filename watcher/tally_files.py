@@ -15,7 +15,7 @@ from pathlib import Path
 
 from watcher.batch import keep_memory
 from watcher.cluster_tally import ClusterTally
-from watcher.log_files import UNREADABLE, LogFile, complaint, total_size, zone
+from watcher.log_files import Unreadable, in_order, read_all, total_size, zone
 from watcher.progress_bar import ProgressBar
 from watcher.tally import Tally
 
@@ -26,19 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     """Print what the logs of the command line come to; the exit code."""
     options = _parser().parse_args(arguments)
     keep_memory()
-    tally, damaged = Tally(), 0
-    progress = ProgressBar(total_size(options.files))
-    for path in options.files:
-        log = LogFile(path, progress)
-        try:
-            for events in log.read():
-                tally.count(events)
-        except UNREADABLE as error:
-            progress.clear()
-            sys.stderr.write(complaint(path, error))
-            return EX_FAILED
-        damaged += log.damaged_bytes
-    progress.clear()
+    tally, progress = Tally(), ProgressBar(total_size(options.files))
+    try:
+        damaged = read_all(in_order(options.files), progress, tally.count)
+    except Unreadable as error:
+        sys.stderr.write(f"watcher: {error}\n")
+        return EX_FAILED
+    finally:
+        progress.clear()
     clusters = [_row(tally.clusters[number], options.tz) for number in sorted(tally.clusters)]
     result = {"events": tally.events, "damaged_bytes": damaged, "clusters": clusters}
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
