@@ -25,6 +25,7 @@ from watcher.job_status import (
 _EVENT = re.compile(rb"<c>(?:(?!<c>).)*?</c>", re.DOTALL)
 _END = b"</c>"
 _ATTRIBUTE = re.compile(r'<a n="(\w+)"><(\w)>(.*?)</\2></a>', re.DOTALL)
+_BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # what an event has, it has as its reason
 _NUMBER = re.compile(r"-?\d{1,10}")
 
 
@@ -102,7 +103,7 @@ def _words(code: int, ad: dict[str, str]) -> str:
         return "\n".join(["", *(f"    {lines.get(note, '')}" for note in ("LogNotes", "UserNotes")), ""])
     if code == INFORMATION:
         return f'\nEWMSTaskforceUUID = "{lines.get("EWMSTaskforceUUID", "")}"\n'
-    return f"\n\t{lines['Reason']}\n" if "Reason" in lines else "\n"
+    return next((f"\n\t{lines[name]}\n" for name in _BECAUSE if name in lines), "\n")
 
 
 def _reason(lines: dict[str, str]) -> str:

@@ -12,7 +12,9 @@ from hypothesis import given
 
 from tests.jel import JelWriter, read_events
 from tests.watcher.any_log import FORMS, logs
+from tests.watcher.bindings import read_by_bindings
 from tests.watcher.test_tally_files import ALONE
+from tests.watcher.test_xml_blocks import as_xml
 from watcher import story
 from watcher.__main__ import main
 from watcher.event_log import EventLog
@@ -131,6 +133,18 @@ def test_logs_of_real_pools_are_told(
     capsys: pytest.CaptureFixture[str], sample: str, job: str, line: str
 ) -> None:
     assert any(said.endswith(line) for said in told(capsys, job, SAMPLES / sample))
+
+
+@pytest.mark.parametrize(
+    ("sample", "job"),
+    [("ev_exit3.jel", "89.0"), ("ev_vac.jel", "103.0"), ("ev_noexe.jel", "96.0"), ("ev_rc1.jel", "111.0")],
+)
+def test_a_log_in_xml_tells_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], sample: str, job: str
+) -> None:
+    xml = tmp_path / sample
+    xml.write_bytes(b"".join(as_xml(event) for event in read_by_bindings(SAMPLES / sample)))
+    assert told(capsys, job, xml) == told(capsys, job, SAMPLES / sample)
 
 
 def test_the_end_is_told_with_its_witness(capsys: pytest.CaptureFixture[str], jel: JelWriter) -> None:
