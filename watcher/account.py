@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import nlargest, nsmallest
 
-from watcher.cluster_tally import NO_PILOT_STATUS
+from watcher.cluster_tally import MOST_ERRORS, NO_PILOT_STATUS
 from watcher.events import Event
 from watcher.job_status import ENDED, FIRST_HELD, IDLE, RUNNING
 from watcher.log_files import MOST_PLACES
-from watcher.story import Frequent, Standing, Story, shown
+from watcher.story import Standing, Story, shown
 from watcher.words import any_words, words
 
 FEW = 5  # of what is most frequent
@@ -33,8 +33,8 @@ def account_of(story: Story) -> Iterator[str]:
     yield from _field("first event", _when(story.first))
     yield from _field("last event", _when(story.last))
     yield from _field("jobs", _counts(story))
-    yield from _field("errors", _frequent(story.errors))
-    yield from _field("holds", _frequent(story.holds))
+    yield from _field("errors", _errors(story))
+    yield from _field("holds", _largest(story.holds.counts, FEW, lambda hold: f"x {hold}"))
     yield from _field("complete", [_completion(story)])
     yield from _field("damage", _damage(story) or ["none"])
     for label, which in _STICKING_OUT:
@@ -91,8 +91,16 @@ def _pilots(pilots: Mapping[str, int]) -> str:
     return f" ({', '.join(_largest(pilots, FEW, lambda pilot: texts[pilot]))})"
 
 
-def _frequent(what: Frequent) -> Iterator[str]:
-    yield from _largest(what.counts, FEW, str)
+def _errors(story: Story) -> Iterator[str]:
+    """How often each error came, and how many jobs have it now: this is what the WMS is sent."""
+    now = story.tally.top_task_errors(MOST_ERRORS)
+    yield from _largest(
+        story.errors.counts, FEW, lambda error: f"x, now of {_jobs(now.get(error, 0))}: {error}"
+    )
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'s' * (count != 1)}"
 
 
 def _largest(counts: Mapping[str, int], most: int, text: Callable[[str], str]) -> Iterator[str]:
@@ -111,7 +119,7 @@ def _completion(story: Story) -> str:
     if tally.over:
         return since + "every job that the logs tell of has ended"
     going_on = sum(job.status not in ENDED for job in story.jobs())
-    return f"no: {going_on} of {tally.n_jobs} jobs have not ended"
+    return f"no: {going_on} of {_jobs(tally.n_jobs)} not ended"
 
 
 def _damage(story: Story) -> list[str]:

@@ -74,11 +74,11 @@ class ClusterTally:
                 statuses.setdefault(self._statuses[cell >> 8], {})[self._pilots[cell & 0xFF]] = count
         return statuses
 
-    def top_task_errors(self) -> dict[str, int]:
+    def top_task_errors(self, most: int = TOP_ERRORS) -> dict[str, int]:
         """The most frequent errors of jobs, with how many jobs have them now."""
         self._count()
         counts = [(-count, error) for error, count in self._error_counts.items() if count]
-        return {self._errors[error]: -count for count, error in nsmallest(TOP_ERRORS, counts)}
+        return {self._errors[error]: -count for count, error in nsmallest(most, counts)}
 
     def ended_at(self, zone: tzinfo | None) -> int | None:
         """Epoch seconds of the last ending event; None if there was none. `zone` is the writer's."""

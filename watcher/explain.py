@@ -166,10 +166,14 @@ def _what(text: str) -> What:
 
 
 def _logs_of_the_service(parser: argparse.ArgumentParser) -> Sequence[Path]:
+    """The logs and archives in the scratch directory; what else the environment has may be secret."""
     directory = os.environ.get("JOB_EVENT_LOG_DIR")
     if not directory:
         parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
+    from common.privacy import forget_secrets, keep_private
     from common.scratch import Scratch
 
+    keep_private()
+    forget_secrets(os.environ)
     scratch = Scratch(Path(directory))
     return in_order(scratch.log_archives() + scratch.logs())
