@@ -8,7 +8,6 @@ from heapq import nlargest, nsmallest
 from watcher.cluster_tally import MOST_ERRORS, NO_PILOT_STATUS
 from watcher.events import Event
 from watcher.job_status import ENDED, FIRST_HELD, IDLE, RUNNING
-from watcher.log_files import MOST_PLACES
 from watcher.story import Standing, Story, shown
 from watcher.words import any_words, words
 
@@ -126,7 +125,7 @@ def _damage(story: Story) -> list[str]:
     lines = []
     for log in story.logs:
         places = [f"{length} at byte {offset}" for offset, length in log.damage]
-        if len(places) == MOST_PLACES:
+        if sum(length for _, length in log.damage) < log.damaged_bytes:
             places.append("...")
         if places:
             lines.append(f"{log.damaged_bytes} bytes in {log.name}: {', '.join(places)}")

@@ -46,7 +46,7 @@ class Bins:
     """The jobs of some clusters from `start` to `end`, in epoch seconds; a bin is `width` seconds.
 
     The events of one cluster count in the order in which they stand: one that is dated before another that
-    it follows, as when the clock is set back an hour, counts with that one.
+    it follows, as when the clock is set back an hour, counts with that one; so does one of no such time.
     """
 
     def __init__(self, clusters: Iterable[int], start: int, end: int, writers: tzinfo | None) -> None:
@@ -80,9 +80,8 @@ class Bins:
 
     def _bin(self, cluster: int, date: bytes) -> int:
         seconds = self._seconds(date)
-        if seconds is not None:
-            at = min((seconds - self.start) // self.width, self._last)
-            self._at[cluster] = max(self._at[cluster], at)
+        if seconds is not None and 0 <= seconds - self.start < self.seconds:
+            self._at[cluster] = max(self._at[cluster], (seconds - self.start) // self.width)
         return self._at[cluster]
 
 

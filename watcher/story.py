@@ -62,7 +62,7 @@ class Story:
         self.history_lines = 0
         self.last_of_job: Event | None = None
         self._replay = Replay()
-        self._since, self._starts = array("q"), array("L")
+        self._since, self._starts = array("q"), array("I")
 
     @property
     def tally(self) -> ClusterTally:

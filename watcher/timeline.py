@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,22 +28,27 @@ from watcher.tally import Tally
 from watcher.time_axis import ticks
 
 MOST_CLUSTERS = 12
+DOOMSDAY = 2**33  # epoch seconds, in 2242: what is dated later is damaged
 MOST_NAMES = 3  # of files in the title
 EX_OK, EX_FAILED = 0, 1
 
 
 class Extent:
-    """The clusters of some logs, how large they are, and the dates of their first and last events."""
+    """The clusters of some logs, how large they are, and when their first and last events were."""
 
-    def __init__(self) -> None:
+    def __init__(self, writers: tzinfo | None) -> None:
         self.tally = Tally()
-        self._dates: dict[int, tuple[bytes, bytes]] = {}
+        self._seconds = lru_cache(maxsize=1024)(lambda date: parse_date(date, writers))
+        self._spans: dict[int, tuple[int, int]] = {}
 
     def see(self, events: Events) -> None:
         """The next events."""
         self.tally.count(events)
-        for cluster, first, last in _ends(events):
-            self._dates[cluster] = self._dates.get(cluster, (first, last))[0], last
+        for cluster, date in _ends(events):
+            seconds = self._seconds(date)
+            if seconds is not None and 0 <= seconds < DOOMSDAY:
+                first, last = self._spans.get(cluster, (seconds, seconds))
+                self._spans[cluster] = min(first, seconds), max(last, seconds)
 
     def largest(self, options: argparse.Namespace) -> list[ClusterTally]:
         """The clusters that are asked for, the largest first."""
@@ -55,11 +61,10 @@ class Extent:
         ]
         return sorted(clusters, key=lambda cluster: (-cluster.n_jobs, cluster.cluster_id))
 
-    def span(self, clusters: Sequence[ClusterTally], writers: tzinfo | None) -> tuple[int, int]:
+    def span(self, clusters: Sequence[ClusterTally]) -> tuple[int, int]:
         """Epoch seconds of their first and last event."""
-        dates = [date for cluster in clusters for date in self._dates[cluster.cluster_id]]
-        seconds = [at for date in dates if (at := parse_date(date, writers)) is not None] or [0]
-        return min(seconds), max(seconds)
+        spans = [span for cluster in clusters if (span := self._spans.get(cluster.cluster_id))] or [(0, 0)]
+        return min(first for first, _ in spans), max(last for _, last in spans)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -67,14 +72,14 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     paths = in_order(options.files)
     keep_memory()
-    progress, extent = ProgressBar(2 * total_size(paths)), Extent()
+    progress, extent = ProgressBar(2 * total_size(paths)), Extent(options.tz)
     try:
         read_all(paths, progress, extent.see)
         clusters = extent.largest(options)
         if not clusters:
             raise Unreadable("nothing to draw: these logs do not tell of any such job")
         drawn = clusters[:MOST_CLUSTERS]
-        span = extent.span(drawn, options.tz)
+        span = extent.span(drawn)
         bins = Bins([cluster.cluster_id for cluster in drawn], *span, options.tz)
         read_all(paths, progress, bins.see)
     except Unreadable as error:
@@ -87,16 +92,15 @@ def main(arguments: Sequence[str]) -> int:
     return EX_OK
 
 
-def _ends(events: Events) -> Iterator[tuple[int, bytes, bytes]]:
-    """Each cluster of the events, with the dates of its first and last one."""
+def _ends(events: Events) -> Iterator[tuple[int, bytes]]:
+    """The clusters of the events, with the dates of at least the first and last one of each."""
     if isinstance(events, Batch):
-        clusters, first = np.unique(events.cluster, return_index=True)
+        _, first = np.unique(events.cluster, return_index=True)
         _, last = np.unique(events.cluster[::-1], return_index=True)
-        last = len(events) - 1 - last
-        for cluster, begin, end in zip(clusters.tolist(), first.tolist(), last.tolist(), strict=True):
-            yield cluster, events.date(begin), events.date(end)
+        for at in (*first.tolist(), *(len(events) - 1 - last).tolist()):
+            yield int(events.cluster[at]), events.date(at)
     else:
-        yield from ((event.cluster, event.date, event.date) for event in events)
+        yield from ((event.cluster, event.date) for event in events)
 
 
 def _picture(

@@ -43,8 +43,8 @@ def any_words(event: Event) -> str:
 
 def hold_reason(text: bytes) -> str:
     """The status of a held job and the reason, as the log has it."""
-    status, reason = held(text), safe_key(_line(text, 1))
-    return status if reason in status else f"{status} ({reason})"
+    status, reason = held(text), _line(text, 1).strip()
+    return f"{status} ({safe_key(reason)})" if reason and safe_key(reason) not in status else status
 
 
 def error_of(event: Event) -> str:

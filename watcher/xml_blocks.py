@@ -25,7 +25,7 @@ from watcher.job_status import (
 _EVENT = re.compile(rb"<c>(?:(?!<c>).)*?</c>", re.DOTALL)
 _END = b"</c>"
 _ATTRIBUTE = re.compile(r'<a n="(\w+)"><(\w)>(.*?)</\2></a>', re.DOTALL)
-_BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # what an event has, it has as its reason
+_BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # the one that there is says why
 _NUMBER = re.compile(r"-?\d{1,10}")
 
 

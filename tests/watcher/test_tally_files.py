@@ -79,14 +79,15 @@ def test_dates_are_those_of_the_writers_time_zone(jel: JelWriter, capsys: pytest
     assert chicago - utc == 6 * 3600
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["in order", "the archive last"])
 def test_several_logs_come_to_one_result_archives_among_them(
-    jel: JelWriter, capsys: pytest.CaptureFixture[str]
+    jel: JelWriter, capsys: pytest.CaptureFixture[str], turn: int
 ) -> None:
     archive = jel.path.with_suffix(".jel.gz")
     archive.write_bytes(gzip.compress(jel.path.read_bytes()))
     jel.path.write_bytes(b"")
     jel.terminate((8, 1))
-    both = result(capsys, archive, jel.path)
+    both = result(capsys, *[archive, jel.path][::turn])
     assert both["events"] == 9
     assert both["clusters"][1]["compound_statuses"] == {"IDLE": {"null": 2}, "COMPLETED": {"Tasking": 1}}
 

@@ -169,6 +169,21 @@ def test_a_clock_that_is_set_back_makes_no_jobs(jel: JelWriter, capsys: pytest.C
     assert at_the_end(panel) == {"HELD": 1, "COMPLETED": 1}
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Asia/Tokyo"])
+@pytest.mark.parametrize("date", [b"0001-01-01 00:00:00", b"9999-12-31 23:59:59", b"2026-99-99 00:00:00"])
+def test_damaged_dates_neither_stop_nor_stretch_the_picture(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str], date: bytes, zone: str
+) -> None:
+    jel.submit(8, "TF-8", 2)
+    jel.raw(b"001 (008.000.000) %b Job executing on host: <192.0.2.2>\n...\n" % date)
+    jel.terminate((8, 1))
+    for more in (b"", b"005 (008.000.000) %b Job terminated.\n...\n" % date):
+        jel.raw(more)
+        picture = drawn(capsys, "--tz", zone, jel.path)
+        assert f"2026-11-22 18:00:01 to 2026-11-22 18:00:03, {zone}; one step is 0:00:01" in texts(picture)
+    assert [at_the_end(panel) for panel in panels(picture).values()] == [{"COMPLETED": 2}]
+
+
 def test_of_many_clusters_the_largest_are_drawn_and_one_can_be_asked_for(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
