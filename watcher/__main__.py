@@ -30,12 +30,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads would only wait, busily
     for argument in arguments:
         if module := READERS.get(argument):
-            return int(import_module(module).main(arguments))
+            return _read(module, arguments)
     from common import cli
     from watcher import files
     from watcher.watcher import build
 
     return cli.main("watcher", SUMMARY, build, argv, {"files": cli.Look(FILES, files.show)})
+
+
+def _read(module: str, arguments: Sequence[str]) -> int:
+    """Print what one of the readers has to say, as far as anybody wants it: `| head` is no failure."""
+    try:
+        code = int(import_module(module).main(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still to be flushed at the exit goes nowhere (Python's manual, signal, on SIGPIPE).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -364,6 +365,18 @@ def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
     result = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("cluster 8 of taskforce TF-8\n")
+
+
+@pytest.mark.parametrize("option", ["--tally", "--explain", "--timeline"])
+def test_who_stops_to_read_is_told_of_no_failure(jel: JelWriter, option: str) -> None:
+    jel.submit(8, "TF-8", 1)
+    reader, writer = os.pipe()
+    os.close(reader)
+    what = ["8"] if option == "--explain" else []
+    command = [sys.executable, "-m", "watcher", option, *what, str(jel.path)]
+    with os.fdopen(writer, "wb") as pipe:
+        result = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_a_look_beside_the_service_keeps_its_secrets(jel: JelWriter) -> None:
