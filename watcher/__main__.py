@@ -5,12 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 SUMMARY = """\
 Follow the job event logs of this access point, send the taskforces' statuses and most frequent errors to
-the WMS as they change, and tell it when a taskforce is complete; compress and delete what nobody needs. With
---tally FILE... it only prints what these logs come to; see --tally --help.
+the WMS as they change, and tell it when a taskforce is complete; compress and delete what nobody needs.
+
+Three options only read logs, or archives of them, and need no settings; each has a --help of its own:
+  --tally FILE...              print what these logs come to, as JSON
+  --explain WHAT [FILE...]     tell what became of a taskforce, a cluster, or one job (CLUSTER.PROC)
+  --timeline FILE... >out.svg  draw the number of jobs in each status over time
 """
+READERS = {
+    "--tally": "watcher.tally_files",
+    "--explain": "watcher.explain",
+    "--timeline": "watcher.timeline",
+}
 FILES = "show what is in the scratch directory, who needs it and when it will go"
 
 
@@ -18,15 +28,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the watcher; returns its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's own threads would only wait, busily
-    if "--tally" in arguments:
-        from watcher import tally_files
-
-        return tally_files.main(arguments)
+    for argument in arguments:
+        if module := READERS.get(argument):
+            return _read(module, arguments)
     from common import cli
     from watcher import files
     from watcher.watcher import build
 
     return cli.main("watcher", SUMMARY, build, argv, {"files": cli.Look(FILES, files.show)})
+
+
+def _read(module: str, arguments: Sequence[str]) -> int:
+    """Print what one of the readers has to say, as far as anybody wants it: `| head` is no failure."""
+    try:
+        code = int(import_module(module).main(arguments))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still to be flushed at the exit goes nowhere (Python's manual, signal, on SIGPIPE).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
 
 
 if __name__ == "__main__":

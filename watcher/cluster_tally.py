@@ -74,11 +74,11 @@ class ClusterTally:
                 statuses.setdefault(self._statuses[cell >> 8], {})[self._pilots[cell & 0xFF]] = count
         return statuses
 
-    def top_task_errors(self) -> dict[str, int]:
+    def top_task_errors(self, most: int = TOP_ERRORS) -> dict[str, int]:
         """The most frequent errors of jobs, with how many jobs have them now."""
         self._count()
         counts = [(-count, error) for error, count in self._error_counts.items() if count]
-        return {self._errors[error]: -count for count, error in nsmallest(TOP_ERRORS, counts)}
+        return {self._errors[error]: -count for count, error in nsmallest(most, counts)}
 
     def ended_at(self, zone: tzinfo | None) -> int | None:
         """Epoch seconds of the last ending event; None if there was none. `zone` is the writer's."""
@@ -96,6 +96,11 @@ class ClusterTally:
     def place(self, proc: int) -> int:
         """Where a job's state is."""
         return self.page(proc // PAGE) + proc % PAGE
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Each proc that there may be, in order, and where its state is."""
+        for number, base in sorted(self._pages.items()):
+            yield from ((number * PAGE + at, base + at) for at in range(PAGE))
 
     def move(self, place: int, word: int) -> None:
         """Put a job into another state, and count it there."""

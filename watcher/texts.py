@@ -45,10 +45,15 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 def safe_key(text: str, *, cut: bool = False) -> str:
     """`text` as a key that the WMS can store: printable, not empty, bounded; what was cut is marked."""
     lines = " | ".join(part.strip() for part in text.splitlines() if part.strip())
-    key = lines if lines.isprintable() else "".join(_printable(char) for char in lines)
+    key = printable(lines)
     if len(key) > MAX_KEY:
         key, cut = key[:MAX_KEY], True
     return (key or "(empty)") + (CUT if cut else "")
+
+
+def printable(text: str) -> str:
+    """`text` in one line, without anything that acts on a terminal or that XML does not allow."""
+    return text if text.isprintable() else "".join(_printable(char) for char in text)
 
 
 def _printable(char: str) -> str:

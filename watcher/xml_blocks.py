@@ -11,11 +11,21 @@ import re
 from html import unescape
 
 from watcher.events import CLUSTER_PROC, DATE, MAX_EVENT, Event
-from watcher.job_status import CLUSTER_SUBMIT, EVICTED, GENERIC, HELD, INFORMATION, SUBMIT
+from watcher.job_status import (
+    CLUSTER_SUBMIT,
+    EVICTED,
+    EXECUTE,
+    GENERIC,
+    HELD,
+    INFORMATION,
+    SUBMIT,
+    TERMINATED,
+)
 
 _EVENT = re.compile(rb"<c>(?:(?!<c>).)*?</c>", re.DOTALL)
 _END = b"</c>"
 _ATTRIBUTE = re.compile(r'<a n="(\w+)"><(\w)>(.*?)</\2></a>', re.DOTALL)
+_BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # the one that there is says why
 _NUMBER = re.compile(r"-?\d{1,10}")
 
 
@@ -83,9 +93,26 @@ def _words(code: int, ad: dict[str, str]) -> str:
         codes = lines.get("HoldReasonCode", "0"), lines.get("HoldReasonSubCode", "0")
         return f"Job was held.\n\t{lines.get('HoldReason', '')}\n\tCode {codes[0]} Subcode {codes[1]}\n"
     if code == EVICTED:
-        return f"Job was evicted. Code {lines.get('ReasonCode', '0')} Subcode 0\n"
+        return f"Job was evicted. Code {lines.get('ReasonCode', '0')} Subcode 0\n{_reason(lines)}"
+    if code == EXECUTE:
+        slot = f"\tSlotName: {lines['SlotName']}\n" if "SlotName" in lines else ""
+        return f"Job executing on host: {lines.get('ExecuteHost', '')}\n{slot}"
+    if code == TERMINATED:
+        return f"Job terminated.\n{_how_it_ended(lines)}"
     if code in (SUBMIT, CLUSTER_SUBMIT):
         return "\n".join(["", *(f"    {lines.get(note, '')}" for note in ("LogNotes", "UserNotes")), ""])
     if code == INFORMATION:
         return f'\nEWMSTaskforceUUID = "{lines.get("EWMSTaskforceUUID", "")}"\n'
-    return "\n"
+    return next((f"\n\t{lines[name]}\n" for name in _BECAUSE if name in lines), "\n")
+
+
+def _reason(lines: dict[str, str]) -> str:
+    return f"\tReason: {lines['Reason']}\n" if "Reason" in lines else ""
+
+
+def _how_it_ended(lines: dict[str, str]) -> str:
+    if "TerminatedBySignal" in lines:
+        return f"\t(0) Abnormal termination (signal {lines['TerminatedBySignal']})\n"
+    if "ReturnValue" in lines:
+        return f"\t(1) Normal termination (return value {lines['ReturnValue']})\n"
+    return ""

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.jel import JelWriter
-from watcher.tally_files import Progress, main
+from watcher.progress_bar import ProgressBar
+from watcher.tally_files import main
 
 # None in place of a module: an attempt to import it fails.
 ALONE = """
@@ -78,14 +79,15 @@ def test_dates_are_those_of_the_writers_time_zone(jel: JelWriter, capsys: pytest
     assert chicago - utc == 6 * 3600
 
 
+@pytest.mark.parametrize("turn", [1, -1], ids=["in order", "the archive last"])
 def test_several_logs_come_to_one_result_archives_among_them(
-    jel: JelWriter, capsys: pytest.CaptureFixture[str]
+    jel: JelWriter, capsys: pytest.CaptureFixture[str], turn: int
 ) -> None:
     archive = jel.path.with_suffix(".jel.gz")
     archive.write_bytes(gzip.compress(jel.path.read_bytes()))
     jel.path.write_bytes(b"")
     jel.terminate((8, 1))
-    both = result(capsys, archive, jel.path)
+    both = result(capsys, *[archive, jel.path][::turn])
     assert both["events"] == 9
     assert both["clusters"][1]["compound_statuses"] == {"IDLE": {"null": 2}, "COMPLETED": {"Tasking": 1}}
 
@@ -137,13 +139,13 @@ def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
 def test_long_work_shows_its_progress_on_a_terminal_and_nowhere_else(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("watcher.tally_files.SILENCE", 0.0)
-    Progress(1_000_000).add(500_000)
+    monkeypatch.setattr("watcher.progress_bar.SILENCE", 0.0)
+    ProgressBar(1_000_000).add(500_000)
     assert capfd.readouterr().err == ""
     reader, writer = pty.openpty()
     with os.fdopen(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)
-        progress = Progress(1_000_000)
+        progress = ProgressBar(1_000_000)
         progress.add(500_000)
         progress.clear()
     shown = ""
