@@ -67,7 +67,7 @@ class AccessPoint(Protocol):
     """What the workers need of a schedd."""
 
     def submit(self, description: Mapping[str, str], count: int) -> int: ...
-    def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]: ...
+    def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]: ...
     def clusters(self) -> list[Cluster]: ...
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]: ...
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...
@@ -111,20 +111,23 @@ class Schedd:
         submit = read_description(description)
         return int(self._call(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
 
-    def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
+    def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]:
         """All clusters that carry this taskforce's id, lowest first: in the queue, or ended after `since`.
 
+        The history is asked where the queue has none; a cluster in `but` does not count, in either.
         `since` is in epoch seconds; the history is read from its newest entry back to there. It rotates
         by size, so a cluster that ended long ago may be missing: the job event log still has it.
         Raises ScheddUnavailable. Safe to repeat.
         """
         constraint = f"{UUID_ATTRIBUTE} == {classad2.quote(uuid)}"
+        if but:
+            constraint += f" && !member(ClusterId, {_list(but)})"
         found = self._query(constraint)
         if not found:
+            # Others' jobs do not end the search: one that was kept in the queue is young in the history.
+            end = f"{UUID_ATTRIBUTE} isnt undefined && EnteredCurrentStatus < {int(since)}"
             found = self._ask(
-                lambda schedd: schedd.history(
-                    constraint, projection=_CLUSTER_FIELDS, since=f"EnteredCurrentStatus < {int(since)}"
-                )
+                lambda schedd: schedd.history(constraint, projection=_CLUSTER_FIELDS, since=end)
             )
         clusters = {cluster.cluster_id: cluster for cluster in map(_cluster, found)}
         return [clusters[cluster_id] for cluster_id in sorted(clusters)]
@@ -140,8 +143,7 @@ class Schedd:
         carry a taskforce's id are looked at. Raises ScheddUnavailable. Safe to repeat.
         """
         # Not a chain of ||: ClassAds do not evaluate more than about 400 of them (measured, 25.14.1).
-        ids = ", ".join(str(int(cluster_id)) for cluster_id in cluster_ids)
-        constraint = f"{UUID_ATTRIBUTE} isnt undefined && member(ClusterId, {{{ids}}})"
+        constraint = f"{UUID_ATTRIBUTE} isnt undefined && member(ClusterId, {_list(cluster_ids)})"
         ads = self._ask(lambda schedd: schedd.history(constraint, projection=_ENDED_FIELDS))
         return sorted(map(_ended_job, ads), key=lambda job: job.ended_at)
 
@@ -265,6 +267,11 @@ def read_description(description: Mapping[str, str]) -> Any:
     if {command: submit[command] for command in submit.keys()} != written:  # noqa: SIM118 - no mapping
         raise SubmitRejected("HTCondor reads the submit description otherwise than it was written")
     return submit
+
+
+def _list(cluster_ids: Collection[int]) -> str:
+    """A list, as ClassAds have it."""
+    return "{" + ", ".join(str(int(cluster_id)) for cluster_id in cluster_ids) + "}"
 
 
 def _cluster(ad: Any) -> Cluster:

@@ -96,10 +96,11 @@ class FakeSchedd:
         self.after_submit()
         return cluster_id
 
-    def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
+    def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]:
         self._answer()
-        found = [c for c in self.known.values() if c.taskforce_uuid == uuid]
-        return [_cluster(c) for c in found if c.alive or not self.rotated]
+        found = [c for c in self.known.values() if c.taskforce_uuid == uuid and c.cluster_id not in but]
+        queued = [_cluster(c) for c in found if c.alive or c.cluster_id in self.lingering]
+        return queued or [_cluster(c) for c in found if not self.rotated]
 
     def clusters(self) -> list[Cluster]:
         self._answer()
