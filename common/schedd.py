@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -30,6 +31,7 @@ REMOVED, COMPLETED = (
 )  # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad)
 
 _FORCED = "EWMS: it ran on though it was removed"
+_BORN = "JobQueueBirthdate"
 _ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus"]
 _CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate"]
 
@@ -63,6 +65,21 @@ class EndedJob:
     ended_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class JobQueue:
+    """The job queue of a schedd: `born` is when it was made, in epoch seconds.
+
+    It tells a queue from any other: it stays when the schedd is started anew, renamed, or moved together with
+    its spool directory, and is another one after that was lost (measured, 25.14.1 and 23.9.6).
+    """
+
+    schedd: str
+    born: int
+
+    def __str__(self) -> str:
+        return f"{self.schedd}'s of {datetime.fromtimestamp(self.born, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
 class AccessPoint(Protocol):
     """What the workers need of a schedd."""
 
@@ -75,6 +92,7 @@ class AccessPoint(Protocol):
     def force_out(self, directory: Path, *, removed_before: float) -> int: ...
     def ping(self) -> str: ...
     def name(self) -> str: ...
+    def queue(self) -> JobQueue: ...
 
 
 def full_hostname() -> str:
@@ -206,6 +224,20 @@ class Schedd:
         """The name under which the pool knows our schedd."""
         return str(self._ask(lambda _: self._advertisement())["Name"])
 
+    def queue(self) -> JobQueue:
+        """The job queue that we are talking to. Raises ScheddUnavailable.
+
+        The schedd itself is asked: the collector may still tell of the one before.
+        """
+        location = self._ask(lambda _: self._advertisement())
+        try:
+            ads = self._call(lambda _: _schedd_ads(location))
+        except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
+            ads = self._call(lambda _: _schedd_ads(location), _silent)
+        if not ads:
+            raise _silent("no answer")
+        return JobQueue(str(ads[0].get("Name", "")), _number(ads[0], _BORN))
+
     def _has(self, cluster_id: int, uuid: str) -> bool:
         """Whether the queue has this cluster, and as this taskforce's: the id alone may be another's, reused.
 
@@ -267,6 +299,17 @@ def read_description(description: Mapping[str, str]) -> Any:
     if {command: submit[command] for command in submit.keys()} != written:  # noqa: SIM118 - no mapping
         raise SubmitRejected("HTCondor reads the submit description otherwise than it was written")
     return submit
+
+
+def _schedd_ads(location: Any) -> list[Any]:
+    """What the schedd at this location tells of itself: it is asked as collectors are."""
+    fields = ["Name", _BORN]
+    ads: list[Any] = htcondor2.Collector(location).query(htcondor2.AdType.Schedd, projection=fields)
+    return ads
+
+
+def _silent(message: str) -> ScheddUnavailable:
+    return ScheddUnavailable(f"the schedd does not tell which queue it has: {message}")
 
 
 def _list(cluster_ids: Collection[int]) -> str:

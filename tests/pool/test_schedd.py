@@ -107,6 +107,24 @@ def test_a_cluster_in_the_queue_that_does_not_count_hides_none_in_the_history(
     assert [cluster.cluster_id for cluster in found] == [second]
 
 
+def test_the_job_queue_stays_the_same_when_the_schedd_is_started_anew_and_tells_it_from_another(
+    schedd: Schedd, pool: PoolClient
+) -> None:
+    before = schedd.queue()
+    assert before.schedd == pool.schedd_name
+    assert 0 < time.time() - before.born < 86400
+    pool.restart_daemon("schedd")
+    assert schedd.queue() == before
+    pool.exchange_queue()
+    try:
+        assert schedd.queue().schedd == before.schedd
+        assert schedd.queue().born > before.born
+        assert Schedd(pool.schedd_name).queue() == schedd.queue()
+    finally:
+        pool.exchange_queue()
+    assert schedd.queue() == before
+
+
 def test_the_reason_of_a_removal_reaches_the_event_log(schedd: Schedd, directory: Path) -> None:
     cluster_id = schedd.submit(description(directory, "TF-reason"), 1)
     schedd.remove(cluster_id, "TF-reason", "EWMS: the taskforce was stopped")
@@ -184,6 +202,7 @@ def test_a_schedd_that_is_down_is_an_outage_and_comes_back(
             lambda: schedd.clusters_of("TF-down", since=PAST),
             lambda: schedd.remove(1, "TF-down", "x"),
             schedd.clusters,
+            schedd.queue,
             schedd.ping,
         ):
             with pytest.raises(ScheddUnavailable):

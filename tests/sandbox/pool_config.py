@@ -120,6 +120,11 @@ class Layout:
         return self.directory / "log"
 
     @property
+    def spool(self) -> Path:
+        """The schedd's job queue and history."""
+        return self.directory / "spool"
+
+    @property
     def event_log(self) -> Path:
         """The pool's own record of all job events, from its start on."""
         return self.log / "EventLog"
