@@ -11,6 +11,7 @@ from pathlib import Path
 from common.errors import ConfigError, ScratchUnavailable, TmsError, WmsUnavailable
 from common.logs import one_line
 from common.ownership import require_safe
+from common.same_queue import require_same_queue
 from common.sizes import shown
 from common.transport import Transport
 from common.worker import Neighbours
@@ -35,7 +36,7 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "wms": lambda: _wms(neighbours),
         "clock": lambda: _clock(transport),
         "zone": zone,
-        "schedd": lambda: f"{neighbours.schedd.name()}; the WMS is asked for {neighbours.wms.schedd!r}",
+        "schedd": lambda: _schedd(neighbours),
         "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
         "scratch": lambda: _scratch(neighbours),
     }
@@ -77,6 +78,11 @@ def _clock(transport: Transport) -> str:
     if abs(ahead) > LARGEST_SKEW:
         raise WmsUnavailable(f"the WMS's clock is {ahead:+.0f} s from ours: tokens and timestamps suffer")
     return f"the WMS's clock is {ahead:+.0f} s from ours"
+
+
+def _schedd(neighbours: Neighbours) -> str:
+    require_same_queue(neighbours)
+    return f"{neighbours.schedd.name()}; the WMS is asked for {neighbours.wms.schedd!r}"
 
 
 def zone() -> str:

@@ -7,6 +7,7 @@
     │   ├── WmsUnavailable
     │   │   └── WmsReplyLost     the request may have been acted on: look before repeating it
     │   ├── ScheddUnavailable    also: do not submit
+    │   │   └── OtherQueue           a schedd answers, and our clusters are elsewhere: believe nothing
     │   └── ScratchUnavailable   the scratch directory cannot be written (full, read-only)
     ├── WmsRejected          the WMS refuses this request: report, go on with the next item
     ├── SubmitRejected       the taskforce's own fault: tell the WMS why, go on with the next one
@@ -58,6 +59,12 @@ class ScheddUnavailable(Unavailable):
     """The schedd (or the way to it) does not answer, or takes no jobs from us now."""
 
     neighbour = "schedd"
+
+
+class OtherQueue(ScheddUnavailable):
+    """The schedd that answers has another job queue than the one that has our clusters."""
+
+    neighbour = "schedd with our clusters"
 
 
 class ScratchUnavailable(Unavailable):

@@ -10,6 +10,7 @@ ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring b
     <worker>.lock                     held by the one instance of each worker
     <worker>.heartbeat                when its last pass ended
     intents/<uuid>.json               starts that have begun and are not confirmed
+    queue.json                        the job queue that has this directory's clusters
     leaving/                          archives in the making, and what is about to be deleted
 """
 
@@ -35,7 +36,7 @@ from pydantic import TypeAdapter, ValidationError
 from common.contract import is_taskforce_uuid
 from common.errors import AlreadyRunning, ScratchUnavailable, SubmitRejected
 from common.ownership import is_ours, make_private, require_safe
-from common.schedd import Cluster
+from common.schedd import Cluster, JobQueue
 from common.stop import Stop
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class Heartbeat:
     outcome: str
 
 
-_INTENT = TypeAdapter(Intent)
+_INTENT, _QUEUE = TypeAdapter(Intent), TypeAdapter(JobQueue)
 
 
 class Scratch:
@@ -104,6 +105,7 @@ class Scratch:
         self.own = directory / ".tms"
         self._intents = self.own / "intents"
         self.leaving = self.own / "leaving"
+        self.queue_record = self.own / "queue.json"
 
     def prepare(self) -> None:
         """Make the directories that every worker needs; safe to repeat.
@@ -203,6 +205,21 @@ class Scratch:
         with _writing():
             (self._intents / f"{uuid}.json").unlink(missing_ok=True)
 
+    def queue(self) -> JobQueue | None:
+        """The job queue that has this directory's clusters; None where none was noted."""
+        with _writing():
+            if not self.queue_record.exists():
+                return None
+            content = _read(self.queue_record)
+        try:
+            return _QUEUE.validate_json(content, strict=True)
+        except ValidationError as error:
+            raise ScratchUnavailable(f"{self.queue_record} is damaged") from error
+
+    def note_queue(self, queue: JobQueue) -> None:
+        """Put on disk which job queue has this directory's clusters; replaces the one before."""
+        _write_durably(self.queue_record, json.dumps(asdict(queue)))
+
     # -- locks and heartbeats -------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -283,6 +300,9 @@ class ReadOnlyScratch(Scratch):
     def forget(self, uuid: str) -> None:
         """Remove nothing."""
 
+    def note_queue(self, queue: JobQueue) -> None:
+        """Write nothing."""
+
     @contextlib.contextmanager
     def only_instance(self, program: str) -> Iterator[None]:
         """Lock nothing: reading beside a running worker does no harm."""
@@ -302,10 +322,14 @@ def _open_lock(path: Path) -> TextIO:
     return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
 
 
-def _read_intent(path: Path) -> Intent | None:
+def _read(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as file:
-        content = file.read()
+        return file.read()
+
+
+def _read_intent(path: Path) -> Intent | None:
+    content = _read(path)
     try:
         intent = _INTENT.validate_json(content, strict=True)
     except ValidationError as error:

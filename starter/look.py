@@ -38,16 +38,15 @@ def find_cluster(
     earliest = max(since - DAY, 0)
     found = [
         cluster
-        for cluster in schedd.clusters_of(uuid, since=earliest)
+        for cluster in schedd.clusters_of(uuid, since=earliest, but=but)
         if not _is_anothers(cluster.cluster_id, uuid, _recent(scratch, earliest))
     ]
     if not found:
         found = [
             Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0)
             for log in _recent(scratch, earliest)
-            for cluster_id in clusters_in_log(log, uuid)
+            for cluster_id in clusters_in_log(log, uuid) - set(but)
         ]
-    found = [cluster for cluster in found if cluster.cluster_id not in but]
     if len(found) > 1:
         ids = sorted(cluster.cluster_id for cluster in found)
         logger.error("taskforce %s has several clusters: %s; using the first", uuid, ids)

@@ -20,6 +20,7 @@ from typing import Any
 from common.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
 from common.metrics import Number
+from common.same_queue import note_queue, require_same_queue
 from common.schedd import Cluster
 from common.scratch import Intent
 from common.sizes import shown
@@ -119,6 +120,7 @@ class Starter:
 
     def _find(self, intent: Intent, since: float) -> Cluster | None:
         """The cluster that the taskforce, made at `since`, has already."""
+        require_same_queue(self.n)
         uuid, withdrawn = intent.taskforce_uuid, intent.withdrawn
         for cluster_id in withdrawn:  # once more: a kill may have come between the note and the removal
             self.n.schedd.remove(cluster_id, uuid, UNSEEN)
@@ -166,6 +168,7 @@ class Starter:
         n.scratch.write_envfile(uuid, envfile)
         intent = replace(intent, log_before=n.scratch.check_log(Path(intent.log)))
         n.scratch.save(intent)
+        note_queue(n)
         description = {command: str(value) for command, value in intent.submit_dict.items()}
         try:
             cluster_id = n.schedd.submit(description, intent.n_workers)
@@ -230,6 +233,7 @@ class Starter:
             return
         if taskforce and taskforce.phase == Phase.PENDING_STARTER:
             raise WmsUnavailable(f"the WMS does not accept the start of {uuid}, and still asks for it")
+        require_same_queue(n)
         logger.warning("taskforce %s is no longer wanted: removing cluster %d", uuid, cluster_id)
         n.schedd.remove(cluster_id, uuid, "EWMS: the taskforce was stopped before its start was confirmed")
         if taskforce and taskforce.cluster_id is None:

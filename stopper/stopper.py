@@ -12,6 +12,7 @@ from collections import Counter
 from common.contract import Phase, Taskforce
 from common.errors import RemoveRejected, WmsRejected
 from common.metrics import Number
+from common.same_queue import require_same_queue
 from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
 from stopper.lingering import force_out
@@ -78,6 +79,7 @@ class Stopper:
         uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
         if cluster_id is None:
             raise RemoveRejected("the WMS names no cluster to remove")
+        require_same_queue(self.n)
         self.n.schedd.remove(cluster_id, uuid, REASON)
         confirm_stopped(self.n, uuid, cluster_id)
         if not self.n.dry_run:

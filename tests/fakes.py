@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
-from common.schedd import Cluster, EndedJob
+from common.schedd import Cluster, EndedJob, JobQueue
 from common.stop import Stop
 from tests.jel import JelWriter
 
@@ -80,6 +80,7 @@ class FakeSchedd:
     after_remove: Callable[[], None] = lambda: None
     history: list[EndedJob] = field(default_factory=list)
     removals: list[tuple[int, str]] = field(default_factory=list)
+    born: int = 1_700_000_000  # its job queue
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
@@ -96,10 +97,11 @@ class FakeSchedd:
         self.after_submit()
         return cluster_id
 
-    def clusters_of(self, uuid: str, *, since: float) -> list[Cluster]:
+    def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]:
         self._answer()
-        found = [c for c in self.known.values() if c.taskforce_uuid == uuid]
-        return [_cluster(c) for c in found if c.alive or not self.rotated]
+        found = [c for c in self.known.values() if c.taskforce_uuid == uuid and c.cluster_id not in but]
+        queued = [_cluster(c) for c in found if c.alive or c.cluster_id in self.lingering]
+        return queued or [_cluster(c) for c in found if not self.rotated]
 
     def clusters(self) -> list[Cluster]:
         self._answer()
@@ -138,6 +140,15 @@ class FakeSchedd:
     def name(self) -> str:
         self._answer()
         return "ap1"
+
+    def queue(self) -> JobQueue:
+        self._answer()
+        return JobQueue("ap1", self.born)
+
+    def exchange(self) -> None:
+        """Another schedd answers from now on, or this one after its spool was lost: it has no cluster."""
+        self.born += 1
+        self.known, self.history = {}, []
 
     def _answer(self) -> None:
         if self.down:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from common.contract import Phase, Taskforce
+from common.same_queue import require_same_queue
 from common.scratch import LOG_NAME
 from common.worker import Neighbours
 from watcher.survey import Entry, Kind
@@ -49,6 +50,7 @@ def ask(n: Neighbours, entries: Sequence[Entry]) -> Needs:
     The order matters: a start that has begun becomes a cluster, and then known to the WMS.
     """
     needs = Needs()
+    require_same_queue(n)
     for cluster in n.schedd.clusters():
         needs.add(
             cluster.taskforce_uuid, cluster.log, f"cluster {cluster.cluster_id} is in the schedd's queue"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from common.contract import Phase, Taskforce
+from common.same_queue import require_same_queue
 from common.schedd import EndedJob
 from common.worker import Neighbours
 from watcher.events import Event
@@ -56,6 +57,7 @@ class Unaccounted:
         suspects = quiet | (missing.keys() & self._missing.keys())
         gone: set[int] = set()
         if suspects:
+            require_same_queue(self.n)
             gone = suspects - {cluster.cluster_id for cluster in self.n.schedd.clusters()}
         if gone:
             self._count_ends(gone, tallies, missing)
@@ -84,6 +86,7 @@ class Unaccounted:
             return [cluster_id] if self._is_ours(taskforce.job_event_log_fpath) else []
         if uuid in self._without_cluster:
             return []
+        require_same_queue(self.n)
         found = self.n.schedd.clusters_of(uuid, since=0)
         ours = [cluster.cluster_id for cluster in found if self._is_ours(cluster.log)]
         if not ours:

@@ -70,6 +70,61 @@ def test_a_cluster_is_found_by_its_taskforce_until_it_is_removed_and_in_the_hist
     assert schedd.clusters_of(uuid, since=time.time() + 60) == []
 
 
+def test_an_old_job_that_was_kept_in_the_queue_does_not_end_the_search_of_the_history(
+    schedd: Schedd, pool: PoolClient, directory: Path
+) -> None:
+    """It is young in the history, in which the search goes from the newest entry to the first old one."""
+    kept = directory / "kept.sub"
+    kept.write_text("executable=/bin/true\nrequirements=false\nleave_in_queue=true\nqueue\n")
+    job = pool.tool("condor_submit", "-terse", str(kept)).stdout.split()[0]
+    pool.tool("condor_rm", job)
+    assert pool.tool("condor_q", job, "-af", "JobStatus").stdout.strip() == "3"
+    time.sleep(1.1)  # the schedd counts in seconds
+    since, uuid = time.time(), f"TF-{directory.name}"
+    cluster_id = schedd.submit(description(directory, uuid), 1)
+    schedd.remove(cluster_id, uuid, "over")
+    eventually(lambda: schedd.ended_jobs([cluster_id]), "ours leaves the queue")
+    pool.tool("condor_qedit", job, "LeaveJobInQueue", "false")
+
+    def ended() -> str:
+        return pool.tool("condor_history", job, "-limit", "1", "-af", "EnteredCurrentStatus").stdout.strip()
+
+    eventually(ended, "the other leaves it, too")
+    assert int(ended()) < since
+    assert [cluster.cluster_id for cluster in schedd.clusters_of(uuid, since=since)] == [cluster_id]
+    assert schedd.clusters_of(uuid, since=since, but=[cluster_id]) == []
+
+
+def test_a_cluster_in_the_queue_that_does_not_count_hides_none_in_the_history(
+    schedd: Schedd, directory: Path
+) -> None:
+    uuid = f"TF-{directory.name}"
+    first, second = (schedd.submit(description(directory, uuid), 1) for _ in range(2))
+    schedd.remove(second, uuid, "over")
+    eventually(lambda: second not in {c.cluster_id for c in schedd.clusters()}, "it leaves the queue")
+    eventually(lambda: schedd.ended_jobs([second]), "the history has it")
+    found = schedd.clusters_of(uuid, since=PAST, but=[first])
+    assert [cluster.cluster_id for cluster in found] == [second]
+
+
+def test_the_job_queue_stays_the_same_when_the_schedd_is_started_anew_and_tells_it_from_another(
+    schedd: Schedd, pool: PoolClient
+) -> None:
+    before = schedd.queue()
+    assert before.schedd == pool.schedd_name
+    assert 0 < time.time() - before.born < 86400
+    pool.restart_daemon("schedd")
+    assert schedd.queue() == before
+    pool.exchange_queue()
+    try:
+        assert schedd.queue().schedd == before.schedd
+        assert schedd.queue().born > before.born
+        assert Schedd(pool.schedd_name).queue() == schedd.queue()
+    finally:
+        pool.exchange_queue()
+    assert schedd.queue() == before
+
+
 def test_the_reason_of_a_removal_reaches_the_event_log(schedd: Schedd, directory: Path) -> None:
     cluster_id = schedd.submit(description(directory, "TF-reason"), 1)
     schedd.remove(cluster_id, "TF-reason", "EWMS: the taskforce was stopped")
@@ -147,6 +202,7 @@ def test_a_schedd_that_is_down_is_an_outage_and_comes_back(
             lambda: schedd.clusters_of("TF-down", since=PAST),
             lambda: schedd.remove(1, "TF-down", "x"),
             schedd.clusters,
+            schedd.queue,
             schedd.ping,
         ):
             with pytest.raises(ScheddUnavailable):

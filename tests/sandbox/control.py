@@ -21,7 +21,9 @@ POOL_VARIABLE = "TMS_SANDBOX_POOL"
 _METHODS = frozenset(
     (
         "daemon_pid",
+        "exchange_queue",
         "facts",
+        "forget_history",
         "install_pilot",
         "restart_daemon",
         "signal_daemon",
@@ -72,6 +74,14 @@ class PoolClient:
     def restart_daemon(self, name: str) -> None:
         """See Pool.restart_daemon."""
         self._ask("restart_daemon", name)
+
+    def exchange_queue(self) -> None:
+        """See Pool.exchange_queue."""
+        self._ask("exchange_queue")
+
+    def forget_history(self) -> None:
+        """See Pool.forget_history."""
+        self._ask("forget_history")
 
     def daemon_pid(self, name: str) -> int | None:
         """See Pool.daemon_pid."""

@@ -157,6 +157,25 @@ class Pool:
         self.stop_daemon(name)
         self.start_daemon(name)
 
+    def exchange_queue(self) -> None:
+        """Restarts the schedd with an empty job queue of its own, and the next time with the one before.
+
+        What runs goes on unseen meanwhile; numbers of clusters begin anew.
+        """
+        spool = self.layout.spool
+        queue, aside = spool / "job_queue.log", spool / "job_queue.log.aside"
+        self.stop_daemon("schedd")
+        if aside.exists():
+            aside.replace(queue)
+        else:
+            queue.rename(aside)
+        self.start_daemon("schedd")
+
+    def forget_history(self) -> None:
+        """Empties the schedd's history. In place, as a schedd that runs keeps it open (measured)."""
+        with (self.layout.spool / "history").open("r+b") as history:
+            history.truncate()
+
     def daemon_pid(self, name: str) -> int | None:
         """The process id of a daemon, as the machine sees it."""
         if (master := self._master()) is None:

@@ -65,9 +65,11 @@ SLOT_TYPE_1 = 100%
 SLOT_TYPE_1_PARTITIONABLE = True
 RUNBENCHMARKS = 0
 
-# Jobs start within two seconds (three, with a SCHEDD_MIN_INTERVAL of 1); killed daemons come back at once.
+# Jobs start within two seconds (three, with a SCHEDD_MIN_INTERVAL of 1), and leave the queue as soon as they
+# may; killed daemons come back at once.
 SCHEDD_INTERVAL = 1
 SCHEDD_MIN_INTERVAL = 0
+PERIODIC_EXPR_INTERVAL = 5
 NEGOTIATOR_INTERVAL = 1
 NEGOTIATOR_MIN_INTERVAL = 1
 NEGOTIATOR_CYCLE_DELAY = 1
@@ -116,6 +118,11 @@ class Layout:
     def log(self) -> Path:
         """The daemons' logs."""
         return self.directory / "log"
+
+    @property
+    def spool(self) -> Path:
+        """The schedd's job queue and history."""
+        return self.directory / "spool"
 
     @property
     def event_log(self) -> Path:

@@ -9,9 +9,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from tests.sandbox import processes
+from tests.sandbox.control import POOL_VARIABLE
 
 CHECKOUT = Path(__file__).parents[2]
 QUICK = {
@@ -113,6 +114,18 @@ class Tms:
         ]
         path.write_text("\n".join(lines) + "\n")
         return path
+
+    def process(
+        self, module: str, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        """A module as a process of its own, in the service's environment, and with the pool in reach."""
+        return subprocess.Popen(
+            [*self.python, module, *arguments],
+            env=self.environment | {POOL_VARIABLE: os.environ[POOL_VARIABLE]},
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def worker(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one worker by hand, in the service's environment."""

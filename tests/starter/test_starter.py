@@ -344,6 +344,26 @@ def test_killed_while_it_withdraws_a_cluster_it_starts_the_taskforce_once(
     assert clusters_in_log(Path(alive.description["log"]), uuid) == {alive.cluster_id}
 
 
+def test_a_withdrawn_cluster_that_is_slow_to_go_does_not_hide_the_one_after_it(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    with pytest.raises(ScratchUnavailable):
+        Starter(n).run_once()
+    schedd.lingering[100] = clock()
+    schedd.mute, schedd.after_submit = False, killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    schedd.known[101].alive = False
+    schedd.after_submit = lambda: None
+
+    Starter(n).run_once()
+
+    assert sorted(schedd.known) == [100, 101]
+    assert wms.taskforce(uuid)["cluster_id"] == 101
+
+
 def test_a_withdrawn_start_of_a_taskforce_that_is_no_longer_wanted_is_forgotten(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:

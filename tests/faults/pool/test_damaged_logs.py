@@ -33,9 +33,10 @@ def test_what_a_log_lost_is_told_by_the_schedd(pool: PoolClient, wms: StandInWms
         return {job.taskforce for job in truth.queued(pool, tms.scratch)}
 
     tms.start()
-    undamaged, seen = add(2), add(3, "fail", "4")
-    eventually(lambda: "RUNNING" in wms.taskforce(seen)["compound_statuses"], "the watcher has seen it")
+    undamaged = add(2)
     eventually(lambda: wms.taskforce(undamaged)["phase"] == "condor-complete", "this one is complete")
+    seen = add(3, "fail", "4")
+    eventually(lambda: "RUNNING" in wms.taskforce(seen)["compound_statuses"], "the watcher has seen it")
     watcher = tms.worker_pid("watcher")
     assert watcher is not None
     os.kill(watcher, signal.SIGSTOP)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ import pytest
 
 from tests.faults import truth
 from tests.faults.oracles import Case, judge
-from tests.sandbox.control import POOL_VARIABLE, PoolClient
+from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 from tests.waiting import eventually
@@ -93,7 +91,7 @@ class Killing:
     def kill(self, step: str, moment: str, method: str, worker: str) -> None:
         """Run `worker` until it dies there."""
         command = ["tests.faults.killed_at", moment, method, self.uuids[step], worker, "--once"]
-        with self.process(*command) as process:
+        with self.tms.process(*command) as process:
             try:
                 self.killed[step] = process.wait(60)
             finally:
@@ -101,22 +99,11 @@ class Killing:
         if moment == "stopped":
             self.pool.signal_daemon("schedd", signal.SIGCONT)
 
-    def process(self, module: str, *arguments: str) -> subprocess.Popen[str]:
-        """A module in the service's environment, on the pool."""
-        directory = str(self.pool.layout.directory)
-        return subprocess.Popen(
-            [sys.executable, "-P", "-m", module, *arguments],
-            env=self.tms.environment | {POOL_VARIABLE: directory},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
     def kill_in_flight(self, step: str, worker: str, route: str, moment: str) -> None:
         """Kill `worker` while the WMS has its request: before it acts, or before it replies."""
         path = f"/v1/tms/{route}/taskforces/{self.uuids[step]}"
         held = self.wms.pause_at("POST", path, "before" if moment == "before" else "after")
-        with held, self.process(worker, "--once") as process:
+        with held, self.tms.process(worker, "--once") as process:
             assert held.reached.wait(60), (step, process.stdout and process.stdout.read())
             process.kill()
             self.killed[step] = process.wait(10)
