@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from common.worker import Neighbours
 from tests.fakes import FakeClock, FakeSchedd, FakeStop
 from tests.sandbox.wms import StandInWms
 
-# The same examples each time in `make test`; `make fuzz` looks for new ones.
+# The same examples each time in `make test`; `make fuzz` looks for new ones, in a third of its time.
 _ANY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("test", _ANY, max_examples=60, derandomize=True)
-settings.register_profile("fuzz", _ANY, max_examples=2_000)
+settings.register_profile("fuzz", _ANY, max_examples=60 + 3 * int(os.environ.get("FUZZ_SECONDS", "600")))
 settings.load_profile("test")
 
 SCHEDD = "ap1.example.org"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -42,10 +41,7 @@ def pool() -> Iterator[Pool]:
 @pytest.fixture(scope="session")
 def published(pool: Pool, image: Image) -> str:
     """The image as operators find it: a directory below the AP's /cvmfs."""
-    place = pool.layout.cvmfs / "containers/ewms-tms:latest"
-    place.parent.mkdir(parents=True)
-    subprocess.run(["cp", "-a", image.sandbox, place], check=True)
-    return "/cvmfs/containers/ewms-tms:latest"
+    return image.publish(pool)
 
 
 @pytest.fixture

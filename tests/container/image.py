@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.sandbox import cache
 from tests.sandbox.entry import enter_command
+from tests.sandbox.pool import Pool
 from tests.sandbox.root import BuildFailed, Recipe, ensure_tree
 
 TOP = Path(__file__).parents[2]
@@ -44,6 +45,13 @@ class Image:
     name: str
     archive: Path
     sandbox: Path
+
+    def publish(self, pool: Pool) -> str:
+        """Put the sandbox below an access point's /cvmfs, and return where."""
+        place = pool.layout.cvmfs / "containers/ewms-tms:latest"
+        place.parent.mkdir(parents=True)
+        subprocess.run(["cp", "-a", self.sandbox, place], check=True)
+        return "/cvmfs/containers/ewms-tms:latest"
 
 
 def ensure_image(root: Path) -> Image:

@@ -2,68 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.container.image import TOP
+from tests.container.account import Account
 from tests.sandbox.pool import Pool
 from tests.sandbox.wms import StandInWms
 from tests.waiting import eventually
 
-HERE = Path(__file__).parent
 SMALL = {"worker_memory": "32M", "worker_disk": "1M", "condor_requirements": ""}
-
-
-class Account:
-    """The operator's account on the access point, and a shell there."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self.home = pool.layout.home
-        self.programs = self.home / ".local/libexec/ewms-tms"
-        self.link = self.home / ".local/share/ewms-tms/prod/image"
-        self.deploy = pool.layout.directory / "deploy"
-        shutil.copytree(TOP / "deploy", self.deploy)
-        shutil.copy(HERE / "systemctl", self.deploy)
-
-    def sh(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command line there."""
-        times = {
-            "UPGRADE_WAIT_FOR_IMAGE": "0",
-            "UPGRADE_WAIT_FOR_HEALTH": "120",
-            "UPGRADE_PAUSE": "0.5",
-        }
-        environment = {"PATH": f"{self.deploy}:/usr/bin:/bin", **times}
-        with self.pool.start_program(
-            "bash", "-c", command, environment=environment, stdout=subprocess.PIPE
-        ) as process:
-            output, _ = process.communicate(timeout=300)
-        return subprocess.CompletedProcess(command, process.returncode, output.decode(), "")
-
-    def configure(self, wms: StandInWms) -> None:
-        """Fill in the settings, as the operator does."""
-        settings = wms.environment() | {
-            "JOB_EVENT_LOG_DIR": f"/scratch/{self.pool.account.name}/prod",
-            "TMS_WMS_SCHEDD_NAME": wms.schedd,
-            "TMS_OUTER_LOOP_WAIT": "1",
-            "TMS_WATCHER_INTERVAL": "1",
-        }
-        lines = "\n".join(f'{name}="{value}"' for name, value in settings.items())
-        assert self.sh(f"cat >~/.config/ewms-tms/prod.env <<'END'\n{lines}\nEND").returncode == 0
 
 
 @pytest.fixture
 def account(pool: Pool) -> Iterator[Account]:
-    account = Account(pool)
-    yield account
-    account.sh("systemctl --user stop ewms-tms@prod")
-    log = account.home / "unit.log"
-    print(log.read_text()[-8000:] if log.exists() else "nothing was started")
-    shutil.rmtree(account.deploy)
+    with Account(pool) as account:
+        yield account
 
 
 def publish_sick_version(pool: Pool, published: str) -> str:

@@ -34,6 +34,14 @@ def test_repeated_it_leaves_settings_and_image_and_closes_the_settings_to_others
     assert operator.link.readlink() == first
 
 
+def test_repeated_it_does_not_write_into_a_program_that_may_be_at_work(operator: Operator) -> None:
+    image = str(operator.image("v1"))
+    operator.run(DEPLOY / "install", "prod", image)
+    with (operator.programs / "upgrade").open() as at_work:
+        assert operator.run(DEPLOY / "install", "prod", image).returncode == 0
+        assert os.fstat(at_work.fileno()).st_nlink == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [(["prod"], "usage"), (["a/b", "."], "a name has"), (["prod", "/nowhere"], "no image at /nowhere")],

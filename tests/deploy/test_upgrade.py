@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import threading
 from pathlib import Path
 
-from tests.deploy.conftest import Operator
+import pytest
+
+from tests.deploy.conftest import FAKES, Operator
+from tests.waiting import eventually
 
 RESTART = "--user restart ewms-tms@prod"
 
@@ -79,6 +84,39 @@ def test_a_version_that_does_not_accept_the_settings_changes_nothing(installed: 
     assert done.returncode == 1
     assert "does not accept the settings" in done.stderr
     assert (installed.link.readlink(), restarts(installed)) == (old, 0)
+
+
+def begun(installed: Operator, image: Path) -> subprocess.Popen[bytes]:
+    """An upgrade to a version that is not healthy, at the moment where it waits for its health."""
+    environment = {"PATH": f"{FAKES}:{os.environ['PATH']}", "HOME": str(installed.home)}
+    environment |= {"FAKES": str(installed.home), "UPGRADE_PAUSE": "0.05"}
+    process = subprocess.Popen([installed.programs / "upgrade", "prod", image], env=environment)
+    eventually(lambda: restarts(installed) == 1, "restarted with the new one")
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_one_that_is_interrupted_goes_back(installed: Operator, number: signal.Signals) -> None:
+    old = installed.link.readlink()
+    process = begun(installed, installed.image("v2", "sick"))
+    process.send_signal(number)
+    assert process.wait(30) == 1
+    assert Path((installed.home / "running").read_text().strip()) == installed.link.readlink() == old
+    assert not (installed.link.parent / "previous").is_symlink()
+
+
+def test_after_one_that_was_killed_the_next_goes_back_to_what_was_healthy(installed: Operator) -> None:
+    old, sick = installed.link.readlink(), installed.image("v2", "sick")
+    process = begun(installed, sick)
+    process.kill()
+    process.wait()
+    # What it had started, a moment's pause, still has its lock.
+    subprocess.run(["flock", installed.link.parent / "upgrade.lock", "true"], check=True)
+    assert installed.link.readlink() == sick
+    assert upgrade(installed, installed.image("v3", "sick")).returncode == 1
+    assert installed.link.readlink() == old
+    assert upgrade(installed, installed.image("v4")).returncode == 0
+    assert (installed.link.parent / "previous").readlink() == old
 
 
 def test_two_upgrades_at_a_time_are_refused(installed: Operator) -> None:

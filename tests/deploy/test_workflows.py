@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.deploy.conftest import TOP
 
@@ -45,6 +48,35 @@ def test_actions_are_pinned_and_rights_are_few(workflow: Path) -> None:
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
 def test_no_event_gets_into_a_script(workflow: Path) -> None:
     """A tag's name is somebody's text: it comes by an environment variable, never into the script itself."""
-    scripts = re.findall(r"run: (?:\|\n((?:          .*\n)+)|(.*))", workflow.read_text())
-    assert scripts
-    assert not [script for script in scripts if "${{" in "".join(script)]
+    assert scripts(workflow)
+    assert not [script for script in scripts(workflow) if "${{" in script]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
+def test_shellcheck_finds_nothing_in_their_scripts(workflow: Path, tmp_path: Path) -> None:
+    """GitHub runs them by `bash -e` on its machine, and by `sh -e` in a container without bash."""
+    files = [tmp_path / str(number) for number in range(len(scripts(workflow)))]
+    for file, script in zip(files, scripts(workflow), strict=True):
+        file.write_text(script)
+    checked = subprocess.run(["shellcheck", "--shell=bash", *files], capture_output=True, text=True)
+    assert checked.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("tag", "accepted"), [("v{}", True), ("{}", False), ("v{}.1", False), ("v{}-rc1", False), ("v", False)]
+)
+def test_a_release_has_the_version_as_its_tag_as_documents_have_it(tag: str, accepted: bool) -> None:
+    (script,) = [
+        script
+        for script in scripts(TOP / ".github/workflows/image-publish.yml")
+        if "pyproject.toml" in script
+    ]
+    version = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]["version"]
+    environment = {"PATH": os.environ["PATH"], "TAG": tag.format(version)}
+    assert (subprocess.run(["bash", "-ec", script], cwd=TOP, env=environment).returncode == 0) is accepted
+
+
+def scripts(workflow: Path) -> list[str]:
+    """The shell scripts of a workflow's steps."""
+    jobs = YAML(typ="safe").load(workflow)["jobs"].values()
+    return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
