@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
+from common.errors import OtherQueue, ScheddUnavailable, ScratchUnavailable, WmsUnavailable
 
 if TYPE_CHECKING:  # at run time only where the setting is set
     from prometheus_client import Metric
@@ -28,7 +28,8 @@ if TYPE_CHECKING:  # at run time only where the setting is set
 PREFIX = "ewms_tms_"
 MISTAKE = "unexpected error"
 # How a pass ends, in the words of the log and of `tms health`.
-NEIGHBOURS = tuple(error.neighbour for error in (WmsUnavailable, ScheddUnavailable, ScratchUnavailable))
+_OUTAGES = (WmsUnavailable, ScheddUnavailable, OtherQueue, ScratchUnavailable)
+NEIGHBOURS = tuple(error.neighbour for error in _OUTAGES)
 OUTAGES = {f"{neighbour} not available": neighbour for neighbour in NEIGHBOURS}
 OUTCOMES = ("ok", "items failed", *OUTAGES, "refused by the WMS", MISTAKE)
 

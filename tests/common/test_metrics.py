@@ -15,8 +15,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from common import doctor
-from common.errors import ScheddUnavailable, ScratchUnavailable, WmsRejected, WmsUnavailable
-from common.metrics import OUTCOMES, MetricsFile, Number
+from common.errors import (
+    OtherQueue,
+    ScheddUnavailable,
+    ScratchUnavailable,
+    Unavailable,
+    WmsRejected,
+    WmsUnavailable,
+)
+from common.metrics import NEIGHBOURS, OUTCOMES, MetricsFile, Number
 from common.worker import Neighbours, Outcome, Worker, run_forever
 from tests.fakes import FakeClock, FakeStop
 from tests.metrics import read_metrics
@@ -96,20 +103,21 @@ def test_a_failed_pass_has_an_outcome_of_few(
     }
 
 
+@pytest.mark.parametrize("kind", [WmsUnavailable, ScheddUnavailable, OtherQueue, ScratchUnavailable])
 def test_an_outage_is_told_from_its_beginning_to_its_end(
-    measured: Neighbours, clock: FakeClock, directory: Path
+    measured: Neighbours, clock: FakeClock, directory: Path, kind: type[Unavailable]
 ) -> None:
-    began, down = clock.now, failing(ScheddUnavailable("x"))
+    began, down = clock.now, failing(kind("x"))
     since = "ewms_tms_outage_started_timestamp_seconds{neighbour=%s,worker=starter}"
     up = "ewms_tms_neighbour_up{neighbour=%s,worker=starter}"
     run(measured, clock, down, down, down)
     told = read_metrics(directory)
-    assert told[since % "schedd"] == began
-    assert (told[up % "schedd"], told[up % "WMS"], told[up % "scratch directory"]) == (0, 1, 1)
+    assert told[since % kind.neighbour] == began
+    assert [name for name in NEIGHBOURS if not told[up % name]] == [kind.neighbour]
     run(measured, clock, down, ok)
     told = read_metrics(directory)
-    assert told[up % "schedd"] == 1
-    assert since % "schedd" not in told
+    assert told[up % kind.neighbour] == 1
+    assert since % kind.neighbour not in told
 
 
 def test_everybody_can_read_the_file_and_it_is_all_there_is(
