@@ -90,7 +90,9 @@ def begun(installed: Operator, image: Path) -> subprocess.Popen[bytes]:
     """An upgrade to a version that is not healthy, at the moment where it waits for its health."""
     environment = {"PATH": f"{FAKES}:{os.environ['PATH']}", "HOME": str(installed.home)}
     environment |= {"FAKES": str(installed.home), "UPGRADE_PAUSE": "0.05"}
-    process = subprocess.Popen([installed.programs / "upgrade", "prod", image], env=environment)
+    # What runs the tests may ignore signals (nohup, a background job), and a shell cannot trap these.
+    upgrade = ["env", "--default-signal", installed.programs / "upgrade", "prod", image]
+    process = subprocess.Popen(upgrade, env=environment)
     eventually(lambda: restarts(installed) == 1, "restarted with the new one")
     return process
 
