@@ -91,7 +91,7 @@ def begun(installed: Operator, image: Path) -> subprocess.Popen[bytes]:
     environment = {"PATH": f"{FAKES}:{os.environ['PATH']}", "HOME": str(installed.home)}
     environment |= {"FAKES": str(installed.home), "UPGRADE_PAUSE": "0.05"}
     # What runs the tests may ignore signals (nohup, a background job), and a shell cannot trap these.
-    upgrade = ["env", "--default-signal", installed.programs / "upgrade", "prod", image]
+    upgrade = ["env", "--default-signal", str(installed.programs / "upgrade"), "prod", str(image)]
     process = subprocess.Popen(upgrade, env=environment)
     eventually(lambda: restarts(installed) == 1, "restarted with the new one")
     return process
