@@ -60,7 +60,7 @@ class LogFile:
         any_events, position, told = False, 0, 0
         with self.path.open("rb") as raw:
             content: BufferedIOBase = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
-            while chunk := content.read(CHUNK):
+            while chunk := content.read1(CHUNK):  # of what is cut off, all before the cut
                 stream = stream or blocks_of(chunk)
                 rest, events = stream.rest, stream.feed(chunk)
                 self._note_damage(stream, position - len(rest), rest, chunk)

@@ -277,6 +277,19 @@ def test_a_file_that_is_no_log_is_named_and_the_others_are_told(
     assert f"watcher: {cut}: " in captured.err
 
 
+def test_of_an_archive_that_is_cut_off_all_is_told_that_can_be_read(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 2000)
+    cut = jel.path.with_name("cut.jel.gz")
+    whole = gzip.compress(jel.path.read_bytes())
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert main(["--explain", "TF-8", str(cut)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith("cluster 8 of taskforce TF-8")
+    assert captured.err.startswith(f"watcher: {cut}: ")
+
+
 def test_damage_is_told_where_it_is(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
     """The place is that in the log, or in what is in the archive."""
     jel.submit(8, "TF-8", 20_000)
