@@ -6,6 +6,7 @@ Needs no settings, no WMS and no HTCondor, so that a log can be looked at anywhe
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import re
 import zlib
@@ -135,8 +136,12 @@ def in_order(paths: Sequence[Path]) -> Sequence[Path]:
 
 
 def total_size(paths: Iterable[Path]) -> int:
-    """The bytes of those files that are there."""
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    """The bytes of those files that can be seen; of the others the read says what is wrong."""
+    total = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def complaint(path: Path, error: Exception) -> str:

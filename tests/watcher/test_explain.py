@@ -241,6 +241,19 @@ def test_without_files_the_services_own_logs_are_read(
     with pytest.raises(SystemExit, match="2"):
         main(["--explain", "TF-8"])
     assert "JOB_EVENT_LOG_DIR" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--explain"])
+    assert capsys.readouterr().err.endswith("the following arguments are required: WHAT\n")
+
+
+def test_logs_that_cannot_be_seen_are_said_in_one_line(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = jel.path.parent / ("x" * 300)
+    assert f"watcher: {long}: File name too long\n" in complaint(capsys, "8", long)
+    monkeypatch.setattr("common.privacy.keep_private", lambda: None)
+    monkeypatch.setenv("JOB_EVENT_LOG_DIR", str(long))
+    assert complaint(capsys, "8") == f"watcher: {long}: File name too long (ENAMETOOLONG)\n"
 
 
 @pytest.mark.parametrize("what", ["", "8.", "a b", "8.1.2", "../x", "\x1b[31m"])
