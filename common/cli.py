@@ -128,8 +128,9 @@ def _parse(
 ) -> argparse.Namespace:
     parser = _parser(name, summary, looks)
     arguments = parser.parse_args(argv)
-    if arguments.once and arguments.check:
-        parser.error("--check makes no pass: not with --once")
+    for option in ("check", *looks):
+        if arguments.once and getattr(arguments, option) not in (None, False):
+            parser.error(f"--{option} makes no pass: not with --once")
     return arguments
 
 
