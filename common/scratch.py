@@ -213,15 +213,21 @@ class Scratch:
             (self._intents / f"{uuid}.json").unlink(missing_ok=True)
 
     def queue(self) -> JobQueue | None:
-        """The job queue that has this directory's clusters; None where none was noted."""
+        """The job queue that has this directory's clusters; None where none was noted.
+
+        Raises ScratchUnavailable if the note cannot be read: it may be there, and name another queue.
+        """
         with _writing():
-            if not self.queue_record.exists():
+            try:
+                content = _read(self.queue_record)
+            except FileNotFoundError:
                 return None
-            content = _read(self.queue_record)
         try:
             return _QUEUE.validate_json(content, strict=True)
         except ValidationError as error:
-            raise ScratchUnavailable(f"{self.queue_record} is damaged") from error
+            raise ScratchUnavailable(
+                f"{self.queue_record} is damaged: is TMS_SCHEDD_NAME right? Then remove it"
+            ) from error
 
     def note_queue(self, queue: JobQueue) -> None:
         """Put on disk which job queue has this directory's clusters; replaces the one before."""

@@ -198,7 +198,11 @@ def test_the_queue_is_noted_before_the_submit_and_by_nothing_else(
 
 def test_a_note_that_cannot_be_read_is_nothing_to_go_by(n: Neighbours) -> None:
     n.scratch.queue_record.write_text('{"schedd": "ap1"')
-    with pytest.raises(ScratchUnavailable, match=r"queue\.json is damaged"):
+    with pytest.raises(ScratchUnavailable, match=r"queue\.json is damaged: .* remove it"):
+        require_same_queue(n)
+    n.scratch.queue_record.unlink()
+    n.scratch.queue_record.symlink_to("nowhere")
+    with pytest.raises(ScratchUnavailable, match="ELOOP"):
         require_same_queue(n)
 
 
