@@ -64,14 +64,7 @@ def main(
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return EX_CONFIG
     forget_secrets(os.environ)
-    level = arguments.log_level
-    logs.configure(
-        name,
-        level=level or settings.log_level,
-        third_party=settings.log_level_third_party,
-        wms=level or settings.log_level_wms,
-        style=settings.log_format,
-    )
+    _configure_logs(name, settings, arguments.log_level)
     option = next((option for option in looks if getattr(arguments, option) is not None), None)
     dry_run = arguments.dry_run or settings.dry_run or option is not None
     stop = Stop()
@@ -81,27 +74,42 @@ def main(
         return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
     if option:
         return EX_OK if _show(looks[option], neighbours, getattr(arguments, option)) else EX_FAILED
+    return _work(name, build, neighbours, once=arguments.once or dry_run)
+
+
+def _work(name: str, build: Callable[[Neighbours], Worker], neighbours: Neighbours, *, once: bool) -> int:
+    """Be the only instance, and make one pass, or one after the other until told to stop; the exit code."""
     neighbours.stop.on_signals()
     try:
         neighbours.scratch.prepare()
         with neighbours.scratch.only_instance(name):
             worker = build(neighbours)
-            if arguments.once or dry_run:
+            if once:
                 return EX_OK if run_single_pass(worker, neighbours) else EX_FAILED
+            settings, schedd = neighbours.settings, neighbours.wms.schedd
             for line in (*settings.ignored, *settings.lines()):
                 logger.info("%s", line)
-            logger.info(
-                "started: version %s, for schedd %r of the WMS", version("ewms-tms"), neighbours.wms.schedd
-            )
+            logger.info("started: version %s, for schedd %r of the WMS", version("ewms-tms"), schedd)
             run_forever(worker, neighbours)
             logger.info("stopped")
             return EX_OK
     except ConfigError as error:
-        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         return EX_CONFIG
     except (AlreadyRunning, Unavailable) as error:
         logger.error("%s", error)
         return EX_FAILED
+
+
+def _configure_logs(name: str, settings: Settings, level: str | None) -> None:
+    """As the settings say, but for the `level` of the command line."""
+    logs.configure(
+        name,
+        level=level or settings.log_level,
+        third_party=settings.log_level_third_party,
+        wms=level or settings.log_level_wms,
+        style=settings.log_format,
+    )
 
 
 def _show(look: Look, neighbours: Neighbours, value: str) -> bool:
@@ -128,8 +136,9 @@ def _parse(
 ) -> argparse.Namespace:
     parser = _parser(name, summary, looks)
     arguments = parser.parse_args(argv)
-    if arguments.once and arguments.check:
-        parser.error("--check makes no pass: not with --once")
+    for option in ("check", *looks):
+        if arguments.once and getattr(arguments, option) not in (None, False):
+            parser.error(f"--{option} makes no pass: not with --once")
     return arguments
 
 

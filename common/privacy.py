@@ -21,7 +21,7 @@ SECRET_VARIABLES = ("EWMS_CLIENT_SECRET", "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT")
 MASK = "***"
 
 _SECRET_NAME = re.compile("TOKEN|AUTH|PASS|SECRET|KEY|CRED", re.IGNORECASE)
-_USER = re.compile(r"://[^\s/@]+@")  # in a URL, perhaps with a password
+_USER = re.compile(r"://[^\s/]+@")  # in a URL, perhaps with a password, which may have an @ of its own
 
 _PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 _NOT_DUMPABLE = 0

@@ -234,9 +234,10 @@ class Schedd:
             ads = self._call(lambda _: _schedd_ads(location))
         except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
             ads = self._call(lambda _: _schedd_ads(location), _silent)
-        if not ads:
-            raise _silent("no answer")
-        return JobQueue(str(ads[0].get("Name", "")), _number(ads[0], _BORN))
+        born = _number(ads[0], _BORN) if ads else 0
+        if not born:  # nothing to tell it by: it might be any
+            raise _silent(f"no {_BORN}" if ads else "no answer")
+        return JobQueue(str(ads[0].get("Name", "")), born)
 
     def _has(self, cluster_id: int, uuid: str) -> bool:
         """Whether the queue has this cluster, and as this taskforce's: the id alone may be another's, reused.

@@ -41,7 +41,6 @@ from common.stop import Stop
 
 logger = logging.getLogger(__name__)
 
-LOG_PATTERN = "*.tms.jel"
 LOG_NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.tms\.jel", re.ASCII)
 LOG_ARCHIVE_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\d{1,6})?\.tms\.jel\.gz", re.ASCII)
 DIRECTORY_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})", re.ASCII)
@@ -132,16 +131,24 @@ class Scratch:
         return self.directory / f"{day.isoformat()}.tms.jel"
 
     def logs(self) -> list[Path]:
-        """All job event logs, oldest name first; directories and symlinks of such a name are not logs."""
-        found = (
-            path for path in self.directory.glob(LOG_PATTERN) if path.is_file() and not path.is_symlink()
-        )
-        return sorted(found)
+        """All job event logs, oldest name first; directories and symlinks of such a name are not logs.
+
+        Raises ScratchUnavailable if the directory cannot be listed: then nobody knows that there are none.
+        """
+        return self._files(".tms.jel")
 
     def log_archives(self) -> list[Path]:
-        """All compressed logs, oldest name first."""
-        found = self.directory.glob("*.tms.jel.gz")
-        return sorted(path for path in found if path.is_file() and not path.is_symlink())
+        """All compressed logs, oldest name first; raises as `logs`."""
+        return self._files(".tms.jel.gz")
+
+    def _files(self, ending: str) -> list[Path]:
+        with _writing():
+            try:
+                entries = list(os.scandir(self.directory))
+            except FileNotFoundError:  # not made yet
+                return []
+            files = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+        return sorted(self.directory / name for name in files if name.endswith(ending))
 
     def check_log(self, log: Path) -> tuple[int, int] | None:
         """The inode and size of a log that can be appended to; it is made if there is none.
@@ -206,15 +213,21 @@ class Scratch:
             (self._intents / f"{uuid}.json").unlink(missing_ok=True)
 
     def queue(self) -> JobQueue | None:
-        """The job queue that has this directory's clusters; None where none was noted."""
+        """The job queue that has this directory's clusters; None where none was noted.
+
+        Raises ScratchUnavailable if the note cannot be read: it may be there, and name another queue.
+        """
         with _writing():
-            if not self.queue_record.exists():
+            try:
+                content = _read(self.queue_record)
+            except FileNotFoundError:
                 return None
-            content = _read(self.queue_record)
         try:
             return _QUEUE.validate_json(content, strict=True)
         except ValidationError as error:
-            raise ScratchUnavailable(f"{self.queue_record} is damaged") from error
+            raise ScratchUnavailable(
+                f"{self.queue_record} is damaged: is TMS_SCHEDD_NAME right? Then remove it"
+            ) from error
 
     def note_queue(self, queue: JobQueue) -> None:
         """Put on disk which job queue has this directory's clusters; replaces the one before."""

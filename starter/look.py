@@ -154,7 +154,7 @@ def _texts(log: Path) -> Iterator[mmap.mmap | bytes]:
 def _unpacked(log: Path) -> Iterator[bytes]:
     rest = b""
     with gzip.open(log) as file:
-        while chunk := file.read(CHUNK):
+        while chunk := file.read1(CHUNK):  # of what is cut off, all before the cut
             whole, separator, rest = (rest + chunk).rpartition(_SEPARATOR)
             if separator:
                 yield whole + separator

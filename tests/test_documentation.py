@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.metrics import NEIGHBOURS, OUTCOMES, MetricsFile
 from common.settings import Settings
+from common.worker import Neighbours
+from starter.starter import Starter
+from stopper.stopper import Stopper
+from watcher.totals import STATUSES
+from watcher.watcher import Watcher
 
 TOP = Path(__file__).parents[1]
 
@@ -23,6 +29,16 @@ def test_the_defaults_in_the_documentation_are_those_of_the_code() -> None:
     for field in Settings.model_fields.values():
         if isinstance(field.default, int) and not isinstance(field.default, bool):
             assert documented[str(field.alias)] == str(field.default)
+
+
+def test_every_metric_is_documented_with_all_its_values(n: Neighbours, tmp_path: Path) -> None:
+    lines = (TOP / "docs" / "operations.md").read_text().splitlines()
+    rows = {line.split("`")[1].partition("{")[0]: line for line in lines if line.startswith("| `")}
+    file = MetricsFile("starter", tmp_path, tmp_path)
+    for number in (*file._common(), *Starter(n).numbers(), *Stopper(n).numbers(), *Watcher(n).numbers()):
+        assert number.name in rows
+    for name, values in (("passes_total", OUTCOMES), ("neighbour_up", NEIGHBOURS), ("jobs", STATUSES)):
+        assert [value for value in values if f"`{value}`" not in rows[name]] == []
 
 
 def test_every_document_that_is_linked_exists() -> None:

@@ -11,7 +11,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +20,18 @@ from watcher.batch import Batch, keep_memory
 from watcher.blocks import Events
 from watcher.events import Event
 from watcher.job_status import CLUSTER_SUBMIT, NAMING, SUBMIT, taskforce_of
-from watcher.log_files import UNREADABLE, LogFile, complaint, in_order, one_by_one, total_size
+from watcher.log_files import (
+    UNREADABLE,
+    LogFile,
+    Unreadable,
+    complaint,
+    in_order,
+    one_by_one,
+    total_size,
+)
 from watcher.progress_bar import ProgressBar
 from watcher.story import Story
-from watcher.texts import printable
+from watcher.texts import printable, safe_key
 
 EX_OK, EX_FAILED = 0, 1
 
@@ -102,10 +110,21 @@ def main(arguments: Sequence[str]) -> int:
     """Print what the logs say of what the command line asks for; the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    paths = in_order(options.files) or _logs_of_the_service(parser)
-    keep_memory()
+    try:
+        paths = in_order(options.files) or _logs_of_the_service(parser)
+    except Unreadable as error:
+        sys.stderr.write(f"watcher: {error}\n")
+        return EX_FAILED
     stories = Stories(options.what)
-    passes = [stories.find, stories.tell] if options.what.uuid else [stories.tell]
+    complaints = _read(stories, paths)
+    sys.stderr.writelines(f"watcher: {text}\n" for text in complaints)
+    return EX_OK if _print(stories, paths) and not complaints else EX_FAILED
+
+
+def _read(stories: Stories, paths: Sequence[Path]) -> Collection[str]:
+    """Read the logs as often as it takes; a complaint about each that could not be read to its end."""
+    keep_memory()
+    passes = [stories.find, stories.tell] if stories.what.uuid else [stories.tell]
     progress = ProgressBar(len(passes) * total_size(paths))
     complaints: dict[Path, str] = {}
     for use in passes:
@@ -117,8 +136,7 @@ def main(arguments: Sequence[str]) -> int:
             except UNREADABLE as error:
                 complaints[path] = complaint(path, error)
     progress.clear()
-    sys.stderr.writelines(f"watcher: {text}\n" for text in complaints.values())
-    return EX_OK if _print(stories, paths) and not complaints else EX_FAILED
+    return complaints.values()
 
 
 def _print(stories: Stories, paths: Sequence[Path]) -> bool:
@@ -148,6 +166,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "files",
         nargs="*",
+        default=[],  # or else a usage error says that FILE is required
         type=Path,
         metavar="FILE",
         help="if none is given: the logs and archives of JOB_EVENT_LOG_DIR",
@@ -166,14 +185,21 @@ def _what(text: str) -> What:
 
 
 def _logs_of_the_service(parser: argparse.ArgumentParser) -> Sequence[Path]:
-    """The logs and archives in the scratch directory; what else the environment has may be secret."""
+    """The logs and archives in the scratch directory; what else the environment has may be secret.
+
+    Raises Unreadable if they cannot be listed.
+    """
     directory = os.environ.get("JOB_EVENT_LOG_DIR")
     if not directory:
         parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
+    from common.errors import ScratchUnavailable
     from common.privacy import forget_secrets, keep_private
     from common.scratch import Scratch
 
     keep_private()
     forget_secrets(os.environ)
     scratch = Scratch(Path(directory))
-    return in_order(scratch.log_archives() + scratch.logs())
+    try:
+        return in_order(scratch.log_archives() + scratch.logs())
+    except ScratchUnavailable as error:
+        raise Unreadable(safe_key(str(error))) from error

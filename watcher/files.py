@@ -24,14 +24,14 @@ def show(n: Neighbours) -> bool:
         needs, unknown = _ask(n, entries)
         free, least = n.scratch.free_space(), n.settings.least_free_space
     except (OSError, Unavailable) as error:
-        print(f"{directory} cannot be read: {error}")  # noqa: T201 - this is its output
+        print(one_line(f"{directory} cannot be read: {error}"))  # noqa: T201 - this is its output
         return False
     verdicts = plan(entries, needs, n.settings, now, short=free < least)
     print(f"{directory}: {shown(sum(entry.size for entry in entries))}, and {shown(free)} are free")  # noqa: T201
     if free < least:
         print(f"TMS_LEAST_FREE_SPACE is {shown(least)}: nothing is started, and times do not count")  # noqa: T201
     if unknown:
-        print(f"{unknown}: nothing is touched until it answers")  # noqa: T201
+        print(one_line(f"{unknown}: nothing is touched until it answers"))  # noqa: T201
     print_table([HEAD, *(_row(verdict) for verdict in sorted(verdicts, key=lambda v: v.entry.name))])
     return not unknown
 

@@ -6,6 +6,7 @@ Needs no settings, no WMS and no HTCondor, so that a log can be looked at anywhe
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import re
 import zlib
@@ -60,7 +61,7 @@ class LogFile:
         any_events, position, told = False, 0, 0
         with self.path.open("rb") as raw:
             content: BufferedIOBase = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
-            while chunk := content.read(CHUNK):
+            while chunk := content.read1(CHUNK):  # of what is cut off, all before the cut
                 stream = stream or blocks_of(chunk)
                 rest, events = stream.rest, stream.feed(chunk)
                 self._note_damage(stream, position - len(rest), rest, chunk)
@@ -135,8 +136,12 @@ def in_order(paths: Sequence[Path]) -> Sequence[Path]:
 
 
 def total_size(paths: Iterable[Path]) -> int:
-    """The bytes of those files that are there."""
-    return sum(path.stat().st_size for path in paths if path.is_file())
+    """The bytes of those files that can be seen; of the others the read says what is wrong."""
+    total = 0
+    for path in paths:
+        with contextlib.suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def complaint(path: Path, error: Exception) -> str:

@@ -56,6 +56,8 @@ def test_a_wrong_command_line_ends_with_2() -> None:
     assert run("starter", "--twice", environment={}).returncode == 2
     assert run("starter", "--once", "--check", environment={}).returncode == 2
     assert run("starter", "--dry-run", "--check", environment={}).returncode == 2
+    assert run("starter", "--show", "TF-1", "--once", environment={}).returncode == 2
+    assert run("watcher", "--once", "--files", environment={}).returncode == 2
 
 
 def test_wrong_settings_end_with_78_and_one_message() -> None:

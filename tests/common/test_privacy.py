@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.privacy import SECRET_VARIABLES, forget_secrets
+import pytest
+
+from common.privacy import SECRET_VARIABLES, forget_secrets, masked
 from common.settings import Settings
 
 CANARY = "canary-of-the-environment"
@@ -67,3 +69,15 @@ def test_what_is_forgotten_is_every_setting_that_holds_a_secret(tmp_path: Path) 
     environ = dict.fromkeys(SECRET_VARIABLES, CANARY) | {"PATH": "/bin"}
     forget_secrets(environ)
     assert environ == {"PATH": "/bin"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("amqp://me:canary@mq.example.org/vhost", "amqp://***@mq.example.org/vhost"),
+        ("amqp://me:can@ry@mq.example.org:5672", "amqp://***@mq.example.org:5672"),
+        ("https://a.example.org/b@c s3://canary@d/e", "https://a.example.org/b@c s3://***@d/e"),
+    ],
+)
+def test_a_user_in_a_url_is_masked_with_all_of_the_password(url: str, shown: str) -> None:
+    assert masked("BROKER", url) == shown

@@ -15,6 +15,7 @@ from common.worker import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd, Killed
+from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from watcher.housekeeping import Housekeeping
 from watcher.unaccounted import QUIET
@@ -51,6 +52,27 @@ def test_the_watcher_completes_no_quiet_taskforce_that_another_schedd_does_not_h
     with pytest.raises(ScheddUnavailable, match=OTHER):
         complete(n, clock)
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_what_the_logs_say_is_sent_and_completed_all_the_while(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str
+) -> None:
+    quiet = wms.add_taskforce()
+    Starter(n).run_once()
+    watcher, jel = Watcher(n), JelWriter(n.scratch.logs()[0])
+    watcher.run_once()
+    schedd.exchange()
+    for event, status, phase in (
+        (jel.execute, "RUNNING", "condor-submit"),
+        (jel.terminate, "COMPLETED", "condor-complete"),
+    ):
+        event((100, 0))
+        clock.now += QUIET
+        with pytest.raises(ScheddUnavailable, match=OTHER):
+            watcher.run_once()
+        assert wms.taskforce(uuid)["compound_statuses"] == {status: {"null": 1}}
+        assert wms.taskforce(uuid)["phase"] == phase
+    assert wms.taskforce(quiet)["phase"] == "condor-submit"
 
 
 def test_nor_one_whose_log_is_gone(
@@ -198,7 +220,11 @@ def test_the_queue_is_noted_before_the_submit_and_by_nothing_else(
 
 def test_a_note_that_cannot_be_read_is_nothing_to_go_by(n: Neighbours) -> None:
     n.scratch.queue_record.write_text('{"schedd": "ap1"')
-    with pytest.raises(ScratchUnavailable, match=r"queue\.json is damaged"):
+    with pytest.raises(ScratchUnavailable, match=r"queue\.json is damaged: .* remove it"):
+        require_same_queue(n)
+    n.scratch.queue_record.unlink()
+    n.scratch.queue_record.symlink_to("nowhere")
+    with pytest.raises(ScratchUnavailable, match="ELOOP"):
         require_same_queue(n)
 
 

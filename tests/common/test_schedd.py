@@ -67,6 +67,17 @@ def test_what_a_job_made_of_its_ad_ends_no_look(
     assert (cluster.cluster_id, cluster.n_workers, cluster.submitted_at) == (7, 0, 0)
 
 
+@pytest.mark.parametrize("ad", [{}, {"JobQueueBirthdate": 0}, {"JobQueueBirthdate": "old"}])
+def test_a_queue_that_does_not_tell_when_it_was_made_is_not_taken_for_any(
+    monkeypatch: pytest.MonkeyPatch, ad: dict[str, object]
+) -> None:
+    schedd = Schedd()
+    monkeypatch.setattr(schedd, "_ask", lambda _: None)
+    monkeypatch.setattr(schedd, "_call", lambda *_: [classad2.ClassAd({"Name": "ap1"} | ad)])
+    with pytest.raises(ScheddUnavailable, match="does not tell which queue it has: no JobQueueBirthdate"):
+        schedd.queue()
+
+
 def test_the_ends_of_a_thousand_clusters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chain of as many terms would silently be no match: ClassAds have a limit of depth."""
     asked = []

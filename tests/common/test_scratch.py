@@ -170,6 +170,14 @@ def test_a_link_in_place_of_a_file_of_our_own_is_not_followed(
     assert (tmp_path / "victim").read_text() == "untouched"
 
 
+def test_logs_that_cannot_be_listed_are_not_taken_for_none(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / ("x" * 300))  # for root, too, a directory that cannot be read
+    for listed in (scratch.logs, scratch.log_archives):
+        with pytest.raises(ScratchUnavailable):
+            listed()
+    assert Scratch(tmp_path / "not made yet").logs() == []
+
+
 def test_only_files_of_the_right_name_are_logs(scratch: Scratch) -> None:
     for name in ("2026-11-22.tms.jel", "2026-11-21.tms.jel", "2026-11-20.tms.jel.gz", "notes.txt"):
         (scratch.directory / name).touch()

@@ -154,6 +154,14 @@ def test_a_damaged_archive_does_not_end_the_look(n: Neighbours, schedd: FakeSche
     assert find_cluster("TF-1", clock.now, schedd, n.scratch)
 
 
+def test_of_an_archive_that_is_cut_off_what_comes_before_the_cut_is_looked_through(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2000)
+    archive = jel.path.with_suffix(".jel.gz")
+    whole = gzip.compress(jel.path.read_bytes())
+    archive.write_bytes(whole[: len(whole) // 2])
+    assert clusters_in_log(archive, "TF-1") == {7}
+
+
 def test_a_cluster_is_found_in_a_log_that_is_written_as_xml(tmp_path: Path) -> None:
     def event(number: int, cluster: int, uuid: str, trigger: int | None = None) -> str:
         numbers = {"Cluster": cluster, "EventTypeNumber": number}

@@ -241,6 +241,19 @@ def test_without_files_the_services_own_logs_are_read(
     with pytest.raises(SystemExit, match="2"):
         main(["--explain", "TF-8"])
     assert "JOB_EVENT_LOG_DIR" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--explain"])
+    assert capsys.readouterr().err.endswith("the following arguments are required: WHAT\n")
+
+
+def test_logs_that_cannot_be_seen_are_said_in_one_line(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = jel.path.parent / ("x" * 300)
+    assert f"watcher: {long}: File name too long\n" in complaint(capsys, "8", long)
+    monkeypatch.setattr("common.privacy.keep_private", lambda: None)
+    monkeypatch.setenv("JOB_EVENT_LOG_DIR", str(long))
+    assert complaint(capsys, "8") == f"watcher: {long}: File name too long (ENAMETOOLONG)\n"
 
 
 @pytest.mark.parametrize("what", ["", "8.", "a b", "8.1.2", "../x", "\x1b[31m"])
@@ -275,6 +288,19 @@ def test_a_file_that_is_no_log_is_named_and_the_others_are_told(
     assert captured.out.startswith("cluster 8 of taskforce TF-8")
     assert f"watcher: {other}: this is no job event log" in captured.err
     assert f"watcher: {cut}: " in captured.err
+
+
+def test_of_an_archive_that_is_cut_off_all_is_told_that_can_be_read(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 2000)
+    cut = jel.path.with_name("cut.jel.gz")
+    whole = gzip.compress(jel.path.read_bytes())
+    cut.write_bytes(whole[: len(whole) // 2])
+    assert main(["--explain", "TF-8", str(cut)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith("cluster 8 of taskforce TF-8")
+    assert captured.err.startswith(f"watcher: {cut}: ")
 
 
 def test_damage_is_told_where_it_is(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:

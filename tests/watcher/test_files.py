@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.schedd import JobQueue
 from common.worker import Neighbours
 from tests.common.test_cli import run
 from tests.fakes import FakeCluster, FakeSchedd
@@ -35,6 +36,16 @@ def test_each_file_has_a_line_with_who_needs_it_or_when_it_goes(
     assert "4.9 KiB" in line_of("notes\\n.txt", text)
     assert "kept: not ours" in line_of("notes\\n.txt", text)
     assert sorted(n.scratch.directory.rglob("*")) == before
+
+
+def test_what_a_neighbour_says_does_not_act_on_the_terminal(
+    n: Neighbours, capsys: pytest.CaptureFixture[str]
+) -> None:
+    n.scratch.note_queue(JobQueue("\x1b[2Jap9", 1))
+    assert not show(n)
+    text = capsys.readouterr().out
+    assert "theirs is \\x1b[2Jap9's of 1970-01-01 00:00:01Z" in text
+    assert all(line.isprintable() for line in text.splitlines())
 
 
 def test_a_neighbour_that_does_not_answer_is_said(
