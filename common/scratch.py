@@ -135,20 +135,11 @@ class Scratch:
 
         Raises ScratchUnavailable if the directory cannot be listed: then nobody knows that there are none.
         """
-        return self._files(".tms.jel")
+        return _files(self.directory, ".tms.jel")
 
     def log_archives(self) -> list[Path]:
         """All compressed logs, oldest name first; raises as `logs`."""
-        return self._files(".tms.jel.gz")
-
-    def _files(self, ending: str) -> list[Path]:
-        with _writing():
-            try:
-                entries = list(os.scandir(self.directory))
-            except FileNotFoundError:  # not made yet
-                return []
-            files = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-        return sorted(self.directory / name for name in files if name.endswith(ending))
+        return _files(self.directory, ".tms.jel.gz")
 
     def check_log(self, log: Path) -> tuple[int, int] | None:
         """The inode and size of a log that can be appended to; it is made if there is none.
@@ -192,16 +183,15 @@ class Scratch:
     # -- intents --------------------------------------------------------------------------------------
 
     def intents(self) -> list[Intent]:
-        """All starts that have begun and are not confirmed, oldest first."""
-        with _writing():
-            found = [_read_intent(path) for path in self._intents.glob("*.json")]
+        """All starts that have begun and are not confirmed, oldest first; raises as `logs`."""
+        found = [self.intent(path.stem) for path in _files(self._intents, ".json", links=True)]
         return sorted((intent for intent in found if intent), key=lambda intent: intent.begun_at)
 
     def intent(self, uuid: str) -> Intent | None:
         """The unconfirmed start of one taskforce, if there is one."""
-        path = self._intents / f"{uuid}.json"
-        with _writing():
-            return _read_intent(path) if path.exists() else None
+        with _writing(), contextlib.suppress(FileNotFoundError):
+            return _read_intent(self._intents / f"{uuid}.json")
+        return None
 
     def save(self, intent: Intent) -> None:
         """Put an intent on disk, so that it is there after a crash; replaces the one with its id."""
@@ -333,6 +323,22 @@ class ReadOnlyScratch(Scratch):
 def _open_lock(path: Path) -> TextIO:
     """A lock file, made if it is missing; a link in its place is an OSError."""
     return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
+
+
+def _files(directory: Path, ending: str, *, links: bool = False) -> list[Path]:
+    """The files of such a name, and `links` if asked for; none where the directory is not made yet."""
+    with _writing():
+        try:
+            entries = list(os.scandir(directory))
+        except FileNotFoundError:
+            return []
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name.endswith(ending)
+            and (entry.is_file(follow_symlinks=False) or (links and entry.is_symlink()))
+        ]
+    return sorted(directory / name for name in names)
 
 
 def _read(path: Path) -> bytes:

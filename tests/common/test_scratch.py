@@ -178,6 +178,15 @@ def test_logs_that_cannot_be_listed_are_not_taken_for_none(tmp_path: Path) -> No
     assert Scratch(tmp_path / "not made yet").logs() == []
 
 
+def test_intents_that_cannot_be_read_are_not_taken_for_none(scratch: Scratch, tmp_path: Path) -> None:
+    (scratch.own / "intents").rmdir()
+    assert (scratch.intents(), scratch.intent("TF-1")) == ([], None)
+    (scratch.own / "intents").write_text("a file")  # for root, too, a directory that cannot be read
+    for look in (scratch.intents, lambda: scratch.intent("TF-1")):
+        with pytest.raises(ScratchUnavailable):
+            look()
+
+
 def test_only_files_of_the_right_name_are_logs(scratch: Scratch) -> None:
     for name in ("2026-11-22.tms.jel", "2026-11-21.tms.jel", "2026-11-20.tms.jel.gz", "notes.txt"):
         (scratch.directory / name).touch()
