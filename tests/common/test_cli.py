@@ -198,7 +198,6 @@ def test_a_worker_ends_with_0_soon_after_it_is_told_to_stop(environment: dict[st
     )
     with process:
         assert process.stdout is not None
-        while "started: version" not in process.stdout.readline():
-            pass
+        assert any("started: version" in line for line in process.stdout)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
