@@ -88,15 +88,21 @@ class Scene:
         self, name: str, behaviour: str = "succeed", *, days_ago: int = 0, confirmed: bool = True
     ) -> None:
         """The original has submitted a taskforce, and perhaps confirmed it."""
-        uuid = self.is_pending(name)
+        uuid = self.wants(name)
         log = self.original.log(days_ago)
         self.original.prepares(uuid, {"SANDBOX_PILOT": behaviour})
         self.clusters[name] = self.original.submits(uuid, WORKERS, log)
         if confirmed:
             self.original.confirms(uuid, self.clusters[name], WORKERS, log)
 
-    def is_pending(self, name: str) -> str:
-        """The WMS offers a taskforce for its start."""
+    def is_started_again(self, name: str) -> None:
+        """Stopped after its submit once, it has submitted the taskforce again, and confirmed that."""
+        uuid, log = self.uuids[name], self.original.log()
+        self.clusters[name] = self.original.submits(uuid, WORKERS, log)
+        self.original.confirms(uuid, self.clusters[name], WORKERS, log)
+
+    def wants(self, name: str) -> str:
+        """The WMS wants a taskforce started."""
         self.uuids[name] = self.wms.add_taskforce(
             n_workers=WORKERS, worker_config=SMALL | {"do_transfer_worker_stdouterr": True}
         )
@@ -123,7 +129,9 @@ class Scene:
         eventually(lambda: self.statuses(name) == statuses, f"{name}: {statuses}")
 
     def complaints(self) -> list[str]:
-        workers = dict.fromkeys(self.uuids.values(), WORKERS)
+        """What is not as promised, of all but the one that the original itself has doubled."""
+        doubled = self.uuids["started twice"]
+        workers = {uuid: WORKERS for uuid in self.uuids.values() if uuid != doubled}
         return judge(Case.of(self.wms, truth.look(self.pool, self.tms.scratch), workers))
 
 
@@ -140,7 +148,9 @@ def leave_everything(scene: Scene) -> None:
     scene.has("not confirmed and aborted", "sleep", confirmed=False)
     scene.has("to be stopped", "sleep")
     scene.has("removed", "sleep")
-    original.prepares(scene.is_pending("not submitted"), {})
+    original.prepares(scene.wants("not submitted"), {})
+    scene.has("started twice", "sleep", confirmed=False)
+    scene.is_started_again("started twice")
     ends = ("archived", "ended", "ended, not confirmed")
     runs = ("late log", "running", "not confirmed", "not confirmed and aborted", "to be stopped", "removed")
     eventually(lambda: not any(map(scene.jobs, ends)), "these have ended")
@@ -175,23 +185,27 @@ def test_what_the_original_left_is_taken_over_and_can_be_given_back(scene: Scene
     for name in (*over, "not confirmed and aborted", "archived"):
         scene.completes(name)
     running, held = {"RUNNING": {"Tasking": WORKERS}}, {"HELD: Job policy": {"Tasking": WORKERS}}
-    for name in ("late log", "running", "not confirmed"):
+    for name in ("late log", "running", "not confirmed", "started twice"):
         scene.is_told(name, running)
         assert scene.phase(name) == "condor-submit"
     scene.is_told("held", held)
-    for name in ("ended, not confirmed", "not confirmed"):
+    eventually(lambda: scene.jobs("started twice") == ["RUNNING"] * WORKERS, "its first cluster is removed")
+    for name in ("ended, not confirmed", "not confirmed", "started twice"):
         assert scene.record(name)["cluster_id"] == scene.clusters[name]
         assert scene.record(name)["job_event_log_fpath"] == str(scene.original.log())
     assert left <= set(files(tms.scratch))
 
     # The way back: what the original looks for is there under its names, and nothing else but its own.
     assert tms.stop() == 0
+    assert list((tms.scratch / ".tms/intents").iterdir()) == []  # no start of which only we know
     new = set(files(tms.scratch)) - left
     assert {name for name in new if not ITS_NAMES.fullmatch(name)} == set()
     ours = scene.record("not submitted")
     directory = f"ewms-taskforce-{scene.uuids['not submitted']}"
     assert {f"{directory}/cluster-{ours['cluster_id']}/{proc}.out" for proc in range(WORKERS)} <= new
-    assert f"{directory}/ewms_htcondor_envfile.sh" in left  # where each wrote it
+    envfile = tms.scratch / directory / "ewms_htcondor_envfile.sh"
+    assert str(envfile.relative_to(tms.scratch)) in left  # each wrote it there, and the service a private one
+    assert (envfile.parent.stat().st_mode & 0o777, envfile.stat().st_mode & 0o777) == (0o700, 0o600)
     log = Path(str(ours["job_event_log_fpath"]))
     assert log == scene.original.log()
     assert f'\nEWMSTaskforceUUID = "{scene.uuids["not submitted"]}"\n' in log.read_text()
@@ -199,7 +213,7 @@ def test_what_the_original_left_is_taken_over_and_can_be_given_back(scene: Scene
         assert scene.jobs(name) == ["RUNNING"] * WORKERS
 
     tms.start()
-    for name in ("late log", "running", "not confirmed", "held"):
+    for name in ("late log", "running", "not confirmed", "started twice", "held"):
         wms.finish(scene.uuids[name])
     eventually(lambda: {r["phase"] for r in wms.taskforces()} == {"condor-complete"}, "all is complete")
     assert scene.complaints() == []
