@@ -197,6 +197,18 @@ def test_a_compressed_log_leaves_the_ends_that_the_wms_was_told(
     assert record["top_task_errors"] == {"RuntimeError: no such file": 1}
 
 
+def test_jobs_of_which_nobody_knows_the_end_are_not_told_as_idle(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """The history has rotated: it has one of the three jobs."""
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    del schedd.history[1:]
+    later(Watcher(n), clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}}
+
+
 def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
