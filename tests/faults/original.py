@@ -66,10 +66,13 @@ class Original:
         envfile.chmod(0o755)
 
     def submits(self, uuid: str, n_workers: int, log: Path, requirements: str = "true") -> int:
-        """Submits a taskforce's cluster: no batch name, no directory of its own, no notes in its events."""
+        """Submits a taskforce's cluster: no batch name, no directory of its own, no notes in its events.
+
+        The directory of the workers' output is made after that.
+        """
         directory = self.directory(uuid)
         outputs = directory / "cluster-$(ClusterId)/$(ProcId)"
-        return self.schedd.submit(
+        cluster_id = self.schedd.submit(
             {
                 "universe": "container",
                 "container_image": f"{CVMFS_PILOT_PATH}:latest",
@@ -97,6 +100,8 @@ class Original:
             },
             n_workers,
         )
+        (directory / f"cluster-{cluster_id}").mkdir()
+        return cluster_id
 
     def confirms(self, uuid: str, cluster_id: int, n_workers: int, log: Path) -> None:
         """Tells the WMS of the start."""

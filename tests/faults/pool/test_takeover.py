@@ -1,6 +1,6 @@
 """The original is stopped in the middle of its work, and the service goes on in its scratch directory.
 
-What the original leaves is made here as it leaves it (tests/pool/original.py); the service is started with
+What the original leaves is made here as it leaves it (tests/faults/original.py); the service is started with
 the file of settings that the original was started with, and nothing else.
 """
 
@@ -15,8 +15,8 @@ import pytest
 
 from tests.faults import truth
 from tests.faults.oracles import Case, judge
+from tests.faults.original import Original
 from tests.jel import JelWriter
-from tests.pool.original import Original
 from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
