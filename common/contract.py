@@ -69,6 +69,15 @@ def _cluster_id(value: object) -> int | None:
     return number if number is not None and 0 < number < 2**31 else None
 
 
+def _statuses(value: object) -> dict[str, dict[str, int]]:
+    rows = value if isinstance(value, dict) else {}
+    sound = all(
+        isinstance(row, dict) and all(_whole_number(count) is not None for count in row.values())
+        for row in rows.values()
+    )
+    return rows if sound else {}
+
+
 def _phase_changes(value: object) -> list[object]:
     return [entry for entry in value if _is_phase_change(entry)] if isinstance(value, list) else []
 
@@ -92,6 +101,7 @@ class Taskforce(BaseModel):
     cluster_id: Annotated[int | None, BeforeValidator(_cluster_id)] = None
     n_workers: Annotated[int | None, BeforeValidator(_whole_number)] = None
     job_event_log_fpath: Annotated[str, BeforeValidator(_text)] = ""
+    compound_statuses: Annotated[dict[str, dict[str, int]], BeforeValidator(_statuses)] = {}
     phase_change_log: Annotated[list[PhaseChange], BeforeValidator(_phase_changes)] = []
 
     def failures(self, target: Phase) -> int:

@@ -6,6 +6,7 @@ from enum import Enum
 
 from common.contract import Phase, Taskforce
 from watcher.cluster_tally import ClusterTally
+from watcher.job_status import ENDED, STATUS_TEXTS
 
 GIVEN_UP = 2  # failed stops; after one more the WMS offers the taskforce to no stopper again
 
@@ -31,6 +32,13 @@ def witness(cluster: ClusterTally, n_workers: int | None, *, gone: bool) -> Witn
     if cluster.over and n_workers is not None and cluster.n_jobs >= n_workers:
         return Witness.LOG
     return None
+
+
+def ends_are_told(taskforce: Taskforce) -> bool:
+    """Whether the WMS has been told how each of the taskforce's workers ended."""
+    statuses = taskforce.compound_statuses
+    told = sum(sum(pilots.values()) for pilots in statuses.values())
+    return statuses.keys() <= {STATUS_TEXTS[status] for status in ENDED} and told == taskforce.n_workers
 
 
 def may_complete(taskforce: Taskforce) -> bool:

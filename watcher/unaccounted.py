@@ -16,6 +16,7 @@ from common.contract import Phase, Taskforce
 from common.same_queue import require_same_queue
 from common.schedd import EndedJob
 from common.worker import Neighbours
+from watcher.completion import ends_are_told
 from watcher.events import Event
 from watcher.tally import Tally
 
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 # How long a log is quiet until the schedd is asked, and the pause between such looks: seconds, rounds.
 QUIET, QUIET_ROUNDS = 600.0, 10
-FIELDS = ("taskforce_uuid", "phase", "cluster_id", "job_event_log_fpath")
+FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "job_event_log_fpath", "compound_statuses")
 
 _COMPLETED, _REMOVED, _INFORMATION = 5, 9, 28  # event numbers (HTCondor manual, job event log codes)
 
@@ -36,7 +37,7 @@ class Unaccounted:
         self.tally = Tally()
         self.pause = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)  # seconds
         self.completed: set[int] = set()  # clusters of which the WMS has all, as this watcher has seen it
-        self._missing: dict[int, str] = {}  # clusters that were in no log at the last look
+        self._missing: dict[int, Taskforce] = {}  # clusters that were in no log at the last look
         self._without_cluster: set[str] = set()  # taskforces of which the schedd has none
         self._looked_at = 0.0
 
@@ -64,7 +65,7 @@ class Unaccounted:
         self._missing, self._looked_at = missing, self.n.clock()
         return gone
 
-    def _missing_from(self, followed: Container[int], unread: Container[str]) -> dict[int, str]:
+    def _missing_from(self, followed: Container[int], unread: Container[str]) -> dict[int, Taskforce]:
         """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours tells of.
 
         Only clusters that log into our scratch directory: another instance may serve the same schedd from
@@ -73,7 +74,7 @@ class Unaccounted:
         phases = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value]
         query = {"schedd": self.n.wms.schedd, "phase": {"$in": phases}}
         return {
-            cluster_id: taskforce.taskforce_uuid
+            cluster_id: taskforce
             for taskforce in self.n.wms.taskforces(query, FIELDS)
             for cluster_id in self._clusters_of(taskforce)
             if cluster_id not in followed and taskforce.job_event_log_fpath not in unread
@@ -96,10 +97,12 @@ class Unaccounted:
     def _is_ours(self, log: str) -> bool:
         return PurePath(log).is_relative_to(self.n.scratch.directory)
 
-    def _count_ends(self, gone: set[int], tallies: Mapping[int, Tally], missing: Mapping[int, str]) -> None:
+    def _count_ends(
+        self, gone: set[int], tallies: Mapping[int, Tally], missing: Mapping[int, Taskforce]
+    ) -> None:
         ends = self.n.schedd.ended_jobs(gone)
         for cluster_id in gone - tallies.keys():
-            self.tally.count([owner_event(cluster_id, missing[cluster_id])])
+            self.tally.count([owner_event(cluster_id, missing[cluster_id].taskforce_uuid)])
         for job in ends:
             tallies.get(job.cluster_id, self.tally).count([end_event(job)])
         for cluster_id in sorted(gone):
@@ -109,10 +112,12 @@ class Unaccounted:
                 cluster_id,
                 known,
             )
-            cluster = self.tally.clusters.get(cluster_id)
-            if cluster and (not known or cluster_id in self.completed):
-                # What the WMS has is more than we know. One that was completed before is here again where
-                # a condor-rm came late, from a stopper that was killed.
+            cluster, taskforce = self.tally.clusters.get(cluster_id), missing.get(cluster_id)
+            told = cluster_id in self.completed or (taskforce is not None and ends_are_told(taskforce))
+            if cluster and (told or not known):
+                # What the WMS has is more than we know: of the pilots the history says nothing. One that was
+                # completed before is here again where a condor-rm came late, from a stopper that was killed.
+                # Others are of the original, which completed none, and compressed their logs after a week.
                 cluster.dirty = False
 
 

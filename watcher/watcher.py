@@ -202,10 +202,11 @@ class Watcher:
         return len(sent.acknowledged)
 
     def _update(self, cluster: ClusterTally) -> Update:
-        record = self.records[cluster.taskforce_uuid]
+        goes_on = cluster.cluster_id not in self.gone
+        n_workers = self.records[cluster.taskforce_uuid].n_workers if goes_on else None
         return Update(
             cluster.taskforce_uuid,
-            cluster.compound_statuses(record.n_workers),
+            cluster.compound_statuses(n_workers),
             cluster.top_task_errors(),
         )
 

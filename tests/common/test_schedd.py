@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import classad2
 import pytest
 
-from common.errors import ScheddUnavailable, SubmitRejected
+from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.schedd import Schedd, parse_expression, submit_error
 
 
@@ -45,6 +45,45 @@ def test_everything_else_is_waited_for_and_blamed_on_no_taskforce(message: str) 
 
 def test_a_limit_of_the_schedd_is_named() -> None:
     assert "MAX_JOBS_PER_OWNER" in str(submit_error("expected next ProcId to be 20, but Schedd says -3"))
+
+
+class Removes:
+    """A schedd that answers the removal of cluster 7 with these totals; `left`: a job of it may still run."""
+
+    ad: ClassVar[dict[str, Any]] = {"ClusterId": 7, "EWMSTaskforceUUID": "TF-1"}
+
+    def __init__(self, *, left: bool, denied: int = 0, failed: int = 0, succeeded: int = 0) -> None:
+        self.left = left
+        self.totals = {"TotalPermissionDenied": denied, "TotalError": failed, "TotalSuccess": succeeded}
+
+    def query(self, constraint: str, projection: list[str], **_: Any) -> list[dict[str, Any]]:
+        return [self.ad] if self.left or "ProcId is undefined" in constraint else []
+
+    def act(self, *_: Any, **__: Any) -> dict[str, int]:
+        return self.totals
+
+
+def removed(monkeypatch: pytest.MonkeyPatch, answers: Removes) -> None:
+    schedd = Schedd()
+    monkeypatch.setattr(schedd, "_ask", lambda call: call(answers))
+    schedd.remove(7, "TF-1", "the reason")
+
+
+@pytest.mark.parametrize("succeeded", [0, 2])
+def test_a_removal_counts_as_done_only_when_no_job_is_left(
+    monkeypatch: pytest.MonkeyPatch, succeeded: int
+) -> None:
+    """Whatever the schedd says of its success: jobs may be on their way out already, or be left beside it."""
+    removed(monkeypatch, Removes(left=False, succeeded=succeeded))
+    with pytest.raises(ScheddUnavailable, match="0 denied, 1 failed"):
+        removed(monkeypatch, Removes(left=True, failed=1, succeeded=succeeded))
+    with pytest.raises(ScheddUnavailable, match="0 denied, 0 failed"):
+        removed(monkeypatch, Removes(left=True, succeeded=succeeded))
+
+
+def test_a_removal_that_is_denied_will_not_become_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RemoveRejected, match="1 denied"):
+        removed(monkeypatch, Removes(left=True, denied=1, succeeded=1))
 
 
 def test_an_expression_is_canonical_and_on_one_line() -> None:

@@ -49,6 +49,17 @@ def mistake() -> Outcome:
     raise ZeroDivisionError("a mistake of ours")
 
 
+def test_the_first_pass_comes_at_once(n: Neighbours, clock: FakeClock) -> None:
+    begun, passes = clock(), []
+
+    def noted() -> Outcome:
+        passes.append(clock())
+        return Outcome()
+
+    run(n, clock, [noted])
+    assert passes == [begun]
+
+
 def test_good_passes_keep_the_interval(n: Neighbours, clock: FakeClock) -> None:
     assert run(n, clock, [ok, ok, ok]).waited == [60, 60, 60]
 

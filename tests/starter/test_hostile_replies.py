@@ -195,6 +195,11 @@ def test_results_about_taskforces_that_were_not_sent_are_nobodys() -> None:
     assert Wms(Replies(reply), "ap1").report_statuses({"TF-1": {}}, {}) == {"TF-1"}
 
 
+@pytest.mark.parametrize("statuses", [7, [1], {"IDLE": 1}, {"IDLE": {"null": 1.5}}, {"IDLE": {"null": None}}])
+def test_statuses_that_are_none_count_as_absent(statuses: object) -> None:
+    assert parse_taskforce({"taskforce_uuid": "TF-1", "compound_statuses": statuses}).compound_statuses == {}
+
+
 @pytest.mark.parametrize("number", [0, -1, 2**31, 10**30, 1.5, True, "7"])
 def test_a_cluster_id_that_is_none_counts_as_absent(number: object) -> None:
     assert parse_taskforce({"taskforce_uuid": "TF-1", "cluster_id": number}).cluster_id is None

@@ -174,6 +174,41 @@ def test_a_history_that_has_forgotten_leaves_the_last_known_statuses(
     assert record["compound_statuses"] == {"RUNNING": {"null": 3}}
 
 
+@pytest.mark.parametrize("remembered", [3, 1])
+def test_a_compressed_log_leaves_the_ends_that_the_wms_was_told(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    remembered: int,
+) -> None:
+    """As the original did after a week: it told all statuses, and completed nothing."""
+    told = {"COMPLETED": {"Done": 1, "FatalError": 1}, "REMOVED": {"Tasking": 1}}
+    n.wms.report_statuses({uuid: told}, {uuid: {"RuntimeError: no such file": 1}})
+    jel.path.rename(f"{jel.path}.gz")
+    ends_unseen(schedd, clock)
+    del schedd.history[remembered:]
+    later(Watcher(n), clock)
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-complete"
+    assert record["compound_statuses"] == told
+    assert record["top_task_errors"] == {"RuntimeError: no such file": 1}
+
+
+def test_jobs_of_which_nobody_knows_the_end_are_not_told_as_idle(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """The history has rotated: it has one of the three jobs."""
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    del schedd.history[1:]
+    later(Watcher(n), clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}}
+
+
 def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
