@@ -12,6 +12,7 @@ from common.errors import SubmitRejected
 
 # The pilot chirps its status into the job event log, which is where the watcher reads it.
 DEFAULTS = {"EWMS_PILOT_HTCHIRP": "True", "EWMS_PILOT_HTCHIRP_DEST": "JOB_EVENT_LOG"}
+_SWITCHED_OFF = frozenset(("", "0", "f", "false", "n", "no", "off"))
 
 # Variables that the pilot parses as numbers: an empty one ends it before it can say why (pilot contract).
 _NUMBERS = frozenset(
@@ -56,6 +57,16 @@ def pilot_environment(offer: Offer, from_operator: Mapping[str, str]) -> dict[st
         for name, value in environment.items()
         if not (name in _NUMBERS and value.strip() in ("", "None"))
     }
+
+
+def why_silent(environment: Mapping[str, str]) -> str:
+    """Why no status of these pilots will be seen, so that it stays null; or an empty text."""
+    switch, destination = DEFAULTS
+    if environment[switch].strip().lower() in _SWITCHED_OFF:
+        return f"{switch} switches their chirps off"
+    if environment[destination].strip().upper() != DEFAULTS[destination]:
+        return f"{destination} sends their chirps elsewhere than into the job event log"
+    return ""
 
 
 def render(environment: Mapping[str, str]) -> str:

@@ -17,7 +17,7 @@ from common.privacy import MASK, masked
 from common.schedd import read_description
 from common.scratch import ENVFILE
 from common.worker import Neighbours
-from starter.pilot_environment import pilot_environment, render
+from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.starter import description_of
 from starter.submit_description import workers
 
@@ -102,6 +102,8 @@ def _print_environment(n: Neighbours, offer: Offer) -> None:
     environment = pilot_environment(offer, n.settings.pilot_environment)
     _print("")
     _print(f"# {n.scratch.taskforce_dir(offer.taskforce.taskforce_uuid) / ENVFILE}")
+    if silent := why_silent(environment):
+        _print(f"# the status of its pilots stays null: {silent}")
     for name in sorted(environment):
         _print(render({name: _without_secrets(name, environment[name], offer)}).removesuffix("\n"))
 

@@ -27,7 +27,7 @@ from common.sizes import shown
 from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker
 from starter.look import clusters_in_log, find_cluster
-from starter.pilot_environment import pilot_environment, render
+from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.submit_description import describe, workers
 
 logger = logging.getLogger(__name__)
@@ -163,9 +163,11 @@ class Starter:
 
     def _submit(self, offer: Offer, intent: Intent) -> Intent:
         n, uuid = self.n, intent.taskforce_uuid
-        envfile = render(pilot_environment(offer, n.settings.pilot_environment))
+        environment = pilot_environment(offer, n.settings.pilot_environment)
+        if silent := why_silent(environment):
+            logger.warning("taskforce %s: the status of its pilots stays null: %s", uuid, silent)
         n.scratch.make_taskforce_dir(uuid)
-        n.scratch.write_envfile(uuid, envfile)
+        n.scratch.write_envfile(uuid, render(environment))
         intent = replace(intent, log_before=n.scratch.check_log(Path(intent.log)))
         n.scratch.save(intent)
         note_queue(n)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from common.contract import Offer
 from common.errors import SubmitRejected
-from starter.pilot_environment import pilot_environment, render
+from starter.pilot_environment import pilot_environment, render, why_silent
 
 
 def offer(
@@ -112,6 +112,22 @@ def test_what_the_service_says_beats_the_user_who_beats_the_operator_who_beats_t
         "_EWMS_PILOT_X": "operator",
     }
     assert {name: environment[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("from_user", "says"),
+    [
+        ({}, ""),
+        ({"EWMS_PILOT_HTCHIRP": "yes", "EWMS_PILOT_HTCHIRP_DEST": " job_event_log"}, ""),
+        ({"EWMS_PILOT_HTCHIRP": "False"}, "EWMS_PILOT_HTCHIRP switches"),
+        ({"EWMS_PILOT_HTCHIRP": 0}, "EWMS_PILOT_HTCHIRP switches"),
+        ({"EWMS_PILOT_HTCHIRP_DEST": "JOB_ATTR"}, "EWMS_PILOT_HTCHIRP_DEST sends"),
+    ],
+)
+def test_a_user_who_switches_chirps_off_leaves_a_hint(from_user: dict[str, Any], says: str) -> None:
+    silent = why_silent(pilot_environment(offer(from_user), {}))
+    assert silent.startswith(says)
+    assert bool(silent) == bool(says)
 
 
 def test_task_environments_are_json_and_absent_when_empty() -> None:

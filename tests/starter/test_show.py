@@ -179,6 +179,16 @@ def test_a_refusal_names_the_field_and_the_rest_is_shown_all_the_same(
     assert len([line for line in output.splitlines() if line.startswith("# ")]) == (1 if what_is_left else 0)
 
 
+def test_pilots_that_will_not_be_heard_are_said_to_be_silent(
+    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+) -> None:
+    hint = "# the status of its pilots stays null: EWMS_PILOT_HTCHIRP switches their chirps off\n"
+    heard = wms.add_taskforce(priority=500)
+    assert hint not in shown(looking, heard, told)[1]
+    silent = wms.add_taskforce(priority=900, pilot_environment={"EWMS_PILOT_HTCHIRP": "no"})
+    assert hint in shown(looking, silent, told)[1]
+
+
 def test_failed_starts_are_told(
     n: Neighbours,
     looking: Neighbours,

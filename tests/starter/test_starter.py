@@ -80,6 +80,19 @@ def test_the_environment_file_is_private(n: Neighbours, wms: StandInWms) -> None
     assert "export EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN=" in envfile.read_text()
 
 
+def test_a_taskforce_whose_pilots_will_not_be_heard_is_started_and_said_to_be_one(
+    n: Neighbours, wms: StandInWms, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = wms.add_taskforce()
+    silent = wms.add_taskforce(pilot_environment={"EWMS_PILOT_HTCHIRP": "False"})
+
+    assert Starter(n).run_once().done == 2
+
+    (hint,) = [record.getMessage() for record in caplog.records if "stays null" in record.getMessage()]
+    assert silent in hint
+    assert heard not in hint
+
+
 def test_killed_before_the_submit_it_is_submitted_once(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:

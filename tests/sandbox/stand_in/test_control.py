@@ -149,5 +149,5 @@ def test_as_a_process_it_prints_its_environment_and_ends_at_once(ending: signal.
         environment = {name: value for name, _, value in lines}
         assert requests.get(environment["EWMS_ADDRESS"] + "/", timeout=5).text.startswith("TASKFORCE")
         process.send_signal(ending)
-        assert process.wait(2) == 0
+        assert process.wait(30) == 0
     assert list(environment)[:4] == ["EWMS_ADDRESS", "EWMS_TOKEN_URL", "EWMS_CLIENT_ID", "EWMS_CLIENT_SECRET"]
