@@ -17,7 +17,6 @@ ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring b
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import logging
@@ -26,17 +25,17 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.contract import is_taskforce_uuid
+from common.durable import files_in, open_lock, read, write_durably, writing
 from common.errors import AlreadyRunning, ScratchUnavailable, SubmitRejected
+from common.intent import Intent, read_intent
 from common.ownership import is_ours, make_private, require_safe
-from common.schedd import Cluster, JobQueue
+from common.schedd import JobQueue
 from common.stop import Stop
 
 logger = logging.getLogger(__name__)
@@ -46,40 +45,6 @@ LOG_ARCHIVE_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\d{1,6})?\.tms\.jel\.gz", 
 DIRECTORY_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})", re.ASCII)
 DIRECTORY_ARCHIVE_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})(?:\.\d{1,6})?\.tar\.gz", re.ASCII)
 ENVFILE = "ewms_htcondor_envfile.sh"  # the pilot looks for exactly this name in its working directory
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """A start that has begun: what to confirm once its cluster is known, or found again."""
-
-    taskforce_uuid: str
-    n_workers: int
-    submit_dict: dict[str, str | int]
-    log: str
-    begun_at: float
-    cluster_id: int | None = None
-    withdrawn: tuple[int, ...] = ()  # clusters that were removed again, as nobody could have watched them
-    log_before: tuple[int, int] | None = None  # inode and size of the log before the submit
-
-    def submitted(self, cluster_id: int) -> Intent:
-        """The same intent, with the cluster that it became."""
-        return replace(self, cluster_id=cluster_id)
-
-    def withdraw(self) -> Intent:
-        """The same intent without its cluster, which is not to be taken for the taskforce's again."""
-        gone = () if self.cluster_id is None else (self.cluster_id,)
-        return replace(self, cluster_id=None, withdrawn=(*self.withdrawn, *gone))
-
-    def adopted(self, cluster: Cluster) -> Intent:
-        """The same intent, with a cluster that was found: its own log and size, where they are known."""
-        log = cluster.log or self.log
-        return replace(
-            self,
-            cluster_id=cluster.cluster_id,
-            n_workers=cluster.n_workers or self.n_workers,
-            submit_dict=self.submit_dict | {"log": log},
-            log=log,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +58,7 @@ class Heartbeat:
     outcome: str
 
 
-_INTENT, _QUEUE = TypeAdapter(Intent), TypeAdapter(JobQueue)
+_QUEUE = TypeAdapter(JobQueue)
 
 
 class Scratch:
@@ -111,7 +76,7 @@ class Scratch:
 
         Raises ConfigError where others could put links in our way.
         """
-        with _writing():
+        with writing():
             self.directory.mkdir(parents=True, exist_ok=True)
             require_safe("JOB_EVENT_LOG_DIR", self.directory)
             make_private(self.own)
@@ -120,7 +85,7 @@ class Scratch:
 
     def free_space(self) -> int:
         """How many bytes we may still write; raises ScratchUnavailable if that cannot be known."""
-        with _writing():
+        with writing():
             existing = next(path for path in (self.directory, *self.directory.parents) if path.exists())
             return shutil.disk_usage(existing).free
 
@@ -135,11 +100,11 @@ class Scratch:
 
         Raises ScratchUnavailable if the directory cannot be listed: then nobody knows that there are none.
         """
-        return _files(self.directory, ".tms.jel")
+        return files_in(self.directory, ".tms.jel")
 
     def log_archives(self) -> list[Path]:
         """All compressed logs, oldest name first; raises as `logs`."""
-        return _files(self.directory, ".tms.jel.gz")
+        return files_in(self.directory, ".tms.jel.gz")
 
     def check_log(self, log: Path) -> tuple[int, int] | None:
         """The inode and size of a log that can be appended to; it is made if there is none.
@@ -148,7 +113,7 @@ class Scratch:
         (measured). Safe to repeat.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
-        with _writing():
+        with writing():
             try:
                 descriptor = os.open(log, flags | os.O_CREAT | os.O_EXCL, 0o600)
                 os.fchmod(descriptor, 0o644)  # as HTCondor makes it
@@ -167,7 +132,7 @@ class Scratch:
     def make_taskforce_dir(self, uuid: str) -> Path:
         """The taskforce's directory, private to us; safe to repeat. Raises SubmitRejected if it is a link."""
         directory = self.taskforce_dir(uuid)
-        with _writing():
+        with writing():
             directory.mkdir(mode=0o700, exist_ok=True)
             if not is_ours(directory):
                 raise SubmitRejected(f"{directory} is a link, or not ours")
@@ -177,29 +142,29 @@ class Scratch:
     def write_envfile(self, uuid: str, content: str) -> Path:
         """Write the pilot's environment file, readable by its owner only; safe to repeat."""
         path = self.taskforce_dir(uuid) / ENVFILE
-        _write_durably(path, content)
+        write_durably(path, content)
         return path
 
     # -- intents --------------------------------------------------------------------------------------
 
     def intents(self) -> list[Intent]:
         """All starts that have begun and are not confirmed, oldest first; raises as `logs`."""
-        found = [self.intent(path.stem) for path in _files(self._intents, ".json", links=True)]
+        found = [self.intent(path.stem) for path in files_in(self._intents, ".json", links=True)]
         return sorted((intent for intent in found if intent), key=lambda intent: intent.begun_at)
 
     def intent(self, uuid: str) -> Intent | None:
         """The unconfirmed start of one taskforce, if there is one."""
-        with _writing(), contextlib.suppress(FileNotFoundError):
-            return _read_intent(self._intents / f"{uuid}.json")
+        with writing(), contextlib.suppress(FileNotFoundError):
+            return read_intent(self._intents / f"{uuid}.json")
         return None
 
     def save(self, intent: Intent) -> None:
         """Put an intent on disk, so that it is there after a crash; replaces the one with its id."""
-        _write_durably(self._intents / f"{intent.taskforce_uuid}.json", json.dumps(asdict(intent)))
+        write_durably(self._intents / f"{intent.taskforce_uuid}.json", json.dumps(asdict(intent)))
 
     def forget(self, uuid: str) -> None:
         """The start of this taskforce is settled; safe to repeat."""
-        with _writing():
+        with writing():
             (self._intents / f"{uuid}.json").unlink(missing_ok=True)
 
     def queue(self) -> JobQueue | None:
@@ -207,9 +172,9 @@ class Scratch:
 
         Raises ScratchUnavailable if the note cannot be read: it may be there, and name another queue.
         """
-        with _writing():
+        with writing():
             try:
-                content = _read(self.queue_record)
+                content = read(self.queue_record)
             except FileNotFoundError:
                 return None
         try:
@@ -221,7 +186,7 @@ class Scratch:
 
     def note_queue(self, queue: JobQueue) -> None:
         """Put on disk which job queue has this directory's clusters; replaces the one before."""
-        _write_durably(self.queue_record, json.dumps(asdict(queue)))
+        write_durably(self.queue_record, json.dumps(asdict(queue)))
 
     # -- locks and heartbeats -------------------------------------------------------------------------
 
@@ -231,8 +196,8 @@ class Scratch:
 
         The kernel drops the lock with the process, however it ends.
         """
-        with _writing():
-            file = _open_lock(self.own / f"{program}.lock")
+        with writing():
+            file = open_lock(self.own / f"{program}.lock")
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -254,8 +219,8 @@ class Scratch:
         other holds it for `patience` seconds, or when told to stop meanwhile.
         """
         deadline = time.monotonic() + patience
-        with _writing():
-            file = _open_lock(self.own / "phase.lock")
+        with writing():
+            file = open_lock(self.own / "phase.lock")
         with file:
             while True:
                 try:
@@ -268,7 +233,7 @@ class Scratch:
 
     def beat(self, program: str, heartbeat: Heartbeat) -> None:
         """Record that a pass of `program` ended; read by health checks."""
-        _write_durably(self.own / f"{program}.heartbeat", json.dumps(asdict(heartbeat)), sync=False)
+        write_durably(self.own / f"{program}.heartbeat", json.dumps(asdict(heartbeat)), sync=False)
 
     def heartbeat(self, program: str) -> Heartbeat | None:
         """What `program` last recorded; None if that is nothing, or not readable."""
@@ -318,71 +283,3 @@ class ReadOnlyScratch(Scratch):
 
     def beat(self, program: str, heartbeat: Heartbeat) -> None:
         """Write nothing."""
-
-
-def _open_lock(path: Path) -> TextIO:
-    """A lock file, made if it is missing; a link in its place is an OSError."""
-    return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
-
-
-def _files(directory: Path, ending: str, *, links: bool = False) -> list[Path]:
-    """The files of such a name, and `links` if asked for; none where the directory is not made yet."""
-    with _writing():
-        try:
-            entries = list(os.scandir(directory))
-        except FileNotFoundError:
-            return []
-        names = [
-            entry.name
-            for entry in entries
-            if entry.name.endswith(ending)
-            and (entry.is_file(follow_symlinks=False) or (links and entry.is_symlink()))
-        ]
-    return sorted(directory / name for name in names)
-
-
-def _read(path: Path) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
-
-
-def _read_intent(path: Path) -> Intent | None:
-    content = _read(path)
-    try:
-        intent = _INTENT.validate_json(content, strict=True)
-    except ValidationError as error:
-        logger.error("%s is damaged and ignored: %d wrong value(s)", path, error.error_count())
-        return None
-    return intent if is_taskforce_uuid(intent.taskforce_uuid) else None
-
-
-def _write_durably(path: Path, content: str, *, sync: bool = True) -> None:
-    """Replace `path` as a whole, private to its owner; a crash leaves the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.new")
-    with _writing():
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-        if sync:
-            directory = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
-
-
-@contextlib.contextmanager
-def _writing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = errno.errorcode.get(error.errno or 0, "error")
-        raise ScratchUnavailable(
-            f"{error.filename or 'scratch directory'}: {error.strerror} ({reason})"
-        ) from error

@@ -19,10 +19,10 @@ from typing import Any
 
 from common.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
+from common.intent import Intent
 from common.metrics import Number
 from common.same_queue import note_queue, require_same_queue
 from common.schedd import Cluster
-from common.scratch import Intent
 from common.sizes import shown
 from common.stopping import confirm_stopped
 from common.worker import Neighbours, Outcome, Worker

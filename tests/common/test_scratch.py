@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, SubmitRejected
+from common.intent import Intent
 from common.schedd import Cluster
-from common.scratch import Heartbeat, Intent, ReadOnlyScratch, Scratch
+from common.scratch import Heartbeat, ReadOnlyScratch, Scratch
 from tests.fakes import FakeStop
 
 INTENT = Intent("TF-1", 3, {"log": "/s/x.tms.jel", "universe": "container"}, "/s/x.tms.jel", 100.0)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from common.scratch import Intent, ReadOnlyScratch
+from common.intent import Intent
+from common.scratch import ReadOnlyScratch
 from common.worker import Neighbours
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
