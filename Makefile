@@ -39,7 +39,7 @@ unit: $(VENV)/.ready
 FUZZ_SECONDS := 600
 fuzz: $(VENV)/.ready
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON_) -m pytest --hypothesis-profile=fuzz --hypothesis-show-statistics \
-	    tests/fuzz tests/watcher/test_exactness.py tests/watcher/test_xml_blocks.py
+	    tests/fuzz tests/watcher/reading/test_exactness.py tests/watcher/reading/test_xml_stream.py
 
 # The figures of docs/performance.md; four minutes, on a machine that does nothing else.
 bench: $(VENV)/.ready

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from common.scratch import Scratch
-from watcher import archive
+from common.scratch.directory import Scratch
+from watcher.files import archive
 
 LEVELS = (1, 4, 6, 9)
 NAME = "2026-11-22.tms.jel"

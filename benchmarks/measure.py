@@ -28,9 +28,9 @@ class Measured:
 def with_ours(path: Path) -> int:
     """Read the log with its full tally, up to what is sent of each cluster, as the watcher would."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from watcher.batch import keep_memory
-    from watcher.event_log import EventLog
-    from watcher.tally import Tally
+    from watcher.counting.tally import Tally
+    from watcher.reading.batch import keep_memory
+    from watcher.reading.event_log import EventLog
 
     keep_memory()
     tally = Tally()

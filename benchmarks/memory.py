@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from watcher.batch import keep_memory
-from watcher.blocks import Blocks
-from watcher.tally import Tally
+from watcher.counting.tally import Tally
+from watcher.reading.batch import keep_memory
+from watcher.reading.event_stream import Blocks
 
 PER_CLUSTER = 10_000
 HEADER = "({0:03d}.{1:03d}.000) 2026-11-22 18:00:00"

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 from benchmarks.generate import Mix, write
-from common.transport import Json
-from common.wms import Wms
-from watcher.event_log import EventLog
+from common.wms.client import Wms
+from common.wms.transport import Json
+from watcher.counting.tally import Tally
+from watcher.reading.event_log import EventLog
 from watcher.report import Update, send
-from watcher.tally import Tally
 
 EVENT = '008 ({:03d}.{:03d}.000) 2026-11-23 18:00:00 HTChirpEWMSPilotStatus: "{}"\n...\n'
 CLUSTER = 100  # the generator's first

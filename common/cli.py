@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from common import doctor, logs
+from common.condor.schedd import Schedd, full_hostname
 from common.errors import AlreadyRunning, ConfigError, Unavailable
 from common.privacy import forget_secrets, keep_private
-from common.schedd import Schedd, full_hostname
-from common.scratch import ReadOnlyScratch, Scratch
+from common.scratch.directory import ReadOnlyScratch, Scratch
 from common.settings import Settings
 from common.stop import Stop
-from common.transport import Transport
-from common.wms import ReadOnlyHttp, Wms
+from common.wms.client import ReadOnlyHttp, Wms
+from common.wms.transport import Transport
 from common.worker import Neighbours, Pulse, Worker, run_forever, run_single_pass
 
 logger = logging.getLogger(__name__)

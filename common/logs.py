@@ -77,7 +77,7 @@ def configure(
     root.setLevel(third_party)
     for package in ("starter", "stopper", "watcher", "common"):
         logging.getLogger(package).setLevel(level)
-    for module in ("common.wms", "common.transport"):
+    for module in ("common.wms.client", "common.wms.transport"):
         logging.getLogger(module).setLevel(max(logging.getLevelName(level), logging.getLevelName(wms)))
 
 

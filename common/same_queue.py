@@ -8,8 +8,8 @@ cluster is gone, or never was, the queue that answers is compared with the note.
 
 from __future__ import annotations
 
+from common.condor.schedd import JobQueue
 from common.errors import OtherQueue
-from common.schedd import JobQueue
 from common.worker import Neighbours
 
 

@@ -20,11 +20,11 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from common.condor.schedd import parse_expression
+from common.condor.submit_text import why_not_plain
 from common.errors import ConfigError
 from common.privacy import masked
-from common.schedd import parse_expression
 from common.sizes import size_in_bytes
-from common.submit_text import why_not_plain
 
 PILOT_ENVIRONMENT = "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT"
 CVMFS_PILOT_PATH = (

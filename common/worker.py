@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from common.condor.schedd import AccessPoint
 from common.errors import Unavailable, WmsRejected
 from common.metrics import MetricsFile, Number
 from common.outage import OutageLog
-from common.schedd import AccessPoint
-from common.scratch import Heartbeat, Scratch
+from common.scratch.directory import Heartbeat, Scratch
 from common.settings import Settings
 from common.stop import Stop
-from common.wms import Wms
+from common.wms.client import Wms
 
 logger = logging.getLogger(__name__)
 

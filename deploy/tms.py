@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from common.entry import main
+from common.service.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,8 +1,8 @@
 """The one gate that text from the WMS passes on its way into a submit description.
 
-What could be more than text to the submit language (`common.submit_text`) is refused, never repaired. Each
-value is checked where it is used, so that a refusal names the user's field; `sealed` then looks at the whole
-description once more, so that no value gets by, whoever adds one.
+What could be more than text to the submit language (`common.condor.submit_text`) is refused, never repaired.
+Each value is checked where it is used, so that a refusal names the user's field; `sealed` then looks at the
+whole description once more, so that no value gets by, whoever adds one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from common.condor.schedd import parse_expression
+from common.condor.submit_text import why_not_plain
 from common.errors import SubmitRejected
-from common.schedd import parse_expression
-from common.submit_text import why_not_plain
 
 MAX_LENGTH = 10_000  # characters of one value
 MAX_DESCRIPTION = 1_000_000  # characters of all values

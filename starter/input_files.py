@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from common.errors import SubmitRejected
-from common.scratch import ENVFILE
+from common.scratch.directory import ENVFILE
 from common.settings import Settings
 from starter.gate import plain_text
 

@@ -7,8 +7,8 @@ import re
 import shlex
 from collections.abc import Mapping
 
-from common.contract import MqProfile, Offer
 from common.errors import SubmitRejected
+from common.wms.contract import MqProfile, Offer
 
 # The pilot chirps its status into the job event log, which is where the watcher reads it.
 DEFAULTS = {"EWMS_PILOT_HTCHIRP": "True", "EWMS_PILOT_HTCHIRP_DEST": "JOB_EVENT_LOG"}

@@ -17,16 +17,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
+from common.condor.schedd import Cluster
 from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
-from common.intent import Intent
+from common.last_word import confirm_stopped
 from common.metrics import Number
 from common.same_queue import note_queue, require_same_queue
-from common.schedd import Cluster
+from common.scratch.intent import Intent
 from common.sizes import shown
-from common.stopping import confirm_stopped
+from common.wms.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.worker import Neighbours, Outcome, Worker
-from starter.look import clusters_in_log, find_cluster
+from starter.existing_cluster import clusters_in_log, find_cluster
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.submit_description import describe, workers
 

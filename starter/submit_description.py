@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from common.contract import NewTaskforce
+from common.condor.schedd import UUID_ATTRIBUTE
 from common.errors import SubmitRejected
-from common.schedd import UUID_ATTRIBUTE
-from common.scratch import ENVFILE
+from common.scratch.directory import ENVFILE
 from common.settings import Settings
+from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.input_files import input_files, reach
 from starter.sizes import parse_size

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from pathlib import PurePath
 
-from common.contract import Phase, Taskforce
+from common.condor.schedd import Cluster
 from common.errors import RemoveRejected
-from common.schedd import Cluster
-from common.stopping import confirm_stopped
+from common.last_word import confirm_stopped
+from common.wms.contract import Phase, Taskforce
 from common.worker import Neighbours
 
 logger = logging.getLogger(__name__)

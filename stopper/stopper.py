@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
-from common.contract import Phase, Taskforce
 from common.errors import RemoveRejected, WmsRejected
+from common.last_word import confirm_stopped
 from common.metrics import Number
 from common.same_queue import require_same_queue
-from common.stopping import confirm_stopped
+from common.wms.contract import Phase, Taskforce
 from common.worker import Neighbours, Outcome, Worker
 from stopper.lingering import force_out
 from stopper.orphans import remove_orphans

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from common.condor.schedd import Cluster, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
-from common.schedd import Cluster, EndedJob, JobQueue
 from common.stop import Stop
 from tests.jel import JelWriter
 

@@ -17,9 +17,9 @@ Three options only read logs, or archives of them, and need no settings; each ha
   --timeline FILE... >out.svg  draw the number of jobs in each status over time
 """
 READERS = {
-    "--tally": "watcher.tally_files",
-    "--explain": "watcher.explain",
-    "--timeline": "watcher.timeline",
+    "--tally": "watcher.views.tally",
+    "--explain": "watcher.views.explain",
+    "--timeline": "watcher.views.timeline",
 }
 FILES = "show what is in the scratch directory, who needs it and when it will go"
 
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if module := READERS.get(argument):
             return _read(module, arguments)
     from common import cli
-    from watcher import files
+    from watcher.views import files
     from watcher.watcher import build
 
     return cli.main("watcher", SUMMARY, build, argv, {"files": cli.Look(FILES, files.show)})

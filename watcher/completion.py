@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import Enum
 
-from common.contract import Phase, Taskforce
-from watcher.cluster_tally import ClusterTally
-from watcher.job_status import ENDED, STATUS_TEXTS
+from common.wms.contract import Phase, Taskforce
+from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.job_status import ENDED, STATUS_TEXTS
 
 GIVEN_UP = 2  # failed stops; after one more the WMS offers the taskforce to no stopper again
 

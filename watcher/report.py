@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
-from common.wms import Wms
+from common.wms.client import Wms
 
 logger = logging.getLogger(__name__)
 

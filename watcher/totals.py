@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from common.metrics import Number
-from watcher.cluster_tally import ClusterTally
-from watcher.event_log import EventLog
-from watcher.job_status import FIRST_HELD, STATUS_TEXTS
-from watcher.tally import Tally
+from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.job_status import FIRST_HELD, STATUS_TEXTS
+from watcher.counting.tally import Tally
+from watcher.reading.event_log import EventLog
 
 HELD = "HELD"  # for whatever reason: reasons are others' words, and there is no end of them
 STATUSES = (*STATUS_TEXTS[1:FIRST_HELD], HELD)

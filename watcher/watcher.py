@@ -11,20 +11,20 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from common.contract import Phase, Taskforce
 from common.errors import WmsRejected
+from common.last_word import confirm_stopped
 from common.metrics import Number
-from common.stopping import confirm_stopped
+from common.wms.contract import Phase, Taskforce
 from common.worker import Neighbours, Outcome, Worker
-from watcher.batch import keep_memory
-from watcher.cluster_tally import ClusterTally
 from watcher.completion import Witness, may_complete, witness
-from watcher.event_log import EventLog
-from watcher.housekeeping import Housekeeping
+from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.tally import Tally
+from watcher.files.housekeeping import Housekeeping
+from watcher.missing_ends import Unaccounted
+from watcher.reading.batch import keep_memory
+from watcher.reading.event_log import EventLog
 from watcher.report import Update, send
-from watcher.tally import Tally
 from watcher.totals import Totals
-from watcher.unaccounted import Unaccounted
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from common import doctor
-from common.scratch import Scratch
+from common.scratch.directory import Scratch
 from tests.jel import JelWriter
 from tests.raw_server import raw_server
 from tests.sandbox.wms import StandInWms

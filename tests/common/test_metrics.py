@@ -256,7 +256,7 @@ def test_without_the_setting_nothing_is_written_nothing_counted_and_no_library_l
     program = """
 import sys
 from common.settings import Settings
-from common.scratch import Scratch
+from common.scratch.directory import Scratch
 from common.worker import Neighbours, Outcome, Worker, run_forever
 from starter.starter import build
 import stopper.stopper, watcher.watcher

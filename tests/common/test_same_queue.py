@@ -7,18 +7,18 @@ from collections.abc import Callable
 import pytest
 
 from common import doctor
+from common.condor.schedd import JobQueue
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
 from common.same_queue import note_queue, require_same_queue
-from common.schedd import JobQueue
-from common.scratch import ReadOnlyScratch, Scratch
+from common.scratch.directory import ReadOnlyScratch, Scratch
 from common.worker import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from watcher.housekeeping import Housekeeping
-from watcher.unaccounted import QUIET
+from watcher.files.housekeeping import Housekeeping
+from watcher.missing_ends import QUIET
 from watcher.watcher import Watcher
 
 OTHER = "the job queue here is ap1's of 2023-11-14 22:13:21Z, theirs is ap1's of 2023-11-14 22:13:20Z"

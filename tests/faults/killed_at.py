@@ -16,9 +16,9 @@ import signal
 import sys
 from typing import Any
 
-from common.schedd import Schedd
-from common.scratch import Scratch
-from common.wms import Wms
+from common.condor.schedd import Schedd
+from common.scratch.directory import Scratch
+from common.wms.client import Wms
 from tests.sandbox.control import PoolClient
 
 OWNERS = {owner.__name__: owner for owner in (Schedd, Scratch, Wms)}

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from common.schedd import Schedd
+from common.condor.schedd import Schedd
 from common.settings import CVMFS_PILOT_PATH, Settings
 from common.stop import Stop
-from common.transport import Transport
-from common.wms import Wms
+from common.wms.client import Wms
+from common.wms.transport import Transport
 from tests.sandbox.wms import StandInWms
 
 DAY = 86400.0

@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from common.settings import Settings
-from common.transport import Transport
-from common.wms import Wms
+from common.wms.client import Wms
+from common.wms.transport import Transport
 from common.worker import Neighbours, Worker, run_forever
 from starter import starter
 from stopper import stopper

@@ -12,7 +12,9 @@ LOOK = """
 import json, pathlib, signal, subprocess, sys, time
 output = pathlib.Path(sys.argv[1])
 with output.open("wb") as stdout:
-    service = subprocess.Popen([sys.executable, "-P", "-m", "common.entry"], stdout=stdout, stderr=stdout)
+    service = subprocess.Popen(
+        [sys.executable, "-P", "-m", "common.service.entry"], stdout=stdout, stderr=stdout
+    )
 deadline = time.monotonic() + 180
 while output.read_text().count("started: version") < 3 and time.monotonic() < deadline:
     time.sleep(0.1)

@@ -38,7 +38,7 @@ def started(environment: dict[str, str], output: Path) -> Iterator[subprocess.Po
     """The service, as a container starts it; at the latest told to stop when the context ends."""
     with output.open("wb") as stdout:
         service = subprocess.Popen(
-            [sys.executable, "-I", "-m", "common.entry"],
+            [sys.executable, "-I", "-m", "common.service.entry"],
             env=environment,
             stdout=stdout,
             stderr=subprocess.STDOUT,

@@ -40,7 +40,7 @@ def environment(environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
 def started(
     environment: dict[str, str], stdout: int | IO[bytes], command: list[str] | None = None
 ) -> subprocess.Popen[bytes]:
-    command = command or [sys.executable, "-P", "-m", "common.entry"]
+    command = command or [sys.executable, "-P", "-m", "common.service.entry"]
     return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.STDOUT)
 
 
@@ -138,7 +138,7 @@ def test_a_worker_that_cannot_be_kept_alive_ends_the_service_with_1(
     conf.write_text(text.replace("-m watcher", "-m nonexistent_worker"))
     program = f"""if True:
         import os, pathlib, sys
-        from common.service import supervise
+        from common.service.service import supervise
         sys.exit(supervise(pathlib.Path({str(conf)!r}), dict(os.environ)))
     """
     with started(environment, subprocess.PIPE, [sys.executable, "-P", "-c", program]) as service:

@@ -14,12 +14,13 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["watcher"]):
-    from watcher import blocks, xml_blocks
-    from watcher.batch import Batch
-    from watcher.blocks import blocks_of
-    from watcher.cluster_tally import ClusterTally
-    from watcher.events import MAX_EVENT, Event
-    from watcher.tally import Tally
+    from watcher.counting.cluster_tally import ClusterTally
+    from watcher.counting.tally import Tally
+    from watcher.reading import event_stream as blocks
+    from watcher.reading import xml_stream as xml_blocks
+    from watcher.reading.batch import Batch
+    from watcher.reading.event_stream import blocks_of
+    from watcher.reading.events import MAX_EVENT, Event
 
 LONGEST_KEY = 1_100  # characters
 SHORT = 64  # bytes, in place of MAX_EVENT

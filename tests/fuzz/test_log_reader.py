@@ -7,9 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.watcher.test_exactness import EVERYTHING
+from tests.watcher.reading.test_exactness import EVERYTHING
 
-SAMPLES = Path(__file__).parents[1] / "watcher" / "job_event_logs"
+SAMPLES = Path(__file__).parents[1] / "job_event_logs"
 # Two thirds of the time of `make fuzz`; the rest is for the property tests.
 SECONDS = int(os.environ["FUZZ_SECONDS"]) * 2 // 3 if "FUZZ_SECONDS" in os.environ else 15
 SEED = 0 if "FUZZ_SECONDS" in os.environ else 1  # 0: another one each time

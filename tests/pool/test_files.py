@@ -9,20 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from common.condor.schedd import Schedd
 from common.errors import ScratchUnavailable
-from common.schedd import Schedd
-from common.scratch import Scratch
+from common.scratch.directory import Scratch
 from common.settings import Settings
 from common.stop import Stop
-from common.transport import Transport
-from common.wms import Wms
+from common.wms.client import Wms
+from common.wms.transport import Transport
 from common.worker import Neighbours
 from starter.starter import Starter
 from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 from tests.waiting import eventually
-from watcher.housekeeping import Housekeeping
+from watcher.files.housekeeping import Housekeeping
 from watcher.watcher import Watcher
 
 SMALL = {"worker_memory": "32M", "worker_disk": "1M", "do_transfer_worker_stdouterr": True}

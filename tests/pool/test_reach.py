@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.schedd import Schedd
+from common.condor.schedd import Schedd
 from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms

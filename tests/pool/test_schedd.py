@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from common.condor.schedd import Schedd, full_hostname
 from common.errors import ScheddUnavailable, SubmitRejected
-from common.schedd import Schedd, full_hostname
 from tests.jel import read_events
 from tests.sandbox.control import PoolClient
 from tests.waiting import eventually
-from watcher.event_log import EventLog
-from watcher.events import Event
+from watcher.reading.event_log import EventLog
+from watcher.reading.events import Event
 
 PAST = 0.0
 

@@ -102,7 +102,7 @@ def test_no_secret_is_anywhere_but_in_the_environment_file(
     ours = our_processes(talkative)
     assert len(ours) >= 6, ours
     lines = command_lines()
-    assert b"common.supervisord" in lines
+    assert b"common.service.supervisord" in lines
     for process in ours:
         with pytest.raises(PermissionError):
             Path(f"/proc/{process.pid}/environ").read_bytes()

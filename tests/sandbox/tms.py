@@ -59,7 +59,7 @@ class Tms:
         """Start the service; its output is appended to `output`."""
         with self.output.open("ab") as output:
             self._service = subprocess.Popen(
-                [*self.python, "common.entry"],
+                [*self.python, "common.service.entry"],
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

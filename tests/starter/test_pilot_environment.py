@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.contract import Offer
 from common.errors import SubmitRejected
+from common.wms.contract import Offer
 from starter.pilot_environment import pilot_environment, render, why_silent
 
 

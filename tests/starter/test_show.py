@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from common.scratch import ENVFILE, ReadOnlyScratch
+from common.scratch.directory import ENVFILE, ReadOnlyScratch
 from common.worker import Neighbours
 from starter.show import UNTOLD, show
 from starter.starter import Starter

@@ -14,9 +14,9 @@ import pytest
 
 import starter.starter
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
-from common.scratch import Scratch
+from common.scratch.directory import Scratch
 from common.worker import Neighbours
-from starter.look import clusters_in_log
+from starter.existing_cluster import clusters_in_log
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.metrics import values

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from common.contract import NewTaskforce
 from common.errors import SubmitRejected
 from common.settings import Settings
+from common.wms.contract import NewTaskforce
 from starter.submit_description import describe, pilot_image, priority
 
 DIRECTORY = Path("/scratch/ewms-taskforce-TF-1")

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from common.contract import NewTaskforce
+from common.condor.schedd import parse_expression, read_description
 from common.errors import SubmitRejected
-from common.schedd import parse_expression, read_description
 from common.settings import Settings
+from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.submit_description import describe
 

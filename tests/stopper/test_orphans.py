@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from common.contract import Taskforce
+from common.condor.schedd import Cluster
 from common.errors import WmsUnavailable
-from common.schedd import Cluster
+from common.wms.contract import Taskforce
 from common.worker import Neighbours
 from stopper.orphans import GRACE, remove_orphans, why_orphan
 from tests.fakes import FakeClock, FakeSchedd

@@ -7,17 +7,17 @@ import os
 
 import pytest
 
-from common.contract import Phase, Taskforce
 from common.errors import WmsUnavailable
+from common.wms.contract import Phase, Taskforce
 from common.worker import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from watcher import blocks
 from watcher.completion import may_complete
-from watcher.unaccounted import QUIET
+from watcher.missing_ends import QUIET
+from watcher.reading import event_stream as blocks
 from watcher.watcher import ASK_AGAIN, Watcher
 
 STATUSES = "/v1/tms/statuses/taskforces"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from common.schedd import Schedd
+from common.condor.schedd import Schedd
 from tests.pool.test_schedd import description
 from tests.sandbox.control import PoolClient
 from tests.waiting import eventually

@@ -1,0 +1,1 @@
+"""HTCondor: the schedd, and the text that its submit language reads."""

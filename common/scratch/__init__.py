@@ -1,0 +1,1 @@
+"""The scratch directory: its names, its private files, who may write there."""

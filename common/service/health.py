@@ -1,0 +1,64 @@
+"""Whether every worker of the running service makes its passes, from the heartbeats that they leave."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from common.cli import EX_CONFIG, EX_FAILED, EX_OK
+from common.errors import ConfigError
+from common.scratch.directory import Heartbeat, Scratch
+from common.settings import Settings
+
+WORKERS = ("starter", "stopper", "watcher")
+EX_MISTAKE = 3  # waiting does not mend it
+MISTAKE = "its last pass ended with a mistake of ours"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print one line for each worker; 0 if all are well, 3 after a mistake of ours, else 1. Reads only."""
+    parser = argparse.ArgumentParser(prog="tms health", description=__doc__)
+    parser.add_argument(
+        "--since", type=float, default=0.0, metavar="TIME", help="epoch seconds: only later passes count"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        scratch = Scratch(Settings.from_environment(os.environ).job_event_log_dir)
+    except ConfigError as error:
+        print(f"tms health: {error}", file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
+    now, ours = time.time(), version("ewms-tms")
+    code = EX_OK
+    for worker in WORKERS:
+        beat = scratch.heartbeat(worker)
+        trouble = problem(beat, now=now, since=arguments.since, ours=ours)
+        if trouble:
+            code = max(code, EX_MISTAKE if trouble.startswith(MISTAKE) else EX_FAILED)
+        print(f"{'FAIL' if trouble else 'ok  '} {worker:<8} {trouble or _words(beat, now)}")  # noqa: T201
+    return code
+
+
+def problem(beat: Heartbeat | None, *, now: float, since: float, ours: str) -> str | None:
+    """What is wrong with a worker, in words; None if nothing is. Times are epoch seconds.
+
+    An outage of a neighbour is no fault of the worker's, which waits it out. A mistake of ours is.
+    """
+    if beat is None:
+        return "has not finished a pass"
+    if beat.at < since:
+        return f"has not finished a pass since then; the last one ended {now - beat.at:.0f} s ago"
+    if now > beat.due:
+        return f"hangs, or does not run: its last pass ended {now - beat.at:.0f} s ago"
+    if beat.outcome.startswith("unexpected"):
+        return f"{MISTAKE}: {beat.outcome}"
+    if beat.version != ours:
+        return f"is of version {beat.version}, this is {ours}"
+    return None
+
+
+def _words(beat: Heartbeat | None, now: float) -> str:
+    return f"pid {beat.pid}, last pass {now - beat.at:.0f} s ago: {beat.outcome}" if beat else ""

@@ -1,0 +1,20 @@
+"""`python -m common.service.supervisord`: supervisord, closed to other processes of its account.
+
+It holds the environment of the workers that it starts, client secret and all.
+"""
+
+from __future__ import annotations
+
+from supervisor import supervisord
+
+from common.privacy import keep_private
+
+
+def main() -> None:
+    """Run supervisord as its command line says, until it ends."""
+    keep_private()
+    supervisord.main()
+
+
+if __name__ == "__main__":
+    main()

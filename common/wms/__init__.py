@@ -1,0 +1,1 @@
+"""The WMS: what crosses the wire, and the client that sends it."""

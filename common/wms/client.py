@@ -1,0 +1,175 @@
+"""The WMS client: one method for each route that the service uses (wms-openapi.json; prefix /v1).
+
+Every method may raise WmsUnavailable (wait and try again) or WmsRejected (this item: report, go on).
+What changes a taskforce's record is said once: where the reply is lost, the record is read before it is
+said again, because the WMS acts on every POST anew (contract of /tms/*: no idempotency keys).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
+from common.wms.contract import Phase, Taskforce, parse_taskforce
+from common.wms.transport import Json
+
+logger = logging.getLogger(__name__)
+
+MAX_ERROR_TEXT = 2000  # characters of an error text that are worth storing at the WMS
+MOST_PAGES = 1000  # of one query; the service asks for at most 500 taskforces at once
+
+
+class Http(Protocol):
+    """What the client needs of `common.wms.transport.Transport`."""
+
+    def get(self, path: str, params: dict[str, str] | None = None) -> Json: ...
+    def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json: ...
+
+
+class Wms:
+    """The WMS, as seen by the TMS of one schedd."""
+
+    def __init__(self, http: Http, schedd: str) -> None:
+        self._http = http
+        self.schedd = schedd
+
+    def ping(self) -> None:
+        """Ask for nothing: shows that the WMS answers and takes our token."""
+        self._http.get("/")
+
+    def next_to_start(self) -> Json:
+        """The reply for the next pending taskforce, {} if there is none; reading it claims nothing."""
+        return self._http.get("/tms/pending-starter/taskforces", {"schedd": self.schedd})
+
+    def next_to_stop(self) -> Taskforce | None:
+        """The next taskforce whose cluster is to be removed; reading it claims nothing."""
+        reply = self._http.get("/tms/pending-stopper/taskforces", {"schedd": self.schedd})
+        return parse_taskforce(reply) if reply else None
+
+    def taskforce(self, uuid: str) -> Taskforce | None:
+        """A taskforce by its id; None if the WMS does not know it."""
+        record = self.record(uuid)
+        return None if record is None else parse_taskforce(record)
+
+    def record(self, uuid: str) -> Json | None:
+        """All that the WMS tells of a taskforce by its id; None if it does not know it."""
+        try:
+            return self._http.get(f"/taskforces/{uuid}")
+        except WmsRejected as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def taskforces(self, query: Json, projection: Iterable[str]) -> Iterator[Taskforce]:
+        """All taskforces that match a Mongo-style `query`, page by page to the end."""
+        body: Json = {"query": query, "projection": list(projection)}
+        for _ in range(MOST_PAGES):
+            reply = self._http.post("/query/taskforces", body, repeatable=True)
+            yield from (parse_taskforce(entry) for entry in _entries(reply, "taskforces"))
+            after = reply.get("next_after")
+            if after is None or after == body.get("after"):
+                return
+            body["after"] = after
+        raise WmsUnavailable(f"the WMS's answer does not end after {MOST_PAGES} pages")
+
+    def confirm_started(
+        self, uuid: str, *, cluster_id: int, n_workers: int, submit_dict: dict[str, str | int], log: str
+    ) -> None:
+        """pending-starter -> condor-submit. Rejected with 404 from any other phase."""
+        body: Json = {
+            "cluster_id": cluster_id,
+            "n_workers": n_workers,
+            "submit_dict": submit_dict,
+            "job_event_log_fpath": log,
+        }
+        self._say(uuid, f"/tms/condor-submit/taskforces/{uuid}", body, lambda tf: tf.cluster_id == cluster_id)
+
+    def report_start_failed(self, uuid: str, error: str, *, failures: int) -> None:
+        """Count one failed start, the one after `failures`; the WMS stops offering after the third."""
+        self._say(
+            uuid,
+            f"/tms/condor-submit/taskforces/{uuid}/failed",
+            {"error": _sendable(error)},
+            lambda tf: tf.failures(Phase.CONDOR_SUBMIT) > failures,
+        )
+
+    def confirm_stopped(self, uuid: str) -> None:
+        """Any phase -> condor-rm: look at the phase first, this also undoes condor-complete."""
+        gone = (Phase.CONDOR_RM, Phase.CONDOR_COMPLETE)
+        self._say(uuid, f"/tms/condor-rm/taskforces/{uuid}", {}, lambda tf: tf.phase in gone)
+
+    def report_stop_failed(self, uuid: str, error: str, *, failures: int) -> None:
+        """Count one failed stop, the one after `failures`; after the third the cluster runs on for good."""
+        self._say(
+            uuid,
+            f"/tms/condor-rm/taskforces/{uuid}/failed",
+            {"error": _sendable(error)},
+            lambda tf: tf.failures(Phase.CONDOR_RM) > failures,
+        )
+
+    def confirm_complete(self, uuid: str, ended_at: int) -> None:
+        """Any phase -> condor-complete; `ended_at` in epoch seconds."""
+        body: Json = {"condor_complete_ts": ended_at}
+        path = f"/tms/condor-complete/taskforces/{uuid}"
+        self._say(uuid, path, body, lambda tf: tf.phase == Phase.CONDOR_COMPLETE)
+
+    def _say(self, uuid: str, path: str, body: Json, was_heard: Callable[[Taskforce], bool]) -> None:
+        try:
+            self._http.post(path, body)
+        except WmsReplyLost as error:
+            logger.warning("%s; reading taskforce %s before saying it again", error, uuid)
+            taskforce = self.taskforce(uuid)
+            if taskforce is not None and not was_heard(taskforce):
+                self._http.post(path, body)
+
+    def report_statuses(
+        self, statuses: dict[str, dict[str, dict[str, int]]], errors: dict[str, dict[str, int]]
+    ) -> set[str]:
+        """Replace the statuses and top errors of taskforces; returns the ids that the WMS does not know.
+
+        Safe to repeat: each map replaces what was there.
+        """
+        body: dict[str, Any] = {}
+        if statuses:  # the schema allows no empty map, only an absent one
+            body["compound_statuses_by_taskforce"] = statuses
+        if errors:
+            body["top_task_errors_by_taskforce"] = errors
+        if not body:
+            return set()
+        reply = self._http.post("/tms/statuses/taskforces", body, repeatable=True)
+        results = [result for result in _entries(reply, "results") if isinstance(result, dict)]
+        unknown = {str(result.get("uuid")) for result in results if result.get("status") != "updated"}
+        return unknown & (statuses.keys() | errors.keys())
+
+
+class ReadOnlyHttp:
+    """Reads as usual; each write is printed instead of sent."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def get(self, path: str, params: dict[str, str] | None = None) -> Json:
+        """Read from the WMS."""
+        return self._http.get(path, params)
+
+    def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json:
+        """Query the WMS, or print what would be posted."""
+        if path.startswith("/query/"):
+            return self._http.post(path, body, repeatable=repeatable)
+        logger.warning("dry run: would POST %s %s", path, body)
+        return {}
+
+
+def _entries(reply: Json, name: str) -> list[object]:
+    """The list of this name in a reply; raises WmsUnavailable if it is none."""
+    entries = reply.get(name, [])
+    if not isinstance(entries, list):
+        raise WmsUnavailable(f"the WMS answers with {name} that are no list")
+    return entries
+
+
+def _sendable(error: str) -> str:
+    """`error` as the WMS can store it: bounded, and without what its database or JSON refuses."""
+    return error[:MAX_ERROR_TEXT].encode("utf-8", "replace").decode().replace("\0", "")

@@ -1,0 +1,135 @@
+"""What a message of HTCondor's bindings means: wait, or tell the WMS. Messages as measured with 25.14.1."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import classad2
+import pytest
+
+from common.condor.schedd import Schedd, parse_expression, submit_error
+from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Failed to create job ad, errmsg=Submit:-1:I don't know about the 'x' universe.",
+        "Failed to create job ad, errmsg=Submit:-1:No such directory: /nope",
+        "Failed to create job ad, errmsg=Submit:-1:priority=x is invalid, must eval to an integer.",
+        "expected next ProcId to be 20000, but Schedd says -4",
+        "Unable to commit transaction, SCHEDD:2:ten is bad",
+    ],
+)
+def test_a_refusal_is_the_taskforces_fault(message: str) -> None:
+    assert isinstance(submit_error(message), SubmitRejected)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Unable to locate local daemon.",
+        "Failed to connect to schedd, errmsg=SECMAN:2011:Connection closed during command authorization.",
+        "Failed to connect to schedd, errmsg=AUTHENTICATE:1003:Failed to authenticate with any method",
+        "Failed to create new cluster.SCHEDD:13:Failed to create new User record for condor@HOST.",
+        "expected next ProcId to be 3188, but Schedd says -1",
+        "expected next ProcId to be 20, but Schedd says -3",
+        "expected next ProcId to be 20, but Schedd says -2",
+        "Unable to commit transaction, ",
+        "something that nobody has seen before",
+    ],
+)
+def test_everything_else_is_waited_for_and_blamed_on_no_taskforce(message: str) -> None:
+    assert isinstance(submit_error(message), ScheddUnavailable)
+
+
+def test_a_limit_of_the_schedd_is_named() -> None:
+    assert "MAX_JOBS_PER_OWNER" in str(submit_error("expected next ProcId to be 20, but Schedd says -3"))
+
+
+class Removes:
+    """A schedd that answers the removal of cluster 7 with these totals; `left`: a job of it may still run."""
+
+    ad: ClassVar[dict[str, Any]] = {"ClusterId": 7, "EWMSTaskforceUUID": "TF-1"}
+
+    def __init__(self, *, left: bool, denied: int = 0, failed: int = 0, succeeded: int = 0) -> None:
+        self.left = left
+        self.totals = {"TotalPermissionDenied": denied, "TotalError": failed, "TotalSuccess": succeeded}
+
+    def query(self, constraint: str, projection: list[str], **_: Any) -> list[dict[str, Any]]:
+        return [self.ad] if self.left or "ProcId is undefined" in constraint else []
+
+    def act(self, *_: Any, **__: Any) -> dict[str, int]:
+        return self.totals
+
+
+def removed(monkeypatch: pytest.MonkeyPatch, answers: Removes) -> None:
+    schedd = Schedd()
+    monkeypatch.setattr(schedd, "_ask", lambda call: call(answers))
+    schedd.remove(7, "TF-1", "the reason")
+
+
+@pytest.mark.parametrize("succeeded", [0, 2])
+def test_a_removal_counts_as_done_only_when_no_job_is_left(
+    monkeypatch: pytest.MonkeyPatch, succeeded: int
+) -> None:
+    """Whatever the schedd says of its success: jobs may be on their way out already, or be left beside it."""
+    removed(monkeypatch, Removes(left=False, succeeded=succeeded))
+    with pytest.raises(ScheddUnavailable, match="0 denied, 1 failed"):
+        removed(monkeypatch, Removes(left=True, failed=1, succeeded=succeeded))
+    with pytest.raises(ScheddUnavailable, match="0 denied, 0 failed"):
+        removed(monkeypatch, Removes(left=True, succeeded=succeeded))
+
+
+def test_a_removal_that_is_denied_will_not_become_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RemoveRejected, match="1 denied"):
+        removed(monkeypatch, Removes(left=True, denied=1, succeeded=1))
+
+
+def test_an_expression_is_canonical_and_on_one_line() -> None:
+    assert parse_expression("member(x,{1,2})  && true") == "member(x, { 1, 2 }) && true"
+    with pytest.raises(ValueError, match="not a ClassAd expression"):
+        parse_expression("a b")
+
+
+@pytest.mark.parametrize("attribute", ["TotalSubmitProcs", "QDate"])
+@pytest.mark.parametrize("value", ["many", -1, 2**40, 1.5, True])
+def test_what_a_job_made_of_its_ad_ends_no_look(
+    monkeypatch: pytest.MonkeyPatch, attribute: str, value: object
+) -> None:
+    """The history has the jobs' own ads, which they can change by chirp."""
+    ad = classad2.ClassAd({"ClusterId": 7, "EWMSTaskforceUUID": "TF-1", "UserLog": "/log", attribute: value})
+    schedd = Schedd()
+    monkeypatch.setattr(schedd, "_query", lambda _: [])
+    monkeypatch.setattr(schedd, "_ask", lambda _: [ad])
+    (cluster,) = schedd.clusters_of("TF-1", since=0)
+    assert (cluster.cluster_id, cluster.n_workers, cluster.submitted_at) == (7, 0, 0)
+
+
+@pytest.mark.parametrize("ad", [{}, {"JobQueueBirthdate": 0}, {"JobQueueBirthdate": "old"}])
+def test_a_queue_that_does_not_tell_when_it_was_made_is_not_taken_for_any(
+    monkeypatch: pytest.MonkeyPatch, ad: dict[str, object]
+) -> None:
+    schedd = Schedd()
+    monkeypatch.setattr(schedd, "_ask", lambda _: None)
+    monkeypatch.setattr(schedd, "_call", lambda *_: [classad2.ClassAd({"Name": "ap1"} | ad)])
+    with pytest.raises(ScheddUnavailable, match="does not tell which queue it has: no JobQueueBirthdate"):
+        schedd.queue()
+
+
+def test_the_ends_of_a_thousand_clusters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of as many terms would silently be no match: ClassAds have a limit of depth."""
+    asked = []
+    schedd = Schedd()
+
+    class History:
+        def history(self, constraint: str, projection: list[str]) -> list[Any]:
+            asked.append(classad2.ExprTree(constraint))
+            return []
+
+    monkeypatch.setattr(schedd, "_ask", lambda call: call(History()))
+    schedd.ended_jobs(range(5000, 6000))
+    (constraint,) = asked
+    job = {"EWMSTaskforceUUID": "TF-1"}
+    assert constraint.eval(classad2.ClassAd(job | {"ClusterId": 5999})) is True
+    assert constraint.eval(classad2.ClassAd(job | {"ClusterId": 6000})) is False

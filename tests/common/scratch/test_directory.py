@@ -1,0 +1,244 @@
+"""What is on disk survives a crash as a whole; one instance works on it at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import stat
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from common.condor.schedd import Cluster
+from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, SubmitRejected
+from common.scratch.directory import Heartbeat, ReadOnlyScratch, Scratch
+from common.scratch.intent import Intent
+from tests.fakes import FakeStop
+
+INTENT = Intent("TF-1", 3, {"log": "/s/x.tms.jel", "universe": "container"}, "/s/x.tms.jel", 100.0)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Scratch:
+    scratch = Scratch(tmp_path / "scratch")
+    scratch.prepare()
+    return scratch
+
+
+def test_names_are_those_of_the_original(scratch: Scratch) -> None:
+    assert scratch.log_of(date(2026, 11, 22)).name == "2026-11-22.tms.jel"
+    assert scratch.taskforce_dir("TF-1").name == "ewms-taskforce-TF-1"
+
+
+def test_our_own_directory_is_private(scratch: Scratch) -> None:
+    assert stat.S_IMODE(scratch.own.stat().st_mode) == 0o700
+
+
+def test_an_intent_is_found_again_with_its_cluster(scratch: Scratch) -> None:
+    scratch.save(INTENT)
+    scratch.save(INTENT.submitted(7))
+    assert scratch.intents() == [INTENT.submitted(7)]
+    assert scratch.intent("TF-1") == INTENT.submitted(7)
+    scratch.save(INTENT.submitted(7).withdraw().submitted(8).withdraw())
+    found = scratch.intent("TF-1")
+    assert found is not None
+    assert (found.cluster_id, found.withdrawn) == (None, (7, 8))
+    scratch.forget("TF-1")
+    scratch.forget("TF-1")
+    assert scratch.intents() == []
+
+
+def test_an_adopted_cluster_brings_its_own_log_and_size() -> None:
+    adopted = INTENT.adopted(Cluster(9, "TF-1", "/s/earlier.tms.jel", 5, 0))
+    assert (adopted.cluster_id, adopted.n_workers, adopted.log) == (9, 5, "/s/earlier.tms.jel")
+    assert adopted.submit_dict["log"] == "/s/earlier.tms.jel"
+    assert INTENT.adopted(Cluster(9, "TF-1", "", 0, 0)).n_workers == 3
+
+
+GOOD: dict[str, object] = {
+    "taskforce_uuid": "TF-2",
+    "n_workers": 1,
+    "submit_dict": {},
+    "log": "/l",
+    "begun_at": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"taskforce_uuid": "TF-2"}'),
+        *(
+            json.dumps(GOOD | {name: value}).encode()
+            for name, value in (
+                ("taskforce_uuid", "../x"),
+                ("cluster_id", "7"),
+                ("n_workers", "many"),
+                ("begun_at", None),
+                ("submit_dict", []),
+            )
+        ),
+    ],
+    ids=range(11),
+)
+def test_a_damaged_intent_is_left_aside(scratch: Scratch, content: bytes) -> None:
+    scratch.save(INTENT)
+    (scratch.own / "intents" / "TF-2.json").write_bytes(content)
+    assert scratch.intents() == [INTENT]
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(scratch: Scratch) -> None:
+    scratch.save(INTENT)
+    blocked = scratch.own / "intents" / ".TF-1.json.new"
+    blocked.mkdir()
+    with pytest.raises(ScratchUnavailable):
+        scratch.save(INTENT.submitted(7))
+    assert scratch.intents() == [INTENT]
+
+
+def test_a_link_in_the_way_of_the_environment_file_is_not_followed(scratch: Scratch, tmp_path: Path) -> None:
+    directory = scratch.make_taskforce_dir("TF-1")
+    (tmp_path / "victim").write_text("untouched")
+    (directory / "ewms_htcondor_envfile.sh").symlink_to(tmp_path / "victim")
+    path = scratch.write_envfile("TF-1", "export A=1\n")
+    assert not path.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (tmp_path / "victim").read_text() == "untouched"
+
+
+def test_a_directory_of_a_taskforce_that_is_a_link_is_refused_and_nothing_is_touched(
+    scratch: Scratch, tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o755)
+    scratch.taskforce_dir("TF-1").symlink_to(victim)
+    with pytest.raises(SubmitRejected, match="link"):
+        scratch.make_taskforce_dir("TF-1")
+    assert stat.S_IMODE(victim.stat().st_mode) == 0o755
+    assert list(victim.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".tms", ".tms/intents"])
+def test_a_directory_of_our_own_that_is_a_link_is_refused(tmp_path: Path, name: str) -> None:
+    scratch = Scratch(tmp_path / "scratch")
+    (tmp_path / "victim").mkdir(mode=0o755)
+    link = scratch.directory / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "victim")
+    with pytest.raises(ConfigError, match="link"):
+        scratch.prepare()
+    assert stat.S_IMODE((tmp_path / "victim").stat().st_mode) == 0o755
+
+
+def test_a_scratch_directory_that_everybody_can_write_is_refused(tmp_path: Path) -> None:
+    for mode in (0o777, 0o1777):
+        tmp_path.chmod(mode)
+        with pytest.raises(ConfigError, match="JOB_EVENT_LOG_DIR can be written by everybody"):
+            Scratch(tmp_path).prepare()
+    tmp_path.chmod(0o775)
+    Scratch(tmp_path).prepare()
+
+
+def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scratch = Scratch(tmp_path / "scratch")
+    scratch.prepare()
+    scratch.make_taskforce_dir("TF-1")
+    os_geteuid = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: os_geteuid)
+    with pytest.raises(SubmitRejected):
+        scratch.make_taskforce_dir("TF-1")
+    with pytest.raises(ConfigError):
+        scratch.prepare()
+
+
+@pytest.mark.parametrize("name", ["starter.lock", "phase.lock", "intents/TF-1.json"])
+def test_a_link_in_place_of_a_file_of_our_own_is_not_followed(
+    scratch: Scratch, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "victim").write_text("untouched")
+    (scratch.own / name).symlink_to(tmp_path / "victim")
+    with pytest.raises(ScratchUnavailable):
+        if name == "starter.lock":
+            with scratch.only_instance("starter"):
+                pass
+        elif name == "phase.lock":
+            with scratch.phase_lock(FakeStop()):
+                pass
+        else:
+            scratch.intents()
+    assert (tmp_path / "victim").read_text() == "untouched"
+
+
+def test_logs_that_cannot_be_listed_are_not_taken_for_none(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / ("x" * 300))  # for root, too, a directory that cannot be read
+    for listed in (scratch.logs, scratch.log_archives):
+        with pytest.raises(ScratchUnavailable):
+            listed()
+    assert Scratch(tmp_path / "not made yet").logs() == []
+
+
+def test_intents_that_cannot_be_read_are_not_taken_for_none(scratch: Scratch, tmp_path: Path) -> None:
+    (scratch.own / "intents").rmdir()
+    assert (scratch.intents(), scratch.intent("TF-1")) == ([], None)
+    (scratch.own / "intents").write_text("a file")  # for root, too, a directory that cannot be read
+    for look in (scratch.intents, lambda: scratch.intent("TF-1")):
+        with pytest.raises(ScratchUnavailable):
+            look()
+
+
+def test_only_files_of_the_right_name_are_logs(scratch: Scratch) -> None:
+    for name in ("2026-11-22.tms.jel", "2026-11-21.tms.jel", "2026-11-20.tms.jel.gz", "notes.txt"):
+        (scratch.directory / name).touch()
+    (scratch.directory / "2026-11-19.tms.jel").mkdir()
+    (scratch.directory / "2026-11-18.tms.jel").symlink_to("/etc/passwd")
+    assert [log.name for log in scratch.logs()] == ["2026-11-21.tms.jel", "2026-11-22.tms.jel"]
+
+
+def test_a_second_instance_is_refused_with_the_pid_of_the_first(scratch: Scratch) -> None:
+    with scratch.only_instance("starter"):
+        with pytest.raises(AlreadyRunning, match=str(os.getpid())), scratch.only_instance("starter"):
+            pass
+        with scratch.only_instance("stopper"):
+            pass
+    with scratch.only_instance("starter"):
+        pass
+
+
+def test_the_phase_lock_is_waited_for_but_not_for_ever(scratch: Scratch) -> None:
+    stop = FakeStop(waits=10)
+    with (
+        scratch.phase_lock(stop),
+        pytest.raises(ScratchUnavailable),
+        Scratch(scratch.directory).phase_lock(stop),
+    ):
+        pass
+    with scratch.phase_lock(stop):
+        pass
+
+
+def test_a_disk_that_takes_no_more_is_an_outage_and_leaves_the_old_file(scratch: Scratch) -> None:
+    scratch.save(INTENT)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(ScratchUnavailable):
+            scratch.save(INTENT.submitted(7))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert scratch.intents() == [INTENT]
+
+
+def test_a_read_only_scratch_writes_nothing(tmp_path: Path) -> None:
+    scratch = ReadOnlyScratch(tmp_path / "scratch")
+    scratch.prepare()
+    scratch.make_taskforce_dir("TF-1")
+    scratch.write_envfile("TF-1", "secret")
+    scratch.save(INTENT)
+    scratch.forget("TF-1")
+    scratch.beat("starter", Heartbeat(1, "1.0", 0, 0, "ok"))
+    with scratch.only_instance("starter"), scratch.phase_lock(FakeStop()):
+        pass
+    assert scratch.intents() == []
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,344 @@
+"""The counts are those of the jobs' last states, whatever the order, number and origin of the events."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from tests.jel import JelWriter
+from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.tally import Tally
+from watcher.reading import event_stream as blocks
+from watcher.reading.dates import parse_date
+from watcher.reading.event_log import EventLog
+
+SAMPLES = Path(__file__).parents[2] / "job_event_logs"
+JOB = (7, 0)
+
+
+@pytest.fixture(params=["one by one", "in batches"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of reading, whatever the size of the log."""
+    if request.param == "in batches":
+        monkeypatch.setattr(blocks, "FEW", 0)
+
+
+@pytest.fixture
+def jel(tmp_path: Path) -> JelWriter:
+    return JelWriter(tmp_path / "2026-11-22.tms.jel")
+
+
+def tally_of(path: Path) -> Tally:
+    tally = Tally()
+    for events in EventLog(path).read():
+        tally.count(events)
+    return tally
+
+
+def cluster_of(jel: JelWriter) -> ClusterTally:
+    (cluster,) = tally_of(jel.path).clusters.values()
+    return cluster
+
+
+def test_submitted_jobs_are_idle_without_a_pilot_status(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 12)
+    assert cluster_of(jel).compound_statuses() == {"IDLE": {"null": 12}}
+
+
+def test_jobs_are_counted_by_job_status_and_pilot_status(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 4)
+    for proc in (0, 1, 2):
+        jel.execute((7, proc))
+    jel.chirp((7, 1), "Status", '"Tasking"')
+    jel.chirp((7, 2), "Status", '"Done"')
+    jel.terminate((7, 2))
+    assert cluster_of(jel).compound_statuses() == {
+        "IDLE": {"null": 1},
+        "RUNNING": {"null": 1, "Tasking": 1},
+        "COMPLETED": {"Done": 1},
+    }
+
+
+def test_a_pilot_status_without_quotes_is_understood(jel: JelWriter) -> None:
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", "Tasking")
+    assert cluster_of(jel).compound_statuses() == {"RUNNING": {"Tasking": 1}}
+
+
+@pytest.mark.parametrize(
+    ("code", "status"), [(10, "SUSPENDED"), (11, "RUNNING"), (22, "RUNNING"), (23, "RUNNING"), (24, "IDLE")]
+)
+def test_events_that_change_the_job_status(jel: JelWriter, code: int, status: str) -> None:
+    jel.submit(7, "TF-1", 1)
+    jel.execute(JOB)
+    jel.event(code, JOB, "Job something.")
+    assert cluster_of(jel).compound_statuses() == {status: {"null": 1}}
+
+
+@pytest.mark.parametrize("code", [6, 28, 33, 40, 45, 47, 60, 104, 999])
+def test_events_that_say_nothing_of_the_status_are_ignored(jel: JelWriter, code: int) -> None:
+    jel.submit(7, "TF-1", 1)
+    jel.event(code, JOB, "Something else.")
+    assert cluster_of(jel).compound_statuses() == {"IDLE": {"null": 1}}
+
+
+def test_a_held_job_says_why(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 5)
+    jel.hold((7, 0), 13, 2, "Transfer input files failure at access point ap1")
+    jel.hold((7, 1), 1, 0, "via condor_hold (by user tms)")
+    jel.hold((7, 2), 49, 0, "label only")
+    jel.hold((7, 3), 1099, 3, "a reason of a later HTCondor")
+    jel.hold((7, 4), 3, -5, "Code 9 Subcode 9")
+    assert cluster_of(jel).compound_statuses() == {
+        "HELD: Transfer input error: subcode 2": {"null": 1},
+        "HELD: User request": {"null": 1},
+        "HELD: Cannot switch primary group": {"null": 1},
+        "HELD: a reason of a later HTCondor: subcode 3": {"null": 1},
+        "HELD: Job policy: subcode -5": {"null": 1},
+    }
+
+
+def test_a_hold_whose_reason_line_reads_like_codes_has_none(jel: JelWriter) -> None:
+    jel.event(12, JOB, "Job was held.", "\tCode 34 Subcode 1")
+    assert cluster_of(jel).compound_statuses() == {"HELD: Unspecified": {"null": 1}}
+
+
+@pytest.mark.parametrize("end", ["hold", "terminate", "abort"])
+def test_held_completed_and_removed_jobs_keep_what_their_pilot_said(jel: JelWriter, end: str) -> None:
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", '"FatalError"')
+    jel.chirp(JOB, "Error", '"RuntimeError: boo"')
+    jel.hold(JOB, 3, 0, "policy") if end == "hold" else getattr(jel, end)(JOB)
+    cluster = cluster_of(jel)
+    assert [list(pilots) for pilots in cluster.compound_statuses().values()] == [["FatalError"]]
+    assert cluster.top_task_errors() == {"RuntimeError: boo": 1}
+
+
+@pytest.mark.parametrize("code", [None, 1, 13, 1023])
+def test_an_eviction_that_is_half_of_a_hold_or_removal_forgets_nothing(
+    jel: JelWriter, code: int | None
+) -> None:
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", '"Tasking"')
+    jel.evict(JOB, code)
+    jel.hold(JOB, 1, 0, "by user") if code in (1, 13) else jel.abort(JOB)
+    assert [list(pilots) for pilots in cluster_of(jel).compound_statuses().values()] == [["Tasking"]]
+
+
+@pytest.mark.parametrize("how", ["evict", "vacate", "release", "execute again", "later hold"])
+def test_a_job_that_is_idle_again_or_starts_again_forgets_what_its_earlier_pilot_said(
+    jel: JelWriter, how: str
+) -> None:
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", '"Tasking"')
+    jel.chirp(JOB, "Error", '"RuntimeError: boo"')
+    if how == "release":
+        jel.hold(JOB, 1, 0, "by user")
+        jel.release(JOB)
+    elif how == "execute again":
+        jel.execute(JOB)
+    else:
+        jel.evict(JOB, 1022 if how == "vacate" else None)
+    if how == "later hold":
+        jel.now = jel.now.replace(hour=23)
+        jel.hold(JOB, 1, 0, "by user")
+    cluster = cluster_of(jel)
+    assert [list(pilots) for pilots in cluster.compound_statuses().values()] == [["null"]]
+    assert cluster.top_task_errors() == {}
+
+
+def test_an_eviction_is_half_of_one_hold_only(jel: JelWriter) -> None:
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", '"Tasking"')
+    jel.evict(JOB)
+    jel.hold(JOB, 1, 0, "by user")
+    jel.release(JOB)
+    jel.hold(JOB, 1, 0, "by user")
+    assert cluster_of(jel).compound_statuses() == {"HELD: User request": {"null": 1}}
+
+
+def test_errors_are_counted_once_a_job_and_the_most_frequent_come_first(jel: JelWriter) -> None:
+    for proc in range(30):
+        jel.execute((7, proc))
+        jel.chirp((7, proc), "Error", f'"E{proc // 2 if proc < 20 else 99}"')
+        jel.chirp((7, proc), "Error", f'"E{proc // 2 if proc < 20 else 99}"')
+    errors = cluster_of(jel).top_task_errors()
+    assert len(errors) == 10
+    assert next(iter(errors.items())) == ("E99", 10)
+
+
+def test_errors_that_differ_only_in_what_is_volatile_count_together(jel: JelWriter) -> None:
+    texts = [
+        "ContainerRunError in /srv/dir_4711/x at 2026-11-22 18:13:17 by 0123abcd-0123-0123-0123-0123456789ab",
+        "ContainerRunError in /srv/dir_9/x at 2026-11-23 08:00:01 by ffffabcd-0123-0123-0123-0123456789ff",
+    ]
+    for proc, text in enumerate(texts):
+        jel.chirp((7, proc), "Error", f'"{text}"')
+    jel.chirp((7, 2), "Error", '"ContainerRunError in /srv/x"')
+    assert cluster_of(jel).top_task_errors() == {texts[0]: 2, "ContainerRunError in /srv/x": 1}
+
+
+def test_the_log_itself_says_whose_the_cluster_is(jel: JelWriter) -> None:
+    jel.submit(7, "TF-by-notes", 1)
+    jel.submit(8, "", 1)
+    jel.information((8, 0), "TF-by-information")
+    jel.event(35, (9, -1), "Cluster submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-by-factory")
+    jel.submit(10, "", 1)
+    owners = {c.cluster_id: c.taskforce_uuid for c in tally_of(jel.path).clusters.values()}
+    assert owners == {7: "TF-by-notes", 8: "TF-by-information", 9: "TF-by-factory", 10: ""}
+
+
+def test_a_cluster_is_over_when_each_of_its_jobs_has_ended(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    jel.terminate((7, 0))
+    assert not cluster_of(jel).over
+    jel.abort((7, 1))
+    cluster = cluster_of(jel)
+    assert cluster.over
+    assert cluster.ended_at(UTC) == int(jel.now.timestamp())
+
+
+def test_a_removed_factory_is_over_though_some_of_its_jobs_never_were(jel: JelWriter) -> None:
+    jel.event(35, (7, -1), "Cluster submitted from host: <192.0.2.2>")
+    jel.submit(7, "TF-1", 3)
+    assert cluster_of(jel).compound_statuses(n_workers=10) == {"IDLE": {"null": 10}}
+    jel.event(36, (7, -1), "Cluster removed", "\tMaterialized 3 jobs from 0 items.\tIncomplete")
+    assert cluster_of(jel).over
+
+
+def test_the_end_of_a_cluster_is_its_last_ending_event(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    jel.terminate((7, 1))
+    jel.event(36, (7, -1), "Cluster removed", "\tMaterialized 2 jobs from 0 items.\tIncomplete")
+    assert cluster_of(jel).ended_at(UTC) == int(jel.now.timestamp())
+    jel.abort((7, 0))
+    assert cluster_of(jel).ended_at(UTC) == int(jel.now.timestamp())
+
+
+@pytest.mark.parametrize("more", ["execute", "abort", "status", "error", "remove"])
+def test_what_changes_a_cluster_makes_it_dirty_and_what_does_not_does_not(jel: JelWriter, more: str) -> None:
+    changes = {
+        "execute": lambda: jel.execute(JOB),
+        "abort": lambda: jel.abort(JOB),
+        "status": lambda: jel.chirp(JOB, "Status", '"Tasking"'),
+        "error": lambda: jel.chirp(JOB, "Error", '"no"'),
+        "remove": lambda: jel.event(36, (7, -1), "Cluster removed"),
+    }
+    log, tally = EventLog(jel.path), Tally()
+
+    def is_dirty_after(change: Callable[[], None]) -> bool:
+        change()
+        for events in log.read():
+            tally.count(events)
+        dirty, tally.clusters[7].dirty = tally.clusters[7].dirty, False
+        return dirty
+
+    assert is_dirty_after(lambda: jel.submit(7, "TF-1", 1))
+    assert is_dirty_after(changes[more])
+    assert is_dirty_after(changes[more]) is (more == "remove")
+    assert not is_dirty_after(lambda: jel.information(JOB, "TF-1"))
+    assert not is_dirty_after(lambda: jel.chirp(JOB, "TasksTotal", '"12"'))
+
+
+def test_repeated_and_reordered_events_change_nothing(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 3)
+    for proc in range(3):
+        jel.execute((7, proc))
+        jel.chirp((7, proc), "Status", '"Done"')
+        jel.terminate((7, proc))
+    blocks = jel.path.read_bytes().split(b"...\n")[:-1]
+    by_job = [[b for b in blocks if b.split(b".")[1] == f"{proc:03d}".encode()] for proc in range(3)]
+    shuffled = []
+    while any(by_job):
+        queue = random.Random(1).choice([events for events in by_job if events])
+        shuffled += [queue[0], queue.pop(0)]
+    jel.path.write_bytes(b"".join(block + b"...\n" for block in shuffled))
+    assert cluster_of(jel).compound_statuses() == {"COMPLETED": {"Done": 3}}
+
+
+def test_a_proc_number_beyond_any_cluster_is_damage(jel: JelWriter) -> None:
+    jel.execute((7, 2_147_483_647))
+    assert tally_of(jel.path).clusters == {}
+
+
+def test_a_settled_cluster_is_followed_no_more(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 1)
+    tally = tally_of(jel.path)
+    tally.settle(7)
+    for events in EventLog(jel.path).read():
+        tally.count(events)
+    assert tally.clusters == {}
+
+
+def test_the_room_of_settled_clusters_is_used_again(jel: JelWriter) -> None:
+    log, tally = EventLog(jel.path), Tally()
+    sizes = set()
+    for cluster in range(20):
+        jel.submit(cluster, "TF-1", 1000)
+        jel.evict((cluster, 5))
+        for events in log.read():
+            tally.count(events)
+        assert tally.clusters[cluster].compound_statuses() == {"IDLE": {"null": 1000}}
+        tally.settle(cluster)
+        sizes.add(len(tally.jobs.word))
+    assert len(sizes) == 1
+    assert tally.evicted == {}
+    assert not tally.jobs.word.any()
+
+
+def test_more_different_texts_than_a_log_ever_has_are_told_as_others(jel: JelWriter) -> None:
+    for proc in range(2_000):
+        jel.hold((7, proc), 2000, 0, f"reason {proc}")
+        jel.chirp((7, proc), "Status", f'"Status{proc}"')
+        jel.chirp((7, proc), "Error", f'"Error{proc}"')
+    cluster = cluster_of(jel)
+    statuses = cluster.compound_statuses()
+    assert len(statuses) <= 256
+    assert sum(sum(pilots.values()) for pilots in statuses.values()) == 2_000
+    assert statuses["HELD: (other reasons)"]["(others)"] > 1_700
+    assert cluster.top_task_errors()["(other errors)"] == 1_000
+
+
+@pytest.mark.parametrize("proc", [255, 256, 257, 9_999_999, 10_000_000])
+def test_a_high_proc_number_takes_no_more_room_than_a_low_one(jel: JelWriter, proc: int) -> None:
+    jel.execute((7, proc))
+    tally = tally_of(jel.path)
+    assert tally.clusters[7].compound_statuses() == {"RUNNING": {"null": 1}}
+    assert tally.jobs.word.nbytes < 10_000
+
+
+@pytest.mark.parametrize(
+    ("date", "epoch"),
+    [
+        (b"2026-11-22 18:17:11", 1795371431),
+        (b"2026-11-22 18:17:11Z", 1795371431),
+        (b"2026-11-22T18:17:11", 1795371431),
+        (b"2026-11-22 18:17:11.999", 1795371431),
+        (b"2026-13-22 18:17:11", None),
+    ],
+)
+def test_the_dates_that_htcondor_writes_are_understood(date: bytes, epoch: int | None) -> None:
+    assert parse_date(date, UTC) == epoch
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        ("ev_done.jel", {"COMPLETED": {"null": 1}}),
+        ("ev_exit3.jel", {"COMPLETED": {"null": 1}}),
+        ("ev_phold.jel", {"REMOVED": {"null": 1}}),
+        ("ev_requeue.jel", {"COMPLETED": {"null": 1}}),
+        ("ev_susp.jel", {"COMPLETED": {"null": 1}}),
+        ("ev_vac.jel", {"COMPLETED": {"null": 1}}),
+        ("old.jel", {"COMPLETED": {"null": 1}}),
+        ("fmt_LEGACY.jel", {"REMOVED": {"null": 1}}),
+    ],
+)
+def test_real_logs_end_as_their_jobs_did(sample: str, expected: dict[str, dict[str, int]]) -> None:
+    (cluster,) = tally_of(SAMPLES / sample).clusters.values()
+    assert cluster.compound_statuses() == expected
+    assert cluster.over

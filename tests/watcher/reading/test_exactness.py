@@ -1,0 +1,161 @@
+"""Ours reads what HTCondor's own reader reads, however it is read; where it does not, that is on purpose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import htcondor2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.jel import read_events
+from tests.watcher.reading.any_log import logs
+from tests.watcher.reading.bindings import read_by_bindings, summary, tally_by_bindings
+from watcher.counting.tally import Tally
+from watcher.reading import batch
+from watcher.reading import event_stream as blocks
+from watcher.reading.dates import parse_date
+from watcher.reading.event_log import EventLog
+from watcher.reading.event_stream import Blocks
+
+
+@pytest.fixture(params=["one by one", "in batches"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "in batches":
+        monkeypatch.setattr(blocks, "FEW", 0)
+
+
+# One event of each kind of line.
+EVERYTHING = """\
+000 (007.000.000) 2026-11-22 18:00:00 Job submitted from host: <192.0.2.2:9618>
+    EWMSTaskforceUUID=TF-7
+...
+001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>\r
+...\r
+008 (007.000.000) 2026-11-22 18:00:00 HTChirpEWMSPilotStatus: "Tasking"
+...
+008 (007.001.000) 2026-11-22 18:00:00 HTChirpEWMSPilotError: "caf\\303\\251"
+...
+012 (007.000.000) 2026-11-22 18:00:00 Job was held.
+\t...
+\tCode 3 Subcode 0
+...
+036 (007.-01.000) 2026-11-22 18:00:00 Cluster removed
+...
+"""
+
+
+def tally_of(path: Path) -> Tally:
+    tally = Tally()
+    for events in EventLog(path).read():
+        tally.count(events)
+    return tally
+
+
+@given(content=logs())
+def test_the_events_are_those_that_htcondors_own_reader_finds(
+    tmp_path: Path, way: None, content: bytes
+) -> None:
+    path = tmp_path / "jel"
+    path.write_bytes(content)
+    log = EventLog(path)
+    ours = [(e.code, e.cluster, e.proc, parse_date(e.date, None)) for e in read_events(log)]
+    assert ours == [(int(e.type), e.cluster, e.proc, e.timestamp) for e in read_by_bindings(path)]
+    assert log.damaged_bytes == log.lag == 0
+
+
+@given(content=logs())
+def test_they_come_to_what_the_rules_say_of_the_bindings_events(
+    tmp_path: Path, way: None, content: bytes
+) -> None:
+    path = tmp_path / "jel"
+    path.write_bytes(content)
+    assert summary(tally_of(path)) == tally_by_bindings(path)
+
+
+@given(content=logs())
+def test_a_log_with_other_line_ends_comes_to_the_same(tmp_path: Path, way: None, content: bytes) -> None:
+    path, other = tmp_path / "jel", tmp_path / "other"
+    path.write_bytes(content)
+    other.write_bytes(content.replace(b"\n", b"\r\n"))
+    assert summary(tally_of(other)) == summary(tally_of(path))
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_log_that_is_regular_is_read_as_a_whole(monkeypatch: pytest.MonkeyPatch, line_end: bytes) -> None:
+    monkeypatch.setattr(batch, "parse_event", None)  # what reads one by one
+    monkeypatch.setattr(blocks, "FEW", 0)
+    content = b"".join(EVENT % proc for proc in range(3)).replace(b"\n", line_end)
+    assert len(Blocks().feed(content)) == 3
+
+
+@pytest.mark.parametrize("separators", [b"...\n", b"...\n...\n", b"...\r\n...\n"])
+def test_separators_without_events_are_damage(way: None, separators: bytes) -> None:
+    stream = Blocks()
+    assert len(stream.feed(separators)) == 0
+    assert stream.damaged_bytes == len(separators)
+
+
+def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path, way: None) -> None:
+    content = EVERYTHING.encode()
+    path, whole = tmp_path / "jel", tmp_path / "whole"
+    whole.write_bytes(content)
+    for cut in range(len(content)):
+        path.write_bytes(content[:cut])
+        log, tally = EventLog(path), Tally()
+        for _ in range(2):
+            for events in log.read():
+                tally.count(events)
+            path.write_bytes(content)
+        assert log.lag == log.damaged_bytes == 0
+        assert summary(tally) == summary(tally_of(whole))
+
+
+@given(content=logs(), cuts=st.lists(st.floats(0, 1)), chunk=st.sampled_from([40, 300, 1 << 20]))
+def test_a_log_that_grows_comes_to_the_same(
+    tmp_path: Path, way: None, monkeypatch: pytest.MonkeyPatch, content: bytes, cuts: list[float], chunk: int
+) -> None:
+    monkeypatch.setattr(blocks, "CHUNK", chunk)
+    path = tmp_path / "jel"
+    path.write_bytes(b"")
+    log, tally = EventLog(path), Tally()
+    written = 0
+    for cut in sorted(int(cut * len(content)) for cut in [*cuts, 1]):
+        with path.open("ab") as file:
+            file.write(content[written:cut])
+        written = cut
+        for events in log.read():
+            tally.count(events)
+        assert log.lag <= len(content)
+    assert log.lag == log.damaged_bytes == 0
+    assert summary(tally) == summary(tally_of(path))
+
+
+EVENT = b"001 (007.%03d.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>\n...\n"
+GENERIC = b"008 (007.007.000) 2026-11-22 18:00:00 "
+ERROR, UNICODE = "HTCondorException", "UnicodeDecodeError"
+# What stands between event 0 and events 1 and 2; what the bindings read at once; what we read; the damage.
+DIFFERENCES: dict[str, tuple[bytes, list[object], list[object], int]] = {
+    "a block of garbage": (b"garbage\nmore of it\n...\n", [0], [0, 1, 2], 23),
+    "zeros": (bytes(512), [0], [0, 1, 2], 512),
+    "a torn event": (b"001 (007.007.000) 2026-11-22 18:00:00 Job exec\n", [0, ERROR, 2], [0, 1, 2], 47),
+    "a body that they do not know": (EVENT.replace(b"001", b"005", 1) % 7, [0, ERROR, 1, 2], [0, 7, 1, 2], 0),
+    "a date that does not exist": (EVENT.replace(b"-11-", b"-13-") % 7, [0, ERROR, 1, 2], [0, 7, 1, 2], 0),
+    "a chirp of three dots": (GENERIC + b"...\n...\n", [0, ERROR], [0, 7, 1, 2], 0),
+    "a chirp that is not UTF-8": (GENERIC + b"\xff\n...\n", [0, UNICODE, 1, 2], [0, 7, 1, 2], 0),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_where_ours_differs_it_loses_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    between, theirs, ours, damage = DIFFERENCES[name]
+    path = tmp_path / "jel"
+    path.write_bytes(EVENT % 0 + between + EVENT % 1 + EVENT % 2)
+    read = read_by_bindings(path, polls=1)
+    assert [e.proc if isinstance(e, htcondor2.JobEvent) else type(e).__name__ for e in read] == theirs
+    for few in (blocks.FEW, 0):
+        monkeypatch.setattr(blocks, "FEW", few)
+        log = EventLog(path)
+        assert [event.proc for event in read_events(log)] == ours
+        assert (log.damaged_bytes, log.lag) == (damage, 0)

@@ -1,0 +1,77 @@
+"""Texts of jobs arrive as they were meant, and as the WMS can store them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from watcher.reading.texts import CUT, MAX_KEY, decode_value, gist, safe_key
+
+
+@pytest.mark.parametrize(
+    ("raw", "text", "cut"),
+    [
+        (rb'"Tasking"', "Tasking", False),
+        (b"Tasking", "Tasking", False),
+        (b'"12"', "12", False),
+        (b"1.5", "1.5", False),
+        (b'""', "", False),
+        (b"", "", False),
+        (rb'"caf\303\251"', "café", False),
+        (rb'"say \"no\"\n\tto C:\\temp"', 'say "no"\n\tto C:\\temp', False),
+        (rb'"cut in the mid', "cut in the mid", True),
+        (b'"cut at a backslash\\', "cut at a backslash", True),
+        (rb'"ends with an escaped quote\"', 'ends with an escaped quote"', True),
+        (rb'"ends with a backslash\\"', "ends with a backslash\\", False),
+        (b'"\xff\xfe"', "\N{REPLACEMENT CHARACTER}" * 2, False),
+        (rb'"\303"', "\N{REPLACEMENT CHARACTER}", False),
+    ],
+)
+def test_a_chirped_value_is_decoded_and_a_cut_one_marked(raw: bytes, text: str, cut: bool) -> None:
+    assert decode_value(raw) == (text, cut)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\0", "a\0b", "\x1b[31mred", "\ud800", "x" * 5000, "a\r\nb\n\n", "\u202e", "$"]
+)
+def test_any_text_becomes_a_key_that_can_be_stored(text: str) -> None:
+    key = safe_key(text)
+    assert key
+    assert key.isprintable()
+    assert len(key) <= MAX_KEY + len(CUT)
+    json.dumps(key).encode()
+    key.encode("utf-8")
+
+
+def test_a_traceback_stays_readable_in_one_line() -> None:
+    assert safe_key("Traceback:\n  File x\nValueError: no\n") == "Traceback: | File x | ValueError: no"
+
+
+def test_a_key_that_was_cut_says_so() -> None:
+    assert safe_key("x" * 5000).endswith(CUT)
+    assert safe_key("short", cut=True) == "short" + CUT
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("task 0123abcd-0123-0123-0123-0123456789ab", "task ffffabcd-0123-0123-0123-0123456789ff"),
+        ("at 2026-11-22 18:13:17", "at 2026-11-22T19:00:00.123Z"),
+        ("object at 0x7f01bcdaf4d0", "object at 0xdeadbeef"),
+        ("id 1a2b3c4d5e", "id 99887766"),
+        ("in /var/lib/condor/execute/dir_4711/scratch", "in /var/lib/condor/execute/dir_12/scratch"),
+        ("to 192.0.2.2:9618", "to 198.51.100.7:1"),
+        ("to <192.0.2.2:9618?addrs=x>", "to <192.0.2.3:9618?addrs=y>"),
+    ],
+)
+def test_errors_that_say_the_same_have_the_same_gist(one: str, other: str) -> None:
+    assert gist(one) == gist(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("exit code 1", "exit code 2"), ("defaced", "feedface"), ("TypeError: a", "TypeError: b")],
+)
+def test_errors_that_say_something_else_do_not(one: str, other: str) -> None:
+    assert gist(one) != gist(other)

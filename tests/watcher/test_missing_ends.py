@@ -1,0 +1,334 @@
+"""Jobs whose end no log tells: the schedd's history tells it, and their taskforces complete with it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common.condor.schedd import EndedJob
+from common.errors import ScheddUnavailable, WmsUnavailable
+from common.worker import Neighbours
+from starter.starter import Starter
+from tests.fakes import FakeClock, FakeSchedd
+from tests.jel import JelWriter
+from tests.sandbox.wms import StandInWms
+from watcher.missing_ends import QUIET
+from watcher.reading.event_log import EventLog
+from watcher.watcher import Watcher
+
+Json = dict[str, dict[str, int]]
+
+
+def truncate(log: Path) -> None:
+    log.write_bytes(b"")
+
+
+def replace(log: Path) -> None:
+    other = log.with_name("other")
+    other.write_bytes(b"something else\n...\n")
+    other.replace(log)
+
+
+def garble(log: Path) -> None:
+    with log.open("ab") as file:
+        file.write(b"\0\xff garbage without an end" * 40)
+
+
+@pytest.fixture
+def uuid(n: Neighbours, wms: StandInWms) -> str:
+    """A taskforce of three workers, started as cluster 100."""
+    uuid = wms.add_taskforce(n_workers=3)
+    Starter(n).run_once()
+    return uuid
+
+
+@pytest.fixture
+def jel(n: Neighbours, uuid: str) -> JelWriter:
+    return JelWriter(n.scratch.logs()[0])
+
+
+def ends_unseen(schedd: FakeSchedd, clock: FakeClock) -> None:
+    """Two jobs complete and one is removed, and no log tells of it."""
+    schedd.known[100].alive = False
+    schedd.history = [EndedJob(100, proc, proc == 2, int(clock()) + proc) for proc in range(3)]
+
+
+def later(watcher: Watcher, clock: FakeClock, looks: int = 2) -> None:
+    """As many looks at the schedd as are needed, and a pass after each."""
+    for _ in range(looks):
+        clock.now += QUIET
+        watcher.run_once()
+        watcher.run_once()
+
+
+@pytest.mark.parametrize("damage", [truncate, replace, garble, Path.unlink])
+def test_a_log_damaged_under_a_running_watcher_is_made_up_for(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    damage: Callable[[Path], None],
+) -> None:
+    jel.execute((100, 0))
+    jel.chirp((100, 0), "Status", '"Tasking"')
+    watcher = Watcher(n)
+    watcher.run_once()
+    damage(jel.path)
+    ends_unseen(schedd, clock)
+
+    later(watcher, clock)
+
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-complete"
+    ended = {status: sum(pilots.values()) for status, pilots in record["compound_statuses"].items()}
+    assert ended == {"COMPLETED": 2, "REMOVED": 1}
+    assert record["phase_change_log"][-1]["source_event_time"] == schedd.history[-1].ended_at
+
+
+def test_what_the_pilots_said_before_the_damage_is_kept(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    jel.execute((100, 0))
+    jel.chirp((100, 0), "Status", '"Done"')
+    watcher = Watcher(n)
+    watcher.run_once()
+    truncate(jel.path)
+    ends_unseen(schedd, clock)
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["compound_statuses"] == {
+        "COMPLETED": {"Done": 1, "null": 1},
+        "REMOVED": {"null": 1},
+    }
+
+
+def test_a_log_that_began_anew_with_some_of_the_jobs_only_does_not_keep_the_taskforce_waiting(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    jel.path.unlink()
+    jel.terminate((100, 1))
+    watcher = Watcher(n)
+    watcher.run_once()
+    ends_unseen(schedd, clock)
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_log_deleted_while_the_watcher_was_away_is_made_up_for_too(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    later(Watcher(n), clock)
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-complete"
+    assert record["compound_statuses"] == {"COMPLETED": {"null": 2}, "REMOVED": {"null": 1}}
+
+
+def test_a_cluster_that_the_wms_never_knew_of_completes_too_when_its_log_is_gone(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce(n_workers=3)
+
+    def abort() -> None:
+        wms.abort(uuid)
+
+    schedd.after_submit = abort
+    Starter(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+    n.scratch.logs()[0].unlink()
+    schedd.history = [EndedJob(100, proc, True, int(clock())) for proc in range(3)]
+
+    later(Watcher(n), clock)
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"null": 3}}
+
+
+def test_of_a_taskforce_without_any_cluster_the_schedd_is_asked_once(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce(taskforce={"phase": "condor-rm"})
+    watcher = Watcher(n)
+    watcher.run_once()
+    schedd.down = True
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
+def test_a_history_that_has_forgotten_leaves_the_last_known_statuses(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    for proc in range(3):
+        jel.execute((100, proc))
+    Watcher(n).run_once()
+    jel.path.unlink()
+    schedd.known[100].alive = False
+    later(Watcher(n), clock)
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-complete"
+    assert record["compound_statuses"] == {"RUNNING": {"null": 3}}
+
+
+@pytest.mark.parametrize("remembered", [3, 1])
+def test_a_compressed_log_leaves_the_ends_that_the_wms_was_told(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    remembered: int,
+) -> None:
+    """As the original did after a week: it told all statuses, and completed nothing."""
+    told = {"COMPLETED": {"Done": 1, "FatalError": 1}, "REMOVED": {"Tasking": 1}}
+    n.wms.report_statuses({uuid: told}, {uuid: {"RuntimeError: no such file": 1}})
+    jel.path.rename(f"{jel.path}.gz")
+    ends_unseen(schedd, clock)
+    del schedd.history[remembered:]
+    later(Watcher(n), clock)
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-complete"
+    assert record["compound_statuses"] == told
+    assert record["top_task_errors"] == {"RuntimeError: no such file": 1}
+
+
+def test_jobs_of_which_nobody_knows_the_end_are_not_told_as_idle(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """The history has rotated: it has one of the three jobs."""
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    del schedd.history[1:]
+    later(Watcher(n), clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}}
+
+
+def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """A request that was under way when the stopper was killed: the phase that is said last stays."""
+    watcher = Watcher(n)
+    for proc in range(3):
+        jel.execute((100, proc))
+        jel.chirp((100, proc), "Status", '"Done"')
+    ends_unseen(schedd, clock)
+    for proc in range(3):
+        jel.terminate((100, proc))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    n.wms.confirm_stopped(uuid)
+
+    later(watcher, clock)
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 3}}
+
+
+def test_while_the_cluster_is_in_the_queue_nothing_is_concluded(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    jel.path.unlink()
+    watcher = Watcher(n)
+    later(watcher, clock, looks=3)
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    jel.submit(100, uuid, 3)
+    for proc in range(3):
+        jel.terminate((100, proc))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 3}}
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_taskforce_that_logs_elsewhere_is_another_instances(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    fields = {"phase": "condor-submit", "cluster_id": 100, "job_event_log_fpath": "/elsewhere/x.tms.jel"}
+    theirs = wms.add_taskforce(taskforce=fields)
+    schedd.history = [EndedJob(100, 0, False, int(clock()))]
+    later(Watcher(n), clock, looks=3)
+    assert wms.taskforce(theirs)["phase"] == "condor-submit"
+
+
+def test_a_taskforce_stopped_meanwhile_is_the_stoppers_first(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    watcher = Watcher(n)
+    watcher.run_once()
+    truncate(jel.path)
+    ends_unseen(schedd, clock)
+    wms.abort(uuid)
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
+    n.wms.confirm_stopped(uuid)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_schedd_that_cannot_be_asked_delays_no_other_taskforce(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    other = wms.add_taskforce()
+    Starter(n).run_once()
+    watcher = Watcher(n)
+    watcher.run_once()
+    schedd.down = True
+    clock.now += QUIET
+    jel.terminate((101, 0))
+    with pytest.raises(ScheddUnavailable):
+        watcher.run_once()
+    assert wms.taskforce(other)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_a_log_that_cannot_be_read_is_not_taken_for_a_lost_one(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for proc in range(3):
+        jel.chirp((100, proc), "Status", '"Done"')
+        jel.terminate((100, proc))
+    ends_unseen(schedd, clock)
+    watcher = Watcher(n)
+
+    def broken(_log: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventLog, "read", broken)
+        later(watcher, clock, looks=3)
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 3}}
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_taskforce_that_no_stopper_is_offered_is_stopped_by_the_end_of_its_cluster(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    """Aborted before its confirmation, its intent lost, and its removal told to nobody."""
+    uuid = wms.add_taskforce()
+    schedd.after_submit = wms.down
+    with pytest.raises(WmsUnavailable):
+        Starter(n).run_once()
+    n.scratch.forget(uuid)
+    wms.up()
+    wms.abort(uuid)
+    JelWriter(n.scratch.logs()[0]).abort((100, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    watcher.run_once()
+    assert [c["target_phase"] for c in wms.taskforce(uuid)["phase_change_log"]][-2:] == [
+        "condor-rm",
+        "condor-complete",
+    ]

@@ -1,0 +1,162 @@
+"""One cluster: its taskforce, where the states of its jobs are, and the counts that follow from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from functools import lru_cache
+from heapq import nsmallest
+from typing import Any
+
+import numpy as np
+
+from watcher.counting.job_states import PAGE, Jobs, unpacked
+from watcher.counting.job_status import ENDED, IDLE, NO_STATUS
+from watcher.reading.dates import parse_date
+from watcher.reading.texts import decode_value, gist, safe_key
+
+NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
+TOP_ERRORS = 10
+MOST_ERRORS = 1_000  # different ones that are remembered for one cluster
+OTHER_ERRORS = "(other errors)"
+
+
+class ClusterTally:
+    """The counts of one cluster. `dirty` says that they changed since they were acknowledged.
+
+    A cell is a pair of numbers in one: the job status times 256 plus the pilot status. While jobs move one by
+    one, their counts move along; after many were set at once, they are counted anew when somebody asks.
+    """
+
+    def __init__(self, cluster_id: int, jobs: Jobs, statuses: Sequence[str], pilots: Sequence[str]) -> None:
+        self.cluster_id = cluster_id
+        self.taskforce_uuid = ""
+        self.removed = False  # event 036: the cluster is over, whatever its jobs say
+        self.dirty = True
+        self.last_end = b""  # date of the last event that ended a job, or the cluster
+        self._jobs, self._statuses, self._pilots = jobs, statuses, pilots
+        self._pages: dict[int, int] = {}  # proc // PAGE -> where the page's first job is
+        self._errors = ["", OTHER_ERRORS]
+        self._gists: dict[str, int] = {}
+        self._counted = True
+        self._cells: Counter[int] = Counter()
+        self._error_counts: Counter[int] = Counter()
+
+    # -- what it comes to -----------------------------------------------------------------------------
+
+    @property
+    def n_jobs(self) -> int:
+        """How many jobs the log has told of."""
+        return sum(self._count().values())
+
+    @property
+    def over(self) -> bool:
+        """Whether every job that the log has told of has ended, or the cluster as a whole."""
+        if self.removed:
+            return True
+        statuses = {cell >> 8 for cell, count in self._count().items() if count}
+        return bool(statuses) and statuses.issubset(ENDED)
+
+    def compound_statuses(self, n_workers: int | None = None) -> dict[str, dict[str, int]]:
+        """Job status -> pilot status -> number of jobs.
+
+        While the cluster goes on, jobs that are missing of `n_workers` count as idle: the schedd is still
+        writing their submit events, or makes the jobs as they are needed (late materialization).
+        """
+        cells = self._count()
+        missing = (n_workers or 0) - self.n_jobs
+        if missing > 0 and not self.removed:
+            cells = cells + Counter({IDLE << 8: missing})
+        statuses: dict[str, dict[str, int]] = {}
+        for cell, count in sorted(cells.items()):
+            if count:
+                statuses.setdefault(self._statuses[cell >> 8], {})[self._pilots[cell & 0xFF]] = count
+        return statuses
+
+    def top_task_errors(self, most: int = TOP_ERRORS) -> dict[str, int]:
+        """The most frequent errors of jobs, with how many jobs have them now."""
+        self._count()
+        counts = [(-count, error) for error, count in self._error_counts.items() if count]
+        return {self._errors[error]: -count for count, error in nsmallest(most, counts)}
+
+    def ended_at(self, zone: tzinfo | None) -> int | None:
+        """Epoch seconds of the last ending event; None if there was none. `zone` is the writer's."""
+        return parse_date(self.last_end, zone) if self.last_end else None
+
+    # -- its jobs -------------------------------------------------------------------------------------
+
+    def page(self, number: int) -> int:
+        """Where the first job of a page is; the page is made if there was none."""
+        base = self._pages.get(number)
+        if base is None:
+            base = self._pages[number] = self._jobs.allot()
+        return base
+
+    def place(self, proc: int) -> int:
+        """Where a job's state is."""
+        return self.page(proc // PAGE) + proc % PAGE
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Each proc that there may be, in order, and where its state is."""
+        for number, base in sorted(self._pages.items()):
+            yield from ((number * PAGE + at, base + at) for at in range(PAGE))
+
+    def move(self, place: int, word: int) -> None:
+        """Put a job into another state, and count it there."""
+        before = int(self._jobs.word[place])
+        if before == word:
+            return
+        self._jobs.word[place] = word
+        self.dirty = True
+        status, _, error = unpacked(before)
+        if self._counted:
+            self._cells[before >> 16] -= status != NO_STATUS
+            self._cells[word >> 16] += 1
+            self._error_counts[error] -= error != 0
+            self._error_counts[unpacked(word)[2]] += unpacked(word)[2] != 0
+
+    def count_anew(self) -> None:
+        """States were set without being counted: count them when somebody asks."""
+        self.dirty = True
+        self._counted = False
+
+    def release(self) -> set[int]:
+        """Give the pages back, as the cluster is followed no more; returns where they were."""
+        for base in self._pages.values():
+            self._jobs.release(base)
+        return set(self._pages.values())
+
+    def error_number(self, raw: bytes) -> int:
+        """The number of a chirped error: errors that differ only in what is volatile have the same."""
+        key, what = _key_and_gist(raw)
+        number = self._gists.get(what)
+        if number is None:
+            if len(self._gists) >= MOST_ERRORS:
+                return self._errors.index(OTHER_ERRORS)
+            number = self._gists[what] = len(self._errors)
+            self._errors.append(key)
+        return number
+
+    def _count(self) -> Counter[int]:
+        """The number of jobs in each cell."""
+        if not self._counted:
+            pages = np.fromiter(self._pages.values(), np.int64)
+            word = self._jobs.word.reshape(-1, PAGE)[pages // PAGE] if len(pages) else self._jobs.word[:0]
+            self._cells = Counter({n: count for n, count in _counts(word >> 16) if n >> 8 != NO_STATUS})
+            self._error_counts = Counter({n: count for n, count in _counts(word & 0xFFFF) if n})
+            self._counted = True
+        return self._cells
+
+
+def _counts(numbers: Any) -> Iterator[tuple[int, int]]:
+    counts = np.bincount(numbers.ravel())
+    which = np.flatnonzero(counts)
+    return zip(which.tolist(), counts[which].tolist(), strict=True)
+
+
+@lru_cache(maxsize=1024)
+def _key_and_gist(raw: bytes) -> tuple[str, str]:
+    text, cut = decode_value(raw)
+    key = safe_key(text, cut=cut)
+    return key, gist(key)

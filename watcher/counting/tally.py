@@ -1,0 +1,209 @@
+"""The counts of all clusters of a log.
+
+The state of a job is the cell it is counted in, (job status, pilot status), and its error if it has one. Only
+a job's last status counts, so an event that comes twice, late or never does no lasting harm.
+
+Events come in two ways. A few are counted one by one: each moves one job from one cell to another, so that a
+report costs what has changed. A batch, as when a log is read from its top, sets the states of its jobs with
+NumPy, where of several assignments to one place the last one stays. Both come to the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from watcher.counting import chirps
+from watcher.counting.chirps import Tells
+from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.event_tally import MAX_PROC, EventTally
+from watcher.counting.job_states import PAGE
+from watcher.counting.job_status import (
+    CLUSTER_REMOVE,
+    ENDED,
+    EVICTED,
+    FORGETTING,
+    GENERIC,
+    HELD,
+    NAMING,
+    NO_STATUS,
+    RUNNING,
+    STATUS_OF_EVENT,
+    held,
+)
+from watcher.reading.batch import Batch
+from watcher.reading.byte_rows import Bools, Ints, Numbers
+from watcher.reading.event_stream import Events
+from watcher.reading.events import CLUSTER_PROC
+
+_DENSE = 1 << 14  # numbers that are so close together are told apart without being sorted
+_CODES = np.arange(1000)  # event numbers have three digits
+_STATUS = np.zeros(len(_CODES), np.uint8)
+_STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
+# What an event of a number does: one look-up tells all of it.
+_SETS_STATUS, _CHIRPS, _FORGETS, _ENDS, _NAMES = (np.uint8(1 << bit) for bit in range(5))
+_DOES = (
+    _SETS_STATUS * ((_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD)))
+    | _CHIRPS * (_CODES == GENERIC)
+    | _FORGETS * np.isin(_CODES, list(FORGETTING))
+    | _ENDS * np.isin(_STATUS, ENDED)
+    | _NAMES * np.isin(_CODES, list(NAMING))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """Events of a batch that say something of a job, in order, one array element for each.
+
+    `event` is the event's index in the batch, `owner` its cluster's among those of the batch, `place` where
+    its job's state is.
+    """
+
+    batch: Batch
+    event: Ints
+    code: Ints
+    tells: Numbers
+    owner: Ints
+    place: Ints
+
+    def only(self, which: Bools) -> _Changes:
+        """Some of them."""
+        if which.all():
+            return self
+        event, code, tells = self.event[which], self.code[which], self.tells[which]
+        return _Changes(self.batch, event, code, tells, self.owner[which], self.place[which])
+
+
+class Tally(EventTally):
+    """The clusters of one log, and what its events say of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events = 0
+
+    def count(self, events: Events) -> None:
+        """Count events: the same ones twice do no harm."""
+        self.events += len(events)
+        if isinstance(events, Batch):
+            self._count_batch(events)
+        else:
+            for event in events:
+                self.count_event(event)
+
+    def _count_batch(self, batch: Batch) -> None:
+        does = _DOES[batch.code]
+        self._name_clusters(batch, np.flatnonzero(does & _NAMES))
+        generic = np.flatnonzero(does & _CHIRPS)
+        tells = np.zeros(len(batch), np.uint8)
+        tells[generic] = chirps.told(batch, generic)
+        of_a_job = (batch.proc >= 0) & (batch.proc <= MAX_PROC)
+        event = np.flatnonzero(of_a_job & (((does & _SETS_STATUS) | tells) != 0))
+        owners, owner, place = self._places(batch.cluster[event], batch.proc[event])
+        changes = _Changes(batch, event, batch.code[event], tells[event], owner, place).only(owner >= 0)
+        before = self.jobs.word[changes.place]
+        self._set(changes, owners)
+        for changed in _different(changes.owner[self.jobs.word[changes.place] != before]).tolist():
+            owners[changed].count_anew()
+        removes = (batch.proc == CLUSTER_PROC) & (batch.code == CLUSTER_REMOVE)
+        for at in np.flatnonzero(removes).tolist():
+            self.count_event(batch.event(at))
+        self._note_ends(batch, np.flatnonzero(removes | (of_a_job & (does & _ENDS != 0))))
+
+    def _name_clusters(self, batch: Batch, naming: Ints) -> None:
+        cluster = batch.cluster[naming]
+        nameless = {number for number in _different(cluster).tolist() if self.is_nameless(number)}
+        if not nameless:
+            return
+        _, first = np.unique(cluster, return_index=True)  # of each cluster: mostly it is this that names it
+        for at in naming[np.concatenate((first, np.arange(len(naming))))].tolist():
+            number = int(batch.cluster[at])
+            if number in nameless and self.name(batch.event(at)):
+                nameless.remove(number)
+            if not nameless:
+                break
+
+    def _places(self, cluster: Ints, proc: Ints) -> tuple[list[ClusterTally], Ints, Ints]:
+        """Clusters, and for each job which of them is its own (-1: a settled one) and where its state is."""
+        width = int(proc.max(initial=0)) // PAGE + 1
+        pages, page = _distinct(cluster * width + proc // PAGE)
+        owners: list[ClusterTally] = []
+        owner, base = np.full((2, len(pages)), -1)
+        for at, number in enumerate(pages.tolist()):
+            cluster_id, page_of_cluster = divmod(number, width)
+            if cluster_id in self.settled:
+                continue
+            if not owners or owners[-1].cluster_id != cluster_id:
+                owners.append(self.cluster(cluster_id))
+            owner[at], base[at] = len(owners) - 1, owners[-1].page(page_of_cluster)
+        return owners, owner[page], base[page] + proc % PAGE
+
+    def _set(self, changes: _Changes, owners: list[ClusterTally]) -> None:
+        """Set the states of jobs: of several changes of one job the last one stays."""
+        status, pilot, error = self._states(changes, owners)
+        at_once = np.ones(len(changes.place), np.bool_)
+        evicted = [*changes.place[changes.code == EVICTED].tolist(), *self.evicted]
+        if evicted:
+            # A hold or removal may undo what an eviction forgot: these jobs' events are counted one by one.
+            alone = np.zeros(self.jobs.used, np.bool_)
+            alone[evicted] = True
+            at_once = ~alone[changes.place]
+            for at in changes.event[~at_once].tolist():
+                self.count_event(changes.batch.event(at))
+        jobs, place = self.jobs, changes.place
+        forgets = _DOES[changes.code] & _FORGETS != 0
+        for states, values, sets in (
+            (jobs.status, status, status != NO_STATUS),
+            (jobs.pilot, pilot, forgets | (changes.tells == Tells.STATUS)),
+            (jobs.error, error, forgets | (changes.tells == Tells.ERROR)),
+        ):
+            which = np.flatnonzero(sets & at_once)
+            states[place[which]] = values[which]
+        jobs.status[place[jobs.status[place] == NO_STATUS]] = RUNNING  # only its pilot was heard of
+
+    def _states(self, changes: _Changes, owners: list[ClusterTally]) -> tuple[Numbers, Numbers, Numbers]:
+        """The numbers of status, pilot and error that the changes bring, where they do."""
+        batch, event = changes.batch, changes.event
+        status = _STATUS[changes.code]
+        for at in np.flatnonzero(changes.code == HELD).tolist():
+            status[at] = self.statuses.number(held(batch.event(event[at]).text))
+        pilot, error = np.zeros(len(event), np.uint8), np.zeros(len(event), np.uint16)
+        says = changes.tells == Tells.STATUS
+        pilot[says] = chirps.numbers(batch, event[says], self.pilot_number)
+        fails = np.flatnonzero(changes.tells == Tells.ERROR)
+        raws = chirps.values(batch, event[fails], Tells.ERROR)
+        for at, owner, raw in zip(fails.tolist(), changes.owner[fails].tolist(), raws, strict=True):
+            error[at] = owners[owner].error_number(raw)
+        return status, pilot, error
+
+    def _note_ends(self, batch: Batch, ends: Ints) -> None:
+        ids, which = _distinct(batch.cluster[ends])
+        last = np.zeros(len(ids), np.int64)
+        last[which] = ends
+        for cluster_id, at in zip(ids.tolist(), last.tolist(), strict=True):
+            if cluster := self.clusters.get(cluster_id):
+                cluster.last_end = batch.date(at)
+
+
+def _different(numbers: Ints) -> Ints:
+    """The different numbers, in ascending order."""
+    first, there = _there(numbers)
+    return np.unique(numbers) if there is None else np.flatnonzero(there) + first
+
+
+def _distinct(numbers: Ints) -> tuple[Ints, Ints]:
+    """The different numbers, in ascending order, and for each number which of them it is."""
+    first, there = _there(numbers)
+    if there is None:
+        return np.unique(numbers, return_inverse=True)
+    return np.flatnonzero(there) + first, (np.cumsum(there) - 1)[numbers - first]
+
+
+def _there(numbers: Ints) -> tuple[int, Bools | None]:
+    """The lowest number, and which numbers from it on there are; None if they are too far apart."""
+    first, last = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
+    if last - first > _DENSE:
+        return first, None
+    there = np.zeros(last - first + 1, np.bool_)
+    there[numbers - first] = True
+    return first, there

@@ -1,0 +1,1 @@
+"""The life of files: what is there, who needs it, what becomes of it."""

@@ -1,0 +1,87 @@
+"""Who still needs a log or a taskforce directory: the schedd's queue, starts that have begun, the WMS."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+from common.same_queue import require_same_queue
+from common.scratch.directory import LOG_NAME
+from common.wms.contract import Phase, Taskforce
+from common.worker import Neighbours
+from watcher.files.survey import Entry, Kind
+
+QUERY_SIZE = 500  # taskforces or logs in one question to the WMS
+FIELDS = ("taskforce_uuid", "phase", "job_event_log_fpath")
+
+_LOGS = (Kind.LOG, Kind.LOG_ARCHIVE)
+_DIRECTORIES = (Kind.DIRECTORY, Kind.DIRECTORY_ARCHIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Why what is needed: by the day of a log, and by the id of a taskforce.
+
+    `over` has the days and ids of which the WMS says that all is complete. What is in none of these, the WMS
+    does not know.
+    """
+
+    logs: dict[str, str] = field(default_factory=dict)
+    taskforces: dict[str, str] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
+
+    def of(self, entry: Entry) -> str:
+        """Why `entry` is needed, or an empty text."""
+        needed = self.logs if entry.kind in _LOGS else self.taskforces
+        return needed.get(entry.of, "")
+
+    def add(self, uuid: str, log: str, why: str) -> None:
+        """A taskforce and the log at this path are needed. Logs are told by name: too many may be kept."""
+        self.taskforces.setdefault(uuid, why)
+        if day := _day(log):
+            self.logs.setdefault(day, f"{why} (taskforce {uuid})")
+
+
+def ask(n: Neighbours, entries: Sequence[Entry]) -> Needs:
+    """Who needs what of `entries`. Raises Unavailable: then nobody knows, and all of it is needed.
+
+    The order matters: a start that has begun becomes a cluster, and then known to the WMS.
+    """
+    needs = Needs()
+    require_same_queue(n)
+    for cluster in n.schedd.clusters():
+        needs.add(
+            cluster.taskforce_uuid, cluster.log, f"cluster {cluster.cluster_id} is in the schedd's queue"
+        )
+    for intent in n.scratch.intents():
+        needs.add(intent.taskforce_uuid, intent.log, "its start is not confirmed")
+    for record in _records(n, entries):
+        if record.phase == Phase.CONDOR_COMPLETE:
+            needs.over.update({record.taskforce_uuid, _day(record.job_event_log_fpath)})
+        else:
+            why = f"the WMS has it in phase {record.phase}"
+            needs.add(record.taskforce_uuid, record.job_event_log_fpath, why)
+    return needs
+
+
+def _records(n: Neighbours, entries: Sequence[Entry]) -> Iterator[Taskforce]:
+    """What the WMS has of the taskforces whose directories and whose logs are here."""
+    uuids = sorted({entry.of for entry in entries if entry.kind in _DIRECTORIES})
+    names = sorted({f"{entry.of}.tms.jel" for entry in entries if entry.kind in _LOGS})
+    directory = str(n.scratch.directory)
+    places = sorted({directory, os.path.realpath(directory)})
+    paths = [f"{place}/{name}" for name in names for place in places]
+    for attribute, values in (("taskforce_uuid", uuids), ("job_event_log_fpath", paths)):
+        for part in _slices(values):
+            yield from n.wms.taskforces({attribute: {"$in": list(part)}}, FIELDS)
+
+
+def _slices(values: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (values[start : start + QUERY_SIZE] for start in range(0, len(values), QUERY_SIZE))
+
+
+def _day(log: str) -> str:
+    named = LOG_NAME.fullmatch(PurePath(log).name)
+    return named[1] if named else ""

@@ -1,0 +1,1 @@
+"""From bytes to events: what an event is, and reading many of them fast."""

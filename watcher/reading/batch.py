@@ -1,0 +1,186 @@
+"""The events in a block of a job event log, many at a time.
+
+Logs are large and their headers are alike. So the headers of a whole block are read at once, with NumPy:
+first where the separators are, lines of three dots; then all headers that have the shape of the first one,
+those that have the shape of the first that was left, and so on. What is not as regular as that (a torn event,
+zeros, no text) is left to `watcher.reading.events`, one by one, so that both find exactly the same.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from watcher.reading.byte_rows import WIDEST, Bools, Ints, begin_like, pairs, places_of, rows_at
+from watcher.reading.events import HEADER, SEPARATOR, Event, parse_event
+
+SLACK = WIDEST  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
+
+_PAREN = 5  # from the line end before a header to its "("
+_SHAPES = 16  # of headers that are looked for before the rest is read one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The events of a block, in order, one array element for each.
+
+    `start` is where the header begins, `text` where what follows the date begins, `end` where the separator
+    begins; all three are offsets in `block`. `damaged` is how many bytes of the block are no event.
+    """
+
+    block: bytes
+    code: Ints
+    cluster: Ints
+    proc: Ints
+    start: Ints
+    text: Ints
+    end: Ints
+    damaged: int
+
+    def __len__(self) -> int:
+        return len(self.code)
+
+    def event(self, index: int) -> Event:
+        """One event, with its date and text."""
+        text = self.block[self.text[index] : self.end[index]]
+        numbers = int(self.code[index]), int(self.cluster[index]), int(self.proc[index])
+        return Event(*numbers, self.date(index), text)
+
+    def date(self, index: int) -> bytes:
+        """The date of one event: in its header, the last thing before the text."""
+        return self.block[self.start[index] : self.text[index]].partition(b") ")[2].rstrip(b" ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Headers:
+    """What the headers at some offsets say, where they are `good`. `text` is relative to the header."""
+
+    good: Bools
+    code: Ints
+    cluster: Ints
+    proc: Ints
+    text: Ints
+
+
+def parse_block(block: bytes, size: int) -> Batch:
+    """The events in the first `size` bytes of `block`, which end with a separator; SLACK bytes follow."""
+    if block.startswith(b"...") or block.find(b"\0", 0, size) >= 0:
+        return _one_by_one(block, size)
+    text = np.frombuffer(block, np.uint8, size)
+    line_end = text == ord("\n")
+    end, after = _separators(block, line_end)
+    start = np.concatenate(([0], after[:-1]))
+    headers = _read_headers(block, start)
+    # A body line with "(" where headers have it may be one, behind a torn event. Of two that are so close
+    # that they count as one, the first is too short for that.
+    like_header = pairs(line_end, text == ord("("), _PAREN)
+    if headers.good.all() and np.count_nonzero(like_header) == len(start) - 1:
+        return Batch(block, headers.code, headers.cluster, headers.proc, start, start + headers.text, end, 0)
+    line = places_of(like_header) + 1
+    event = np.searchsorted(start, line, side="right") - 1
+    headers.good[event[line != start[event]]] = False
+    return _merged(block, headers, start, end, after)
+
+
+def _separators(block: bytes, line_end: Bools) -> tuple[Ints, Ints]:
+    """Where separators begin and where they end, but for one at the very start of the block."""
+    four_bytes = np.ndarray((len(block) - 3,), "<u4", block, strides=(1,))
+    starts, ends = [], []
+    for separator in (b"...\n", b"...\r\n") if b"\r" in block else (b"...\n",):
+        start = places_of(pairs(line_end, line_end, len(separator))) + 1
+        start = start[four_bytes[start] == int.from_bytes(separator[:4], "little")]
+        starts.append(start)
+        ends.append(start + len(separator))
+    if len(starts) == 1:
+        return starts[0], ends[0]
+    return np.sort(np.concatenate(starts)), np.sort(np.concatenate(ends))
+
+
+def keep_memory() -> None:
+    """Have the allocator keep the memory of arrays for the next ones; call it once, before reading much.
+
+    glibc gives large arrays pages of their own, and the faults that come with new pages are most of the time
+    spent here. It raises its limit for that when it frees a larger one (mallopt(3), M_MMAP_THRESHOLD).
+    """
+    large = np.empty(24 << 20, np.uint8)
+    del large
+
+
+def _read_headers(block: bytes, start: Ints) -> _Headers:
+    """The headers at the offsets `start`: those like the first, then like the first of the others."""
+    parts: list[tuple[Ints, _Headers]] = []
+    left = np.arange(len(start))
+    for _ in range(_SHAPES):
+        if not len(left):
+            break
+        header = HEADER.match(block, int(start[left[0]]))
+        if header is None or not header[0].endswith(b" ") or header[3] == b"-01" or len(header[0]) > SLACK:
+            left = left[1:]
+            continue
+        part = _read_alike(block, start[left], header)
+        if part.good.all() and len(left) == len(start):
+            return part
+        parts.append((left, part))
+        left = left[~part.good]
+    whole = _Headers(np.zeros(len(start), np.bool_), *np.zeros((4, len(start)), np.int64))
+    for which, part in parts:
+        for field in ("good", "code", "cluster", "proc", "text"):
+            getattr(whole, field)[which[part.good]] = getattr(part, field)[part.good]
+    return whole
+
+
+def _read_alike(block: bytes, start: Ints, header: re.Match[bytes]) -> _Headers:
+    """Those of the headers at the offsets `start` that are like `header`, but for other digits."""
+    shape = header[0]
+    rows = rows_at(block, start, -(-len(shape) // 8) * 8)
+    columns = rows.view(np.uint8)
+    numbers: list[Ints] = []
+    for group in (1, 2, 3):
+        first, end = header.start(group) - header.start(), header.end(group) - header.start()
+        value = columns[:, first].astype(np.int64)
+        for column in range(first + 1, end):
+            value *= 10
+            value += columns[:, column]
+        value -= int("1" * (end - first)) * ord("0")  # each digit brought it along
+        numbers.append(value)
+    code, cluster, proc = numbers
+    return _Headers(begin_like(rows, shape), code, cluster, proc, np.full(len(rows), len(shape)))
+
+
+def _merged(block: bytes, headers: _Headers, start: Ints, end: Ints, after: Ints) -> Batch:
+    """The regular events, and in their places what is found in the irregular pieces, one by one."""
+    good = headers.good
+    odd_ones = np.flatnonzero(~good)
+    found, damaged = _exactly(block, [(int(start[i]), int(end[i]), int(after[i] - end[i])) for i in odd_ones])
+    regular = (headers.code, headers.cluster, headers.proc, start, start + headers.text, end)
+    fields = [np.concatenate((field[good], odd)) for field, odd in zip(regular, found, strict=True)]
+    order = fields[3].argsort()
+    code, cluster, proc, start, text, end = (field[order] for field in fields)
+    return Batch(block, code, cluster, proc, start, text, end, damaged)
+
+
+def _one_by_one(block: bytes, size: int) -> Batch:
+    """All events of a block, whatever its lines end with."""
+    pieces = []
+    position = 0
+    for separator in SEPARATOR.finditer(block, 0, size):
+        pieces.append((position, separator.start(), separator.end() - separator.start()))
+        position = separator.end()
+    found, damaged = _exactly(block, pieces)
+    code, cluster, proc, start, text, end = found
+    return Batch(block, code, cluster, proc, start, text, end, damaged)
+
+
+def _exactly(block: bytes, pieces: list[tuple[int, int, int]]) -> tuple[Ints, int]:
+    """The events in pieces (start, end, length of the separator), as the fields of a batch; the damage."""
+    rows: list[tuple[int, ...]] = []
+    damaged = 0
+    for start, end, separator in pieces:
+        event, skipped = parse_event(block[start:end])
+        damaged += skipped if event else end - start + separator
+        if event:
+            text = end - len(event.text)
+            rows.append((event.code, event.cluster, event.proc, start + skipped, text, end))
+    return np.array(rows, np.int64).reshape(-1, 6).T, damaged

@@ -1,0 +1,97 @@
+"""Incremental reader of one job event log (JEL): files that grow, shrink, and are replaced."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from watcher.reading import event_stream as blocks
+from watcher.reading.event_stream import Blocks, Events, blocks_of
+from watcher.reading.xml_stream import XmlBlocks
+
+logger = logging.getLogger(__name__)
+
+MARK = 2048  # bytes before the offset that must still be there: enough to have a date among them
+
+
+class EventLog:
+    """A job event log that is read on as it grows. Keeps no file open between reads.
+
+    A last event without its separator is left for the next read: nothing is ever waited for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0  # of the first byte that is not read yet
+        self.size = 0
+        self._identity: tuple[int, int] | None = None  # device and inode
+        self._mark = (0, b"")  # some bytes that were read, and where they are
+        self._blocks: Blocks | XmlBlocks = Blocks()
+
+    @property
+    def lag(self) -> int:
+        """How many bytes of the log, as it was at the last look, are not read yet."""
+        return self.size - self.offset
+
+    @property
+    def damaged_bytes(self) -> int:
+        """How many of the bytes that were read are no event."""
+        return self._blocks.damaged_bytes
+
+    def read(self, *, final: bool = False) -> Iterator[Events]:
+        """All events that are complete by now, in blocks: many as a batch, few as a list.
+
+        With `final`, for a log that nobody writes any more, a last separator without its line end counts.
+        A log that was truncated or replaced is read again from its start: state is the last status per
+        job, so an event that comes twice does no harm. Raises OSError.
+        """
+        with self.path.open("rb", buffering=0) as file:
+            descriptor, status = file.fileno(), os.fstat(file.fileno())
+            if not self._is_known(descriptor, status):
+                if self._identity is not None:
+                    logger.warning("%s was replaced or truncated: reading it from its start", self.path)
+                self._identity, self.offset, self._mark = (status.st_dev, status.st_ino), 0, (0, b"")
+            if self.offset == 0:
+                self._blocks = blocks_of(os.pread(descriptor, 1, 0), self.damaged_bytes)
+            self.size = status.st_size  # what is written from now on is for the next read
+            yield from self._read(descriptor, final=final)
+
+    def _is_known(self, descriptor: int, status: os.stat_result) -> bool:
+        """Whether this is the file that was read up to the offset, and not one that grew in its place."""
+        at, mark = self._mark
+        return (
+            self._identity == (status.st_dev, status.st_ino)
+            and status.st_size >= self.offset
+            and os.pread(descriptor, len(mark), at) == mark
+        )
+
+    def _read(self, descriptor: int, *, final: bool) -> Iterator[Events]:
+        stream, position = self._blocks, self.offset
+        stream.rest = b""
+        damage, first = stream.damaged_bytes, -1
+        while position < self.size:
+            # The start of an event that goes on is read again, so that the chunk need not be joined to it.
+            length = min(position + blocks.CHUNK, self.size) - self.offset
+            chunk = os.pread(descriptor, length, self.offset)
+            if self.offset + len(chunk) <= position:
+                break
+            stream.rest, position = b"", self.offset + len(chunk)
+            events = stream.feed(chunk)
+            if first < 0 and stream.damaged_bytes > damage:
+                first = self.offset
+            # Before the yield, as the one who reads may stop there and come back later.
+            self.offset = position - len(stream.rest)
+            self._set_mark(descriptor)
+            yield events
+        if final:
+            events = stream.end()
+            self.offset = position - len(stream.rest)
+            yield events
+        if damage := stream.damaged_bytes - damage:
+            logger.warning("%s: stepped over %d damaged bytes, after offset %d", self.path, damage, first)
+
+    def _set_mark(self, descriptor: int) -> None:
+        at = max(self.offset - MARK, 0)
+        self._mark = at, os.pread(descriptor, self.offset - at, at)

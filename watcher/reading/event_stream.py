@@ -1,0 +1,83 @@
+"""The events in a stream of bytes that comes in chunks: each block ends where an event ends."""
+
+from __future__ import annotations
+
+import re
+
+from watcher.reading.batch import SLACK, Batch, parse_block
+from watcher.reading.events import MAX_EVENT, SEPARATOR, Event, last_start, parse_events
+from watcher.reading.xml_stream import XmlBlocks
+
+CHUNK = 1 << 21  # bytes that are read at a time
+FEW = 1 << 14  # bytes: smaller blocks are read faster one by one
+
+Events = Batch | list[Event]
+
+_LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
+
+
+class Blocks:
+    """Cuts a stream into blocks of whole events, and finds the events in each.
+
+    `rest` is what is behind the last separator: an event that is not complete yet. It never grows beyond
+    MAX_EVENT. `damaged_bytes` counts what was no event, besides what it is begun with.
+    """
+
+    def __init__(self, damaged_bytes: int = 0) -> None:
+        self.rest = b""
+        self.damaged_bytes = damaged_bytes
+
+    def feed(self, chunk: bytes) -> Events:
+        """The events that are complete with this chunk: many as a batch, few as a list."""
+        block = self.rest + chunk
+        size = _end_of_last_separator(block)
+        self.rest = block[size:]
+        if len(self.rest) < SLACK:  # so much is looked at behind the last header
+            block += bytes(SLACK)
+        events = self._parse(block, size) if size else []
+        if len(self.rest) > MAX_EVENT:
+            self._drop()
+        return events
+
+    def end(self) -> Events:
+        """The last event, if only the line end of its separator is missing: nobody writes any more."""
+        end = _LAST_SEPARATOR.search(self.rest)
+        if not end:
+            return []
+        events, damaged = parse_events(self.rest[: end.start()] + b"...\n")
+        self.damaged_bytes += damaged
+        self.rest = b""
+        return events
+
+    def _drop(self) -> None:
+        """Give up what is too long for an event, but for one that begins or may begin late in it."""
+        start = last_start(self.rest)
+        if not start or len(self.rest) - start > MAX_EVENT:
+            start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1
+        kept = self.rest[start:] if len(self.rest) - start <= MAX_EVENT else b""
+        self.damaged_bytes += len(self.rest) - len(kept)
+        self.rest = kept
+
+    def _parse(self, block: bytes, size: int) -> Events:
+        if size < FEW:
+            events, damaged = parse_events(block[:size])
+            self.damaged_bytes += damaged
+            return events
+        batch = parse_block(block, size)
+        self.damaged_bytes += batch.damaged
+        return batch
+
+
+def blocks_of(start: bytes, damaged_bytes: int = 0) -> Blocks | XmlBlocks:
+    """What reads a stream that begins with `start`."""
+    return XmlBlocks(damaged_bytes) if start[:1] == b"<" else Blocks(damaged_bytes)
+
+
+def _end_of_last_separator(block: bytes) -> int:
+    """Where the last line of three dots ends; 0 if there is none."""
+    at = len(block)
+    while at > 0:
+        at = block.rfind(b"\n...", 0, at) + 1
+        if separator := SEPARATOR.match(block, at):
+            return separator.end()
+    return 0

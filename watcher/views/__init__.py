@@ -1,0 +1,1 @@
+"""What a person asks of logs and files; the service itself uses none of it."""

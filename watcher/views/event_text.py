@@ -1,0 +1,116 @@
+"""What an event says, in words for a person: one line, without anything that acts on a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from watcher.counting.chirps import Tells, chirp_of
+from watcher.counting.job_status import (
+    CLUSTER_REMOVE,
+    CLUSTER_SUBMIT,
+    EVICTED,
+    EXECUTE,
+    GENERIC,
+    HELD,
+    SUBMIT,
+    TERMINATED,
+    held,
+)
+from watcher.reading.events import CLUSTER_PROC, Event
+from watcher.reading.texts import decode_value, safe_key
+
+_SLOT = re.compile(rb"^\tSlotName: ([^\n]*)", re.MULTILINE)
+_HOST = re.compile(rb"Job executing on host: <([\d.]+|\[[\da-fA-F:]+\])")
+_REASON = re.compile(rb"^\tReason: ([^\n]*)", re.MULTILINE)
+_RETURNED = re.compile(rb"\n\t\(1\) Normal termination \(return value (-?\d{1,10})\)")
+_SIGNAL = re.compile(rb"\n\t\(0\) Abnormal termination \(signal (\d{1,10})\)")
+
+
+def words(event: Event) -> str:
+    """What happened to a job; nothing if the event is of no matter for its history."""
+    say = _WORDS.get(event.code)
+    return say(event.text) if say and event.proc != CLUSTER_PROC else ""
+
+
+def any_words(event: Event) -> str:
+    """What an event says, whatever it is, and of which job or cluster."""
+    if event.proc == CLUSTER_PROC:
+        said = _OF_A_CLUSTER.get(event.code) or safe_key(_line(event.text, 0))
+        return f"cluster {event.cluster}: {said}"
+    return f"job {event.cluster}.{event.proc}: {words(event) or safe_key(_line(event.text, 0))}"
+
+
+def hold_reason(text: bytes) -> str:
+    """The status of a held job and the reason, as the log has it."""
+    status, reason = held(text), _line(text, 1).strip()
+    return f"{status} ({safe_key(reason)})" if reason and safe_key(reason) not in status else status
+
+
+def error_of(event: Event) -> str:
+    """The error that an event chirps, or nothing."""
+    tells, raw = chirp_of(event.text) if event.code == GENERIC else (Tells.NOTHING, b"")
+    return _value(raw) if tells is Tells.ERROR else ""
+
+
+def _started(text: bytes) -> str:
+    slot, host = _SLOT.search(text), _HOST.match(text)
+    where = [safe_key(found[1].decode("utf-8", "replace")) for found in (slot, host) if found]
+    return " ".join(["started", *(["on", where[0]] if where else []), *(f"({more})" for more in where[1:])])
+
+
+def _terminated(text: bytes) -> str:
+    returned, signal = _RETURNED.search(text), _SIGNAL.search(text)
+    if returned:
+        return f"ended with exit code {int(returned[1])}"
+    return f"ended by signal {int(signal[1])}" if signal else "ended"
+
+
+def _evicted(text: bytes) -> str:
+    why = _REASON.search(text)
+    return f"evicted: {safe_key(why[1].decode('utf-8', 'replace'))}" if why else "evicted"
+
+
+def _chirped(text: bytes) -> str:
+    tells, raw = chirp_of(text)
+    if tells is Tells.NOTHING:
+        return ""
+    return f"pilot {'status' if tells is Tells.STATUS else 'error'}: {_value(raw)}"
+
+
+def _with_line(what: str) -> Callable[[bytes], str]:
+    """`what`, and what the line below the first one says."""
+    return lambda text: f"{what}: {safe_key(line)}" if (line := _line(text, 1).strip()) else what
+
+
+def _value(raw: bytes) -> str:
+    text, cut = decode_value(raw)
+    return safe_key(text, cut=cut)
+
+
+def _line(text: bytes, number: int) -> str:
+    lines = text.split(b"\n", number + 1)
+    return lines[number].decode("utf-8", "replace") if number < len(lines) else ""
+
+
+_OF_A_CLUSTER = {CLUSTER_SUBMIT: "submitted", CLUSTER_REMOVE: "removed"}
+# Event number -> what to say of its text (HTCondor manual, Job Event Log Codes).
+_WORDS: dict[int, Callable[[bytes], str]] = {
+    SUBMIT: lambda _: "submitted",
+    EXECUTE: _started,
+    2: lambda _: "its program cannot be executed",
+    EVICTED: _evicted,
+    TERMINATED: _terminated,
+    7: _with_line("shadow exception"),
+    GENERIC: _chirped,
+    9: _with_line("removed"),
+    10: lambda _: "suspended",
+    11: lambda _: "no longer suspended",
+    HELD: hold_reason,
+    13: _with_line("released"),
+    21: _with_line("error at the execution point"),
+    22: _with_line("disconnected"),
+    23: lambda _: "connected again",
+    24: _with_line("could not be connected again"),
+    46: lambda _: "skipped, as its outputs are there",
+}

@@ -1,0 +1,117 @@
+"""What logs say of one cluster of one taskforce: counts, its jobs, what is frequent, one job's history."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from watcher.counting.cluster_tally import MOST_ERRORS, OTHER_ERRORS, ClusterTally
+from watcher.counting.job_status import EXECUTE, HELD, INFORMATION, NO_STATUS
+from watcher.reading.dates import parse_date
+from watcher.reading.events import CLUSTER_PROC, Event
+from watcher.reading.log_file import LogFile
+from watcher.reading.texts import gist
+from watcher.views.event_text import error_of, hold_reason, words
+from watcher.views.replay import Move, Replay
+
+MOST_LINES = 1_000  # of one job's history, the last ones
+
+
+class Standing(NamedTuple):
+    """How a job stands, and since when: epoch seconds, as if the writer's clock were UTC."""
+
+    proc: int
+    status: int
+    text: str
+    since: int
+    starts: int
+
+
+class Frequent:
+    """Texts and how often they came; those that differ only in what is volatile are the same."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._texts: dict[str, str] = {}
+
+    def add(self, text: str) -> None:
+        """It came once more."""
+        what = gist(text)
+        if what not in self._texts and len(self._texts) >= MOST_ERRORS:
+            what = text = OTHER_ERRORS
+        self.counts[self._texts.setdefault(what, text)] += 1
+
+
+class Story:
+    """One cluster of one taskforce, as its events tell it, one by one.
+
+    `proc` is the job whose history is kept, if one is asked for. Memory: sixteen bytes for a job.
+    """
+
+    def __init__(self, cluster_id: int, uuid: str, proc: int | None) -> None:
+        self.cluster_id, self.uuid, self.proc = cluster_id, uuid, proc
+        self.logs: list[LogFile] = []
+        self.first: Event | None = None
+        self.last: Event | None = None
+        self.errors, self.holds = Frequent(), Frequent()
+        self.history: deque[str] = deque(maxlen=MOST_LINES)
+        self.history_lines = 0
+        self.last_of_job: Event | None = None
+        self._replay = Replay()
+        self._since, self._starts = array("q"), array("I")
+
+    @property
+    def tally(self) -> ClusterTally:
+        """The counts, as the watcher has them."""
+        return self._replay.cluster(self.cluster_id)
+
+    def see(self, event: Event, log: LogFile) -> None:
+        """The next event of the cluster, and the log that it is from."""
+        if not self.logs or self.logs[-1] is not log:
+            self.logs.append(log)
+        self.first = self.first or event
+        if event.code != INFORMATION:  # it only follows another one
+            self.last = event
+        if move := self._replay.move(event):
+            self._note(event, move)
+        if error := error_of(event):
+            self.errors.add(error)
+        if event.code == HELD and event.proc != CLUSTER_PROC:
+            self.holds.add(hold_reason(event.text))
+        if event.proc == self.proc and event.code != INFORMATION:
+            self.last_of_job = event
+            if said := words(event):
+                self.history.append(f"{shown(event.date)}  {said}")
+                self.history_lines += 1
+
+    def jobs(self) -> Iterator[Standing]:
+        """How each job stands that the logs tell of."""
+        texts = self._replay.statuses.texts
+        for proc, place in self.tally.places():
+            status = int(self._replay.jobs.status[place])
+            if status != NO_STATUS:
+                yield Standing(proc, status, texts[status], self._since[place], self._starts[place])
+
+    def _note(self, event: Event, move: Move) -> None:
+        missing = move.place + 1 - len(self._since)
+        if missing > 0:
+            self._since.extend([0] * missing)
+            self._starts.extend([0] * missing)
+        if move.before != move.after or event.code == EXECUTE:
+            self._since[move.place] = _seconds(event.date)
+        self._starts[move.place] += event.code == EXECUTE
+
+
+def shown(date: bytes | int) -> str:
+    """A date as its writer's clock had it, whatever the log's format: of an event, or of a job's standing."""
+    seconds = _seconds(date) if isinstance(date, bytes) else date
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds else "at no date"
+
+
+@lru_cache(maxsize=1024)
+def _seconds(date: bytes) -> int:
+    return parse_date(date.rstrip(b"Z"), UTC) or 0

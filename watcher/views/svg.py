@@ -1,0 +1,161 @@
+"""A picture of counts over time, stacked, one panel below the other, as one SVG file.
+
+It has no script and refers to nothing outside, and shows in the colours that a browser is set to, dark or
+light. Texts become text by construction: ElementTree escapes them, and `texts.printable` takes out what XML
+does not allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+
+from watcher.reading.byte_rows import Ints
+from watcher.reading.texts import printable
+
+WIDTH = 1000
+TITLE = 32  # where its line is
+LEFT, RIGHT = 70, 170  # margins: numbers of jobs, counts at the end
+HEIGHT = 110  # of a panel's plot
+HEAD, FOOT, GAP = 22, 18, 16  # of a panel: its heading, the times below it, the room to the next
+LINE = 18
+
+_STYLE = """
+text { font: 12px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
+.title { font-size: 17px; font-weight: 600 }
+.heading { font-weight: 600 }
+.soft { fill: #59636e; font-size: 11px }
+.page { fill: #ffffff }
+.grid { stroke: #77818c; stroke-opacity: 0.35; fill: none }
+.s0 { fill: #009e73 }
+.s1 { fill: #707a86 }
+.s2 { fill: #2f81d6 }
+.s3 { fill: #a475d8 }
+.s4 { fill: #d55e00 }
+.s5 { fill: #d0d7de }
+@media (prefers-color-scheme: dark) {
+ text { fill: #e6edf3 }
+ .soft { fill: #9aa4af }
+ .page { fill: #0d1117 }
+ .s1 { fill: #8c959f }
+ .s5 { fill: #414a56 }
+}
+"""  # colours that are told apart also by those who do not see red and green
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One plot: `counts` is [bin, series], and the last bin's are told in numbers."""
+
+    heading: str
+    counts: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The panels, which have the names of the series and the marks of the time axis in common.
+
+    A mark is at a part of the width, from 0 to 1.
+    """
+
+    title: str
+    notes: Sequence[str]
+    names: Sequence[str]
+    marks: Sequence[tuple[float, str]]
+    panels: Sequence[Panel]
+
+
+def draw(picture: Picture) -> str:
+    """The picture as SVG, in ASCII, so that no locale can spoil it."""
+    top = TITLE + LINE * (len(picture.notes) + 2) + GAP
+    each = HEAD + HEIGHT + FOOT + GAP
+    height = top + each * len(picture.panels)
+    svg = ET.Element(
+        "svg",
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {WIDTH} {height}",
+        width=f"{WIDTH}",
+        height=f"{height}",
+        role="img",
+    )
+    ET.SubElement(svg, "title").text = printable(picture.title)
+    ET.SubElement(svg, "style").text = _STYLE
+    _rect(svg, 0, 0, WIDTH, height, "page")
+    _text(svg, LEFT, TITLE, picture.title, "title")
+    for number, note in enumerate(picture.notes):
+        _text(svg, LEFT, TITLE + LINE * (number + 1) + 2, note, "soft")
+    _legend(svg, picture.names, top - GAP)
+    for number, panel in enumerate(picture.panels):
+        _panel(svg, picture, panel, top + each * number + HEAD)
+    content: bytes = ET.tostring(svg, encoding="us-ascii")
+    return content.decode("ascii") + "\n"
+
+
+def _legend(svg: ET.Element, names: Sequence[str], y: float) -> None:
+    for number, name in enumerate(names):
+        _rect(svg, LEFT + 125 * number, y - 10, 11, 11, f"s{number}")
+        _text(svg, LEFT + 125 * number + 17, y, name)
+
+
+def _panel(svg: ET.Element, picture: Picture, panel: Panel, y: float) -> None:
+    group = ET.SubElement(svg, "g", transform=f"translate({LEFT} {y})")
+    width = WIDTH - LEFT - RIGHT
+    most = max(int(panel.counts.sum(axis=1).max()), 1)
+    _text(group, 0, -7, panel.heading, "heading")
+    _stack(group, panel, picture.names, width / len(panel.counts), HEIGHT / most)
+    for count in sorted({0, most // 2, most}):
+        height = round(HEIGHT - count * HEIGHT / most, 1)
+        ET.SubElement(group, "path", {"class": "grid", "d": f"M0 {height}H{width}"})
+        _text(group, -8, height + 4, f"{count:,}", "soft", anchor="end")
+    for part, label in picture.marks:
+        x = round(part * width, 1)
+        ET.SubElement(group, "path", {"class": "grid", "d": f"M{x} 0V{HEIGHT + 4}"})
+        _text(group, x, HEIGHT + 16, label, "soft", anchor="middle")
+    _totals(group, panel, picture.names, width + 14)
+
+
+def _stack(group: ET.Element, panel: Panel, names: Sequence[str], step: float, scale: float) -> None:
+    """An area for each series, each on top of the one before, as wide as a bin where it stays the same."""
+    tops = panel.counts.cumsum(axis=1)
+    for number, name in enumerate(names):
+        counts = panel.counts[:, number]
+        if not counts.any():
+            continue
+        above = [HEIGHT - count * scale for count in tops[:, number].tolist()]
+        below = [HEIGHT - count * scale for count in (tops[:, number] - counts).tolist()]
+        area = ET.SubElement(group, "path", {"class": f"s{number}", "d": _outline(above, below, step)})
+        last = f"at most {int(counts.max()):,}, at the end {int(counts[-1]):,}"
+        ET.SubElement(area, "title").text = printable(f"{name}: {last}")
+
+
+def _outline(above: Sequence[float], below: Sequence[float], step: float) -> str:
+    """A path along the upper edge, and back along the lower one; it turns only where a count changes."""
+    end = round(len(above) * step, 1)
+    path = [f"M0 {above[0]:.1f}"]
+    for at in range(1, len(above)):
+        if above[at] != above[at - 1]:
+            path.append(f"H{at * step:.1f}V{above[at]:.1f}")
+    path.append(f"H{end}V{below[-1]:.1f}")
+    for at in range(len(below) - 1, 0, -1):
+        if below[at] != below[at - 1]:
+            path.append(f"H{at * step:.1f}V{below[at - 1]:.1f}")
+    return "".join([*path, "H0Z"])
+
+
+def _totals(group: ET.Element, panel: Panel, names: Sequence[str], x: float) -> None:
+    """The counts at the end, in the order in which they are stacked."""
+    ends = [(number, int(count)) for number, count in enumerate(panel.counts[-1]) if count]
+    for line, (number, count) in enumerate(reversed(ends)):
+        _rect(group, x, LINE * line, 11, 11, f"s{number}")
+        _text(group, x + 17, LINE * line + 10, f"{count:,} {names[number]}")
+
+
+def _rect(parent: ET.Element, x: float, y: float, width: float, height: float, kind: str) -> None:
+    place = {"x": f"{x}", "y": f"{y}", "width": f"{width}", "height": f"{height}"}
+    ET.SubElement(parent, "rect", {"class": kind} | place)
+
+
+def _text(parent: ET.Element, x: float, y: float, text: str, kind: str = "", *, anchor: str = "") -> None:
+    extra = {name: value for name, value in (("class", kind), ("text-anchor", anchor)) if value}
+    ET.SubElement(parent, "text", {"x": f"{x}", "y": f"{y}"} | extra).text = printable(text)
