@@ -13,17 +13,17 @@ from importlib.metadata import version
 from common import doctor, logs
 from common.condor.schedd import Schedd, full_hostname
 from common.errors import AlreadyRunning, ConfigError, Unavailable
+from common.exit_codes import EX_CONFIG, EX_FAILED, EX_OK
+from common.neighbours import Neighbours
 from common.privacy import forget_secrets, keep_private
 from common.scratch.directory import ReadOnlyScratch, Scratch
 from common.settings import Settings
 from common.stop import Stop
 from common.wms.client import ReadOnlyHttp, Wms
 from common.wms.transport import Transport
-from common.worker import Neighbours, Pulse, Worker, run_forever, run_single_pass
+from common.worker import Pulse, Worker, run_forever, run_single_pass
 
 logger = logging.getLogger(__name__)
-
-EX_OK, EX_FAILED, EX_CONFIG = 0, 1, 78  # and 2, argparse's own, for a wrong command line
 
 EPILOG = """\
 Settings come from the environment; --check shows them. Exit codes: 0 asked to stop, or a clean pass;
@@ -33,7 +33,7 @@ Settings come from the environment; --check shows them. Exit codes: 0 asked to s
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Option:
     """An option of one worker that reads, prints, and ends; `show` says whether it saw everything.
 
     With a `metavar` the option has a value, which `show` is given, too.
@@ -49,14 +49,14 @@ def main(
     summary: str,
     build: Callable[[Neighbours], Worker],
     argv: Sequence[str] | None,
-    looks: Mapping[str, Look] | None = None,
+    options: Mapping[str, Option] | None = None,
 ) -> int:
     """Run the worker `name` as its command line and the environment say; returns the exit code.
 
-    `looks` are options of this worker alone, by their names without the dashes.
+    `options` are those of this worker alone, by their names without the dashes.
     """
-    looks = looks or {}
-    arguments = _parse(name, summary, looks, argv)
+    options = options or {}
+    arguments = _parse(name, summary, options, argv)
     keep_private()
     try:
         settings = Settings.from_environment(os.environ)
@@ -65,15 +65,15 @@ def main(
         return EX_CONFIG
     forget_secrets(os.environ)
     _configure_logs(name, settings, arguments.log_level)
-    option = next((option for option in looks if getattr(arguments, option) is not None), None)
-    dry_run = arguments.dry_run or settings.dry_run or option is not None
+    chosen = next((option for option in options if getattr(arguments, option) is not None), None)
+    dry_run = arguments.dry_run or settings.dry_run or chosen is not None
     stop = Stop()
     transport = Transport(settings, stop)
     neighbours = _meet(name, settings, transport, stop, dry_run=dry_run)
     if arguments.check:
         return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
-    if option:
-        return EX_OK if _show(looks[option], neighbours, getattr(arguments, option)) else EX_FAILED
+    if chosen:
+        return EX_OK if _show(options[chosen], neighbours, getattr(arguments, chosen)) else EX_FAILED
     return _work(name, build, neighbours, once=arguments.once or dry_run)
 
 
@@ -112,8 +112,8 @@ def _configure_logs(name: str, settings: Settings, level: str | None) -> None:
     )
 
 
-def _show(look: Look, neighbours: Neighbours, value: str) -> bool:
-    return look.show(neighbours, value) if look.metavar else look.show(neighbours)
+def _show(option: Option, neighbours: Neighbours, value: str) -> bool:
+    return option.show(neighbours, value) if option.metavar else option.show(neighbours)
 
 
 def _meet(name: str, settings: Settings, transport: Transport, stop: Stop, *, dry_run: bool) -> Neighbours:
@@ -132,17 +132,17 @@ def _meet(name: str, settings: Settings, transport: Transport, stop: Stop, *, dr
 
 
 def _parse(
-    name: str, summary: str, looks: Mapping[str, Look], argv: Sequence[str] | None
+    name: str, summary: str, options: Mapping[str, Option], argv: Sequence[str] | None
 ) -> argparse.Namespace:
-    parser = _parser(name, summary, looks)
+    parser = _parser(name, summary, options)
     arguments = parser.parse_args(argv)
-    for option in ("check", *looks):
-        if arguments.once and getattr(arguments, option) not in (None, False):
-            parser.error(f"--{option} makes no pass: not with --once")
+    for flag in ("check", *options):
+        if arguments.once and getattr(arguments, flag) not in (None, False):
+            parser.error(f"--{flag} makes no pass: not with --once")
     return arguments
 
 
-def _parser(name: str, summary: str, looks: Mapping[str, Look]) -> argparse.ArgumentParser:
+def _parser(name: str, summary: str, options: Mapping[str, Option]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"tms-{name}",
         description=summary,
@@ -161,11 +161,11 @@ def _parser(name: str, summary: str, looks: Mapping[str, Look]) -> argparse.Argu
         action="store_true",
         help="check settings, token, WMS, clock, schedd, permission to submit and scratch directory",
     )
-    for option, look in looks.items():
-        if look.metavar:
-            how.add_argument(f"--{option}", metavar=look.metavar, help=look.help)
+    for flag, option in options.items():
+        if option.metavar:
+            how.add_argument(f"--{flag}", metavar=option.metavar, help=option.help)
         else:
-            how.add_argument(f"--{option}", action="store_const", const="", help=look.help)
+            how.add_argument(f"--{flag}", action="store_const", const="", help=option.help)
     levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
     parser.add_argument("--log-level", type=str.upper, choices=levels, help="instead of LOG_LEVEL")
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('ewms-tms')}")

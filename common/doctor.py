@@ -10,11 +10,11 @@ from pathlib import Path
 
 from common.errors import ConfigError, ScratchUnavailable, TmsError, WmsUnavailable
 from common.logs import one_line
+from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.scratch.ownership import require_safe
 from common.sizes import shown
 from common.wms.transport import Transport
-from common.worker import Neighbours
 
 LARGEST_SKEW = 30.0  # seconds; a token service allows about a minute between clocks
 LOCALTIME = Path("/etc/localtime")

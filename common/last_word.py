@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from common.neighbours import Neighbours
 from common.wms.contract import Phase
-from common.worker import Neighbours
 
 
 def confirm_stopped(n: Neighbours, uuid: str, cluster_id: int) -> None:

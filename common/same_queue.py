@@ -8,9 +8,9 @@ cluster is gone, or never was, the queue that answers is compared with the note.
 
 from __future__ import annotations
 
-from common.condor.schedd import JobQueue
+from common.condor.records import JobQueue
 from common.errors import OtherQueue
-from common.worker import Neighbours
+from common.neighbours import Neighbours
 
 
 def require_same_queue(n: Neighbours) -> JobQueue:

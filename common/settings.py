@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from common.condor.schedd import parse_expression
+from common.condor.expressions import parse_expression
 from common.condor.submit_text import why_not_plain
 from common.errors import ConfigError
 from common.privacy import masked

@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from common.condor.schedd import AccessPoint
 from common.errors import Unavailable, WmsRejected
 from common.metrics import MetricsFile, Number
+from common.neighbours import Neighbours
 from common.outage import OutageLog
 from common.scratch.directory import Heartbeat, Scratch
 from common.settings import Settings
-from common.stop import Stop
-from common.wms.client import Wms
 
 logger = logging.getLogger(__name__)
 
@@ -32,31 +30,6 @@ class Outcome:
 
     done: int = 0
     failed: int = 0
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """What a pass works with."""
-
-    settings: Settings
-    wms: Wms
-    schedd: AccessPoint
-    scratch: Scratch
-    stop: Stop
-    clock: Callable[[], float] = time.time
-    dry_run: bool = False
-    progress: Callable[[], None] = lambda: None  # called at each item
-
-    def proceed(self) -> bool:
-        """Whether to take the next item: not when told to stop. Also says that the pass is not stuck.
-
-        A call into HTCondor or a file system may block for ever, out of Python's reach (measured: submit).
-        The watchdog then prints where and ends the process, and the supervisor starts it again. Being
-        killed is always safe, so it is also the way out.
-        """
-        faulthandler.dump_traceback_later(self.settings.pass_timeout, exit=True)
-        self.progress()
-        return not self.stop.is_set()
 
 
 class Pulse:

@@ -18,7 +18,7 @@ SHOW = "show what HTCondor would be given for the taskforce UUID, with secrets m
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the starter; returns its exit code."""
-    return cli.main("starter", SUMMARY, build, argv, {"show": cli.Look(SHOW, show.show, "UUID")})
+    return cli.main("starter", SUMMARY, build, argv, {"show": cli.Option(SHOW, show.show, "UUID")})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from common.condor.schedd import UUID_ATTRIBUTE, AccessPoint, Cluster
+from common.condor.records import UUID_ATTRIBUTE, AccessPoint, Cluster
 from common.scratch.directory import LOG_ARCHIVE_NAME, LOG_NAME, Scratch
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from common.condor.schedd import parse_expression
+from common.condor.expressions import parse_expression
 from common.condor.submit_text import why_not_plain
 from common.errors import SubmitRejected
 

@@ -13,10 +13,10 @@ from typing import Any
 from common.condor.schedd import read_description
 from common.errors import SubmitRejected, Unavailable, WmsRejected
 from common.logs import one_line
+from common.neighbours import Neighbours
 from common.privacy import MASK, masked
 from common.scratch.directory import ENVFILE
 from common.wms.contract import Offer, Phase, is_taskforce_uuid, parse_offer, parse_taskforce
-from common.worker import Neighbours
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.starter import description_of
 from starter.submit_description import workers

@@ -17,15 +17,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from common.condor.schedd import Cluster
+from common.condor.records import Cluster
 from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
 from common.last_word import confirm_stopped
 from common.metrics import Number
+from common.neighbours import Neighbours
 from common.same_queue import note_queue, require_same_queue
 from common.scratch.intent import Intent
 from common.sizes import shown
 from common.wms.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
-from common.worker import Neighbours, Outcome, Worker
+from common.worker import Outcome, Worker
 from starter.existing_cluster import clusters_in_log, find_cluster
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.submit_description import describe, workers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from common.condor.schedd import UUID_ATTRIBUTE
+from common.condor.records import UUID_ATTRIBUTE
 from common.errors import SubmitRejected
 from common.scratch.directory import ENVFILE
 from common.settings import Settings

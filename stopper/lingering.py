@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 
-from common.worker import Neighbours
+from common.neighbours import Neighbours
 
 logger = logging.getLogger(__name__)
 

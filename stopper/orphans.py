@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from pathlib import PurePath
 
-from common.condor.schedd import Cluster
+from common.condor.records import Cluster
 from common.errors import RemoveRejected
 from common.last_word import confirm_stopped
+from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
-from common.worker import Neighbours
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from collections import Counter
 from common.errors import RemoveRejected, WmsRejected
 from common.last_word import confirm_stopped
 from common.metrics import Number
+from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.wms.contract import Phase, Taskforce
-from common.worker import Neighbours, Outcome, Worker
+from common.worker import Outcome, Worker
 from stopper.lingering import force_out
 from stopper.orphans import remove_orphans
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
 from common.settings import Settings
 from common.wms.client import Wms
 from common.wms.transport import Transport
-from common.worker import Neighbours
 from tests.fakes import FakeClock, FakeSchedd, FakeStop
 from tests.sandbox.wms import StandInWms
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.schedd import Cluster, EndedJob, JobQueue
+from common.condor.records import Cluster, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.stop import Stop
 from tests.jel import JelWriter

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.metrics import NEIGHBOURS, OUTCOMES, MetricsFile
+from common.neighbours import Neighbours
 from common.settings import Settings
-from common.worker import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from watcher.totals import STATUSES

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from watcher.views import files
     from watcher.watcher import build
 
-    return cli.main("watcher", SUMMARY, build, argv, {"files": cli.Look(FILES, files.show)})
+    return cli.main("watcher", SUMMARY, build, argv, {"files": cli.Option(FILES, files.show)})
 
 
 def _read(module: str, arguments: Sequence[str]) -> int:

@@ -12,10 +12,10 @@ from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 
-from common.condor.schedd import EndedJob
+from common.condor.records import EndedJob
+from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.wms.contract import Phase, Taskforce
-from common.worker import Neighbours
 from watcher.completion import ends_are_told
 from watcher.counting.tally import Tally
 from watcher.reading.events import Event

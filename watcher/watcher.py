@@ -14,8 +14,9 @@ from pathlib import Path
 from common.errors import WmsRejected
 from common.last_word import confirm_stopped
 from common.metrics import Number
+from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
-from common.worker import Neighbours, Outcome, Worker
+from common.worker import Outcome, Worker
 from watcher.completion import Witness, may_complete, witness
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally

@@ -10,25 +10,19 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import classad2
 import htcondor2
 
+from common.condor.records import COMPLETED, REMOVED, UUID_ATTRIBUTE, Cluster, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-UUID_ATTRIBUTE = "EWMSTaskforceUUID"
-REMOVED, COMPLETED = (
-    3,
-    4,
-)  # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad)
 
 _FORCED = "EWMS: it ran on though it was removed"
 _BORN = "JobQueueBirthdate"
@@ -44,69 +38,9 @@ _SCHEDD_SAYS = re.compile(r"Schedd says (-[234])")
 _LIMITS = {"-2": "MAX_JOBS_SUBMITTED", "-3": "MAX_JOBS_PER_OWNER", "-4": "MAX_JOBS_PER_SUBMISSION"}
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """One cluster of ours: where it logs, and how many procs it has in all (0: not known)."""
-
-    cluster_id: int
-    taskforce_uuid: str
-    log: str
-    n_workers: int
-    submitted_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class EndedJob:
-    """How one job left the queue, as the schedd's history has it; `ended_at` is in epoch seconds."""
-
-    cluster_id: int
-    proc: int
-    removed: bool
-    ended_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class JobQueue:
-    """The job queue of a schedd: `born` is when it was made, in epoch seconds.
-
-    It tells a queue from any other: it stays when the schedd is started anew, renamed, or moved together with
-    its spool directory, and is another one after that was lost (measured, 25.14.1 and 23.9.6).
-    """
-
-    schedd: str
-    born: int
-
-    def __str__(self) -> str:
-        return f"{self.schedd}'s of {datetime.fromtimestamp(self.born, UTC):%Y-%m-%d %H:%M:%SZ}"
-
-
-class AccessPoint(Protocol):
-    """What the workers need of a schedd."""
-
-    def submit(self, description: Mapping[str, str], count: int) -> int: ...
-    def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]: ...
-    def clusters(self) -> list[Cluster]: ...
-    def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]: ...
-    def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...
-    def remove(self, cluster_id: int, uuid: str, reason: str) -> None: ...
-    def force_out(self, directory: Path, *, removed_before: float) -> int: ...
-    def ping(self) -> str: ...
-    def name(self) -> str: ...
-    def queue(self) -> JobQueue: ...
-
-
 def full_hostname() -> str:
     """The AP's FULL_HOSTNAME as HTCondor sees it: what the WMS calls a schedd without a name of its own."""
     return str(htcondor2.param["FULL_HOSTNAME"])
-
-
-def parse_expression(text: str) -> str:
-    """A ClassAd expression in its canonical form, on one line; raises ValueError if it is not one."""
-    try:
-        # Lists and records come out on several lines; a line break inside a string is always escaped.
-        return re.sub(r"\s*\n\s*", " ", str(classad2.ExprTree(text))).strip()
-    except (classad2.ClassAdException, ValueError, TypeError) as error:
-        raise ValueError(f"not a ClassAd expression: {text[:200]!r}") from error
 
 
 class Schedd:

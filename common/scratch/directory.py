@@ -31,7 +31,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.condor.schedd import JobQueue
+from common.condor.records import JobQueue
 from common.errors import AlreadyRunning, ScratchUnavailable, SubmitRejected
 from common.scratch.durable import files_in, open_lock, read, write_durably, writing
 from common.scratch.intent import Intent, read_intent

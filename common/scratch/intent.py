@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from common.condor.schedd import Cluster
+from common.condor.records import Cluster
 from common.scratch.durable import read
 from common.wms.contract import is_taskforce_uuid
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from common.cli import EX_CONFIG, EX_OK
 from common.errors import ConfigError
+from common.exit_codes import EX_CONFIG, EX_OK
 from common.service import health, service
 from common.settings import Settings
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from common.cli import EX_CONFIG, EX_FAILED, EX_OK
 from common.errors import ConfigError
+from common.exit_codes import EX_CONFIG, EX_FAILED, EX_OK
 from common.scratch.directory import Heartbeat, Scratch
 from common.settings import Settings
 

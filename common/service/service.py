@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from common.cli import EX_CONFIG, EX_FAILED, EX_OK
 from common.errors import ConfigError, ScratchUnavailable
+from common.exit_codes import EX_CONFIG, EX_FAILED, EX_OK
 from common.privacy import keep_private
 from common.scratch.directory import Scratch
 from common.scratch.ownership import make_private

@@ -24,7 +24,8 @@ from common.errors import (
     WmsUnavailable,
 )
 from common.metrics import NEIGHBOURS, OUTCOMES, MetricsFile, Number
-from common.worker import Neighbours, Outcome, Worker, run_forever
+from common.neighbours import Neighbours
+from common.worker import Outcome, Worker, run_forever
 from tests.fakes import FakeClock, FakeStop
 from tests.metrics import read_metrics
 
@@ -257,7 +258,8 @@ def test_without_the_setting_nothing_is_written_nothing_counted_and_no_library_l
 import sys
 from common.settings import Settings
 from common.scratch.directory import Scratch
-from common.worker import Neighbours, Outcome, Worker, run_forever
+from common.neighbours import Neighbours
+from common.worker import Outcome, Worker, run_forever
 from starter.starter import build
 import stopper.stopper, watcher.watcher
 from tests.fakes import FakeStop

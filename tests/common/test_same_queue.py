@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from common import doctor
-from common.condor.schedd import JobQueue
+from common.condor.records import JobQueue
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
+from common.neighbours import Neighbours
 from common.same_queue import note_queue, require_same_queue
 from common.scratch.directory import ReadOnlyScratch, Scratch
-from common.worker import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd, Killed

@@ -12,7 +12,8 @@ from dataclasses import replace
 import pytest
 
 from common.errors import ScheddUnavailable, WmsUnavailable
-from common.worker import PULSE, Neighbours, Outcome, Pulse, Worker, run_forever, run_single_pass
+from common.neighbours import Neighbours
+from common.worker import PULSE, Outcome, Pulse, Worker, run_forever, run_single_pass
 from tests.fakes import FakeClock, FakeStop
 
 
@@ -125,7 +126,8 @@ HANGING = """
 import sys, time
 from common.settings import Settings
 from common.stop import Stop
-from common.worker import Neighbours, Outcome, Worker, run_forever
+from common.neighbours import Neighbours
+from common.worker import Outcome, Worker, run_forever
 settings = Settings.from_environment({
     "EWMS_ADDRESS": "https://x", "EWMS_TOKEN_URL": "https://x", "EWMS_CLIENT_ID": "x",
     "EWMS_CLIENT_SECRET": "swordfish", "JOB_EVENT_LOG_DIR": "/nonexistent", "TMS_PASS_TIMEOUT": "1",

@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import pytest
 
+from common.neighbours import Neighbours
 from common.settings import Settings
 from common.wms.client import Wms
 from common.wms.transport import Transport
-from common.worker import Neighbours, Worker, run_forever
+from common.worker import Worker, run_forever
 from starter import starter
 from stopper import stopper
 from tests.conftest import SCHEDD

@@ -11,12 +11,12 @@ import pytest
 
 from common.condor.schedd import Schedd
 from common.errors import ScratchUnavailable
+from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
 from common.settings import Settings
 from common.stop import Stop
 from common.wms.client import Wms
 from common.wms.transport import Transport
-from common.worker import Neighbours
 from starter.starter import Starter
 from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms

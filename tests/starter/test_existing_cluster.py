@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.worker import Neighbours
+from common.neighbours import Neighbours
 from starter import existing_cluster as look
 from starter.existing_cluster import DAY, clusters_in_log, find_cluster
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.errors import SubmitRejected, TmsError, WmsUnavailable
+from common.neighbours import Neighbours
 from common.settings import Settings
 from common.wms.client import Wms
 from common.wms.contract import parse_offer, parse_taskforce
-from common.worker import Neighbours
 from starter.pilot_environment import pilot_environment, render
 from starter.starter import MAX_REASON, Starter
 from starter.submit_description import describe

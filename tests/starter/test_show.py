@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from common.neighbours import Neighbours
 from common.scratch.directory import ENVFILE, ReadOnlyScratch
-from common.worker import Neighbours
 from starter.show import UNTOLD, show
 from starter.starter import Starter
 from tests.fakes import FakeSchedd

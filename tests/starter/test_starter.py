@@ -14,8 +14,8 @@ import pytest
 
 import starter.starter
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
+from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
-from common.worker import Neighbours
 from starter.existing_cluster import clusters_in_log
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd, Killed

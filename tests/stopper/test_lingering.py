@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.worker import Neighbours
+from common.neighbours import Neighbours
 from stopper.lingering import PATIENCE
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd

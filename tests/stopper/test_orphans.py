@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.schedd import Cluster
+from common.condor.records import Cluster
 from common.errors import WmsUnavailable
+from common.neighbours import Neighbours
 from common.wms.contract import Taskforce
-from common.worker import Neighbours
 from stopper.orphans import GRACE, remove_orphans, why_orphan
 from tests.fakes import FakeClock, FakeSchedd
 from tests.sandbox.wms import StandInWms

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from common.errors import ScheddUnavailable
-from common.worker import Neighbours
+from common.neighbours import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd, Killed

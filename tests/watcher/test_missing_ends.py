@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.schedd import EndedJob
+from common.condor.records import EndedJob
 from common.errors import ScheddUnavailable, WmsUnavailable
-from common.worker import Neighbours
+from common.neighbours import Neighbours
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter

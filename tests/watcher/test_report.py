@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.errors import WmsUnavailable
-from common.worker import Neighbours
+from common.neighbours import Neighbours
 from tests.sandbox.wms import StandInWms
 from watcher.report import BATCH_CHARACTERS, BATCH_TASKFORCES, Update, batches, send
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.metrics import MetricsFile
-from common.worker import Neighbours, run_forever
+from common.neighbours import Neighbours
+from common.worker import run_forever
 from tests.fakes import FakeStop
 from tests.jel import JelWriter
 from tests.metrics import read_metrics, values

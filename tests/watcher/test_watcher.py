@@ -8,8 +8,8 @@ import os
 import pytest
 
 from common.errors import WmsUnavailable
+from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
-from common.worker import Neighbours
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd

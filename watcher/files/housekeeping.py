@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 
 from common.errors import ScratchUnavailable, TmsError, Unavailable
+from common.neighbours import Neighbours
 from common.sizes import shown
-from common.worker import Neighbours
 from watcher.files import archive, leaving
 from watcher.files.needs import ask
 from watcher.files.retention import Action, Verdict, plan

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.scratch.directory import LOG_NAME
 from common.wms.contract import Phase, Taskforce
-from common.worker import Neighbours
 from watcher.files.survey import Entry, Kind
 
 QUERY_SIZE = 500  # taskforces or logs in one question to the WMS

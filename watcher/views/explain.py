@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.exit_codes import EX_FAILED, EX_OK
 from watcher.counting.job_status import CLUSTER_SUBMIT, NAMING, SUBMIT, taskforce_of
 from watcher.reading.batch import Batch, keep_memory
 from watcher.reading.event_stream import Events
@@ -32,8 +33,6 @@ from watcher.reading.progress_bar import ProgressBar
 from watcher.reading.texts import printable, safe_key
 from watcher.views.explain_history import Story
 from watcher.views.explain_text import account_of, history_of
-
-EX_OK, EX_FAILED = 0, 1
 
 _WHAT = re.compile(r"(\d{1,10})(?:\.(\d{1,8}))?|([\w-]{1,128})", re.ASCII)
 _SAYS_WHOSE = (SUBMIT, CLUSTER_SUBMIT)  # a job cannot change what these say

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from common.errors import TmsError, Unavailable
 from common.logs import one_line
+from common.neighbours import Neighbours
 from common.sizes import shown
-from common.worker import Neighbours
 from watcher.files.needs import Needs, ask
 from watcher.files.retention import Action, Verdict, plan, way_out
 from watcher.files.survey import Entry, survey

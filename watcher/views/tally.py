@@ -13,13 +13,12 @@ from collections.abc import Sequence
 from datetime import tzinfo
 from pathlib import Path
 
+from common.exit_codes import EX_FAILED, EX_OK
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import Unreadable, in_order, read_all, total_size, zone
 from watcher.reading.progress_bar import ProgressBar
-
-EX_OK, EX_FAILED = 0, 1
 
 
 def main(arguments: Sequence[str]) -> int:

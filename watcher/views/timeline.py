@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.exit_codes import EX_FAILED, EX_OK
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.reading.batch import Batch, keep_memory
@@ -30,7 +31,6 @@ from watcher.views.timeline_bins import STATUSES, Bins
 MOST_CLUSTERS = 12
 DOOMSDAY = 2**33  # epoch seconds, in 2242: what is dated later is damaged
 MOST_NAMES = 3  # of files in the title
-EX_OK, EX_FAILED = 0, 1
 
 
 class Extent:

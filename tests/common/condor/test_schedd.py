@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import classad2
 import pytest
 
-from common.condor.schedd import Schedd, parse_expression, submit_error
+from common.condor.expressions import parse_expression
+from common.condor.schedd import Schedd, submit_error
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 
 

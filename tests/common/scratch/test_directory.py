@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.schedd import Cluster
+from common.condor.records import Cluster
 from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, SubmitRejected
 from common.scratch.directory import Heartbeat, ReadOnlyScratch, Scratch
 from common.scratch.intent import Intent

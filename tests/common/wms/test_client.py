@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from common.errors import WmsRejected, WmsUnavailable
+from common.neighbours import Neighbours
 from common.settings import Settings
 from common.stop import Stop
 from common.wms import exchange, transport
 from common.wms.client import Wms
 from common.wms.contract import Phase
 from common.wms.transport import Transport
-from common.worker import Neighbours
 from tests.fakes import FakeClock, FakeStop
 from tests.raw_server import raw_server
 from tests.sandbox.wms import TOKEN_ROUTES, StandInWms

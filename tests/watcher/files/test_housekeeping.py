@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from common.neighbours import Neighbours
 from common.scratch.directory import ReadOnlyScratch
 from common.scratch.intent import Intent
-from common.worker import Neighbours
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter

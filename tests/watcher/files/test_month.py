@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import Unavailable
+from common.neighbours import Neighbours
 from common.scratch.directory import ENVFILE
-from common.worker import Neighbours
 from starter.existing_cluster import clusters_in_log
 from starter.starter import Starter
 from tests.conftest import SCHEDD

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.schedd import JobQueue
-from common.worker import Neighbours
+from common.condor.records import JobQueue
+from common.neighbours import Neighbours
 from tests.common.test_cli import run
 from tests.fakes import FakeCluster, FakeSchedd
 from tests.sandbox.wms import StandInWms

@@ -21,7 +21,7 @@ from watcher.views.tally import main
 # None in place of a module: an attempt to import it fails.
 ALONE = """
 import runpy, sys
-for name in ("common", "htcondor2", "classad2", "pydantic", "requests", "tenacity"):
+for name in ("htcondor2", "classad2", "pydantic", "requests", "tenacity"):
     sys.modules[name] = None
 runpy.run_module("watcher", run_name="__main__")
 """

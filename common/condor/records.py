@@ -1,0 +1,64 @@
+"""What is known of clusters, jobs and job queues, and what the workers need of a schedd."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+UUID_ATTRIBUTE = "EWMSTaskforceUUID"
+# JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad).
+REMOVED, COMPLETED = 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One cluster of ours: where it logs, and how many procs it has in all (0: not known)."""
+
+    cluster_id: int
+    taskforce_uuid: str
+    log: str
+    n_workers: int
+    submitted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """How one job left the queue, as the schedd's history has it; `ended_at` is in epoch seconds."""
+
+    cluster_id: int
+    proc: int
+    removed: bool
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueue:
+    """The job queue of a schedd: `born` is when it was made, in epoch seconds.
+
+    It tells a queue from any other: it stays when the schedd is started anew, renamed, or moved together with
+    its spool directory, and is another one after that was lost (measured, 25.14.1 and 23.9.6).
+    """
+
+    schedd: str
+    born: int
+
+    def __str__(self) -> str:
+        return f"{self.schedd}'s of {datetime.fromtimestamp(self.born, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+class AccessPoint(Protocol):
+    """What the workers need of a schedd."""
+
+    def submit(self, description: Mapping[str, str], count: int) -> int: ...
+    def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]: ...
+    def clusters(self) -> list[Cluster]: ...
+    def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]: ...
+    def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...
+    def remove(self, cluster_id: int, uuid: str, reason: str) -> None: ...
+    def force_out(self, directory: Path, *, removed_before: float) -> int: ...
+    def ping(self) -> str: ...
+    def name(self) -> str: ...
+    def queue(self) -> JobQueue: ...

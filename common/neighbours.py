@@ -1,0 +1,39 @@
+"""What a pass works with: the settings, the WMS, the schedd, the scratch directory, the clock."""
+
+from __future__ import annotations
+
+import faulthandler
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.condor.records import AccessPoint
+from common.scratch.directory import Scratch
+from common.settings import Settings
+from common.stop import Stop
+from common.wms.client import Wms
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """What a pass works with."""
+
+    settings: Settings
+    wms: Wms
+    schedd: AccessPoint
+    scratch: Scratch
+    stop: Stop
+    clock: Callable[[], float] = time.time
+    dry_run: bool = False
+    progress: Callable[[], None] = lambda: None  # called at each item
+
+    def proceed(self) -> bool:
+        """Whether to take the next item: not when told to stop. Also says that the pass is not stuck.
+
+        A call into HTCondor or a file system may block for ever, out of Python's reach (measured: submit).
+        The watchdog then prints where and ends the process, and the supervisor starts it again. Being
+        killed is always safe, so it is also the way out.
+        """
+        faulthandler.dump_traceback_later(self.settings.pass_timeout, exit=True)
+        self.progress()
+        return not self.stop.is_set()
