@@ -7,15 +7,18 @@ whole description once more, so that no value gets by, whoever adds one.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 
 from common.condor.expressions import parse_expression
 from common.condor.submit_text import why_not_plain
 from common.errors import SubmitRejected
+from common.sizes import size_in_bytes
 
 MAX_LENGTH = 10_000  # characters of one value
 MAX_DESCRIPTION = 1_000_000  # characters of all values
+MAX_SIZE = 1024**5  # bytes: a pebibyte
 
 # Our own macros, which the submit library replaces by numbers.
 _OURS = re.compile(r"(?<!\$)\$\((?:ClusterId|ProcId)\)")
@@ -35,6 +38,21 @@ def number(field: str, value: int, *, least: int, most: int) -> str:
     if not least <= value <= most:
         raise SubmitRejected(f"{field} must be between {least} and {most}, not {value}")
     return str(value)
+
+
+def size(field: str, value: str | int, *, unit: int) -> int:
+    """`value` in whole `unit`s (a number of bytes), rounded up, so that a job never gets less than was asked.
+
+    A bare number is in bytes: `size("worker_memory", "1.5 GB", unit=2**20)` is 1536. Raises SubmitRejected
+    for what is no size, zero, or more than a pebibyte.
+    """
+    try:
+        wanted = size_in_bytes(str(value))
+    except ValueError as error:
+        raise SubmitRejected(f"{field} {error}, not {value!r}") from None
+    if not 0 < wanted <= MAX_SIZE:
+        raise SubmitRejected(f"{field} must be a size such as 512MB or 1.5 GiB, not {value!r}")
+    return math.ceil(wanted / unit)
 
 
 def requirements(mandatory: str, excluded_sites: Iterable[str], wanted: str) -> str:

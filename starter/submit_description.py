@@ -12,7 +12,6 @@ from common.settings import Settings
 from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.input_files import input_files, reach
-from starter.sizes import parse_size
 
 MAX_INT = 2**31 - 1
 IMAGE_SOURCES = ("cvmfs", "auto")  # both mean the pilot on CVMFS
@@ -47,8 +46,8 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
             settings.requirements, settings.excluded_sites, worker.condor_requirements
         ),
         "request_cpus": gate.number("n_cores", worker.n_cores, least=1, most=4096),
-        "request_memory": str(parse_size("worker_memory", worker.worker_memory, unit=2**20)),
-        "request_disk": str(parse_size("worker_disk", worker.worker_disk, unit=2**10)),
+        "request_memory": str(gate.size("worker_memory", worker.worker_memory, unit=2**20)),
+        "request_disk": str(gate.size("worker_disk", worker.worker_disk, unit=2**10)),
         "priority": priority(worker.priority, workers(taskforce)),
         "initialdir": str(directory),
         "should_transfer_files": "YES",
