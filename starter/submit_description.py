@@ -23,7 +23,7 @@ _COMMANDS = frozenset(
         "universe container_image transfer_container transfer_executable requirements request_cpus"
         " request_memory request_disk priority initialdir should_transfer_files when_to_transfer_output"
         " transfer_input_files transfer_output_files log batch_name submit_event_user_notes"
-        f" job_ad_information_attrs +{UUID_ATTRIBUTE} +WantRemoteUpdates +LimitDirectoryAccess"
+        f" +{UUID_ATTRIBUTE} +WantRemoteUpdates +LimitDirectoryAccess"
         " +FileSystemDomain +OriginalTime output error"
     ).split()
 )
@@ -56,10 +56,11 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         "transfer_output_files": '""',  # nothing but the worker's stdout and stderr
         "log": str(log),
         "batch_name": uuid,
-        # The event log itself tells whose cluster it is. Beside a batch name only *user* notes reach the
-        # log's text (measured, 25.14.1).
+        # So the event log itself names each cluster's taskforce. Beside a batch name only *user* notes reach
+        # the log's text (measured, 25.14.1). They are written once, by the submit: what a job's events print
+        # later (job_ad_information_attrs) is evaluated in the job's own ad, which the job can change, and a
+        # string with line breaks would write any event into the log (measured, 23.9.6 and 25.14.1).
         "submit_event_user_notes": f"{UUID_ATTRIBUTE}={uuid}",
-        "job_ad_information_attrs": UUID_ATTRIBUTE,
         f"+{UUID_ATTRIBUTE}": f'"{uuid}"',
         # Lets the pilot chirp. WantIOProxy would do so, too, and would let every job read and write every
         # file of our account (measured, 23.9.6 and 25.14.1).

@@ -74,7 +74,6 @@ def test_the_description_asks_for_what_the_taskforce_says(settings: Settings) ->
         "log": "/scratch/2026-11-22.tms.jel",
         "batch_name": "TF-1",
         "submit_event_user_notes": "EWMSTaskforceUUID=TF-1",
-        "job_ad_information_attrs": "EWMSTaskforceUUID",
         "+EWMSTaskforceUUID": '"TF-1"',
         "+WantRemoteUpdates": "true",
         "+FileSystemDomain": '"blah"',
