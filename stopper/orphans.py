@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # The starter confirms within seconds; what it is working on now is not an orphan yet.
 GRACE = 600  # seconds since the cluster was submitted
-QUERY_SIZE = 500  # taskforces in one question to the WMS
+FIELDS = ("taskforce_uuid", "phase", "cluster_id")
 
 _OVER = (Phase.CONDOR_RM, Phase.CONDOR_COMPLETE)
 
@@ -31,20 +31,15 @@ def remove_orphans(n: Neighbours) -> int:
     WMS from the same account. Raises Unavailable.
     """
     ours = [cluster for cluster in n.schedd.clusters() if _is_ours(cluster, n)]
+    uuids = sorted({cluster.taskforce_uuid for cluster in ours})
+    known = {tf.taskforce_uuid: tf for tf in n.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
     removed = 0
-    for start in range(0, len(ours), QUERY_SIZE):
-        clusters = ours[start : start + QUERY_SIZE]
-        uuids = sorted({cluster.taskforce_uuid for cluster in clusters})
-        query = {"taskforce_uuid": {"$in": uuids}}
-        known = {
-            tf.taskforce_uuid: tf for tf in n.wms.taskforces(query, ["taskforce_uuid", "phase", "cluster_id"])
-        }
-        for cluster in clusters:
-            if not n.proceed():
-                return removed
-            taskforce = known.get(cluster.taskforce_uuid)
-            if reason := why_orphan(cluster, taskforce):
-                removed += _remove(n, cluster, taskforce, reason)
+    for cluster in ours:
+        if not n.proceed():
+            break
+        taskforce = known.get(cluster.taskforce_uuid)
+        if reason := why_orphan(cluster, taskforce):
+            removed += _remove(n, cluster, taskforce, reason)
     return removed
 
 

@@ -29,7 +29,6 @@ from watcher.totals import Totals
 
 logger = logging.getLogger(__name__)
 
-QUERY_SIZE = 500  # taskforces in one question to the WMS
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
 ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
 
@@ -133,21 +132,20 @@ class Watcher:
     def _find_owners(self) -> None:
         """Ask the WMS whose the clusters are of which the log does not say it."""
         nameless = {str(c.cluster_id): c for _, c in self._all() if not c.taskforce_uuid}
-        for names in _slices(self._due(nameless)):
-            query = {"schedd": self.n.wms.schedd, "cluster_id": {"$in": [int(name) for name in names]}}
-            for taskforce in self.n.wms.taskforces(query, FIELDS):
-                if cluster := nameless.get(str(taskforce.cluster_id)):
-                    cluster.taskforce_uuid = taskforce.taskforce_uuid
-                self.records[taskforce.taskforce_uuid] = taskforce
-            self.asked.update(dict.fromkeys(names, self.n.clock()))
+        names, wms = self._due(nameless), self.n.wms
+        for taskforce in wms.taskforces_with("cluster_id", list(map(int, names)), FIELDS, schedd=wms.schedd):
+            if cluster := nameless.get(str(taskforce.cluster_id)):
+                cluster.taskforce_uuid = taskforce.taskforce_uuid
+            self.records[taskforce.taskforce_uuid] = taskforce
+        self.asked.update(dict.fromkeys(names, self.n.clock()))
 
     def _ask_about(self, clusters: Sequence[ClusterTally]) -> None:
         """Read the WMS's records of these clusters' taskforces."""
-        for uuids in _slices(sorted({cluster.taskforce_uuid for cluster in clusters})):
-            found = {tf.taskforce_uuid: tf for tf in self.n.wms.taskforces(_in(uuids), FIELDS)}
-            self.records.update(found)
-            for uuid in set(uuids) - found.keys():
-                self._is_nobodys(uuid)
+        uuids = sorted({cluster.taskforce_uuid for cluster in clusters})
+        found = {tf.taskforce_uuid: tf for tf in self.n.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
+        self.records.update(found)
+        for uuid in set(uuids) - found.keys():
+            self._is_nobodys(uuid)
         for cluster in clusters:
             if cluster.taskforce_uuid in self.records and self._record(cluster) is None:
                 logger.warning(
@@ -286,11 +284,3 @@ def build(neighbours: Neighbours) -> Worker:
     watcher = Watcher(neighbours)
     interval = neighbours.settings.watcher_interval
     return Worker("watcher", watcher.run_once, interval, watcher.alive, watcher.numbers)
-
-
-def _in(uuids: Sequence[str]) -> dict[str, object]:
-    return {"taskforce_uuid": {"$in": list(uuids)}}
-
-
-def _slices(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[start : start + QUERY_SIZE] for start in range(0, len(names), QUERY_SIZE))

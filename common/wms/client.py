@@ -8,7 +8,7 @@ said again, because the WMS acts on every POST anew (contract of /tms/*: no idem
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
@@ -18,7 +18,8 @@ from common.wms.transport import Json
 logger = logging.getLogger(__name__)
 
 MAX_ERROR_TEXT = 2000  # characters of an error text that are worth storing at the WMS
-MOST_PAGES = 1000  # of one query; the service asks for at most 500 taskforces at once
+MOST_PAGES = 1000  # of one query
+QUERY_SIZE = 500  # values in one question: it stays small, and so does its answer
 
 
 class Http(Protocol):
@@ -73,6 +74,17 @@ class Wms:
                 return
             body["after"] = after
         raise WmsUnavailable(f"the WMS's answer does not end after {MOST_PAGES} pages")
+
+    def taskforces_with(
+        self, attribute: str, values: Sequence[str | int], projection: Iterable[str], **also: object
+    ) -> Iterator[Taskforce]:
+        """All taskforces whose `attribute` is one of `values` and that match `also`; asks in slices.
+
+        For example `taskforces_with("cluster_id", [7, 8], ["phase"], schedd="ap1")`.
+        """
+        for start in range(0, len(values), QUERY_SIZE):
+            query = {**also, attribute: {"$in": list(values[start : start + QUERY_SIZE])}}
+            yield from self.taskforces(query, projection)
 
     def confirm_started(
         self, uuid: str, *, cluster_id: int, n_workers: int, submit_dict: dict[str, str | int], log: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -13,7 +13,6 @@ from common.scratch.directory import LOG_NAME
 from common.wms.contract import Phase, Taskforce
 from watcher.files.survey import Entry, Kind
 
-QUERY_SIZE = 500  # taskforces or logs in one question to the WMS
 FIELDS = ("taskforce_uuid", "phase", "job_event_log_fpath")
 
 _LOGS = (Kind.LOG, Kind.LOG_ARCHIVE)
@@ -73,13 +72,8 @@ def _records(n: Neighbours, entries: Sequence[Entry]) -> Iterator[Taskforce]:
     directory = str(n.scratch.directory)
     places = sorted({directory, os.path.realpath(directory)})
     paths = [f"{place}/{name}" for name in names for place in places]
-    for attribute, values in (("taskforce_uuid", uuids), ("job_event_log_fpath", paths)):
-        for part in _slices(values):
-            yield from n.wms.taskforces({attribute: {"$in": list(part)}}, FIELDS)
-
-
-def _slices(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + QUERY_SIZE] for start in range(0, len(values), QUERY_SIZE))
+    yield from n.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)
+    yield from n.wms.taskforces_with("job_event_log_fpath", paths, FIELDS)
 
 
 def _day(log: str) -> str:

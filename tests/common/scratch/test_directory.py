@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 import json
 import os
 import resource
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.records import Cluster
+from common.condor.records import Cluster, JobQueue
 from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, SubmitRejected
 from common.scratch.directory import Heartbeat, ReadOnlyScratch, Scratch
 from common.scratch.intent import Intent
@@ -230,15 +232,51 @@ def test_a_disk_that_takes_no_more_is_an_outage_and_leaves_the_old_file(scratch:
     assert scratch.intents() == [INTENT]
 
 
-def test_a_read_only_scratch_writes_nothing(tmp_path: Path) -> None:
-    scratch = ReadOnlyScratch(tmp_path / "scratch")
-    scratch.prepare()
-    scratch.make_taskforce_dir("TF-1")
-    scratch.write_envfile("TF-1", "secret")
+def test_no_public_method_of_a_read_only_scratch_writes(scratch: Scratch) -> None:
     scratch.save(INTENT)
-    scratch.forget("TF-1")
+    scratch.note_queue(JobQueue("ap1", 1_700_000_000))
     scratch.beat("starter", Heartbeat(1, "1.0", 0, 0, "ok"))
-    with scratch.only_instance("starter"), scratch.phase_lock(FakeStop()):
-        pass
-    assert scratch.intents() == []
+    before = snapshot(scratch.directory)
+    called = call_all_methods(ReadOnlyScratch(scratch.directory))
+    assert {"save", "forget", "intents", "phase_lock"} <= called
+    assert snapshot(scratch.directory) == before
+
+
+def test_the_test_above_sees_what_the_methods_of_a_scratch_write(scratch: Scratch) -> None:
+    scratch.save(INTENT)
+    before = snapshot(scratch.directory)
+    call_all_methods(scratch)
+    assert snapshot(scratch.directory) != before
+
+
+def test_a_read_only_scratch_makes_no_directory(tmp_path: Path) -> None:
+    call_all_methods(ReadOnlyScratch(tmp_path / "scratch"))
     assert list(tmp_path.iterdir()) == []
+
+
+def call_all_methods(scratch: Scratch) -> set[str]:
+    """Call every public method with an argument of each type that it asks for; returns their names."""
+    argument = {
+        "str": "TF-1",
+        "date": date(2026, 11, 22),
+        "Path": scratch.directory / "2026-11-22.tms.jel",
+        "Intent": INTENT,
+        "JobQueue": JobQueue("ap2", 1_800_000_000),
+        "Heartbeat": Heartbeat(2, "2.0", 1, 1, "ok"),
+        "Stop": FakeStop(),
+        "float": 1.0,
+    }
+    methods = inspect.getmembers(type(scratch), inspect.isfunction)
+    public = {name: method for name, method in methods if not name.startswith("_")}
+    for name, method in public.items():
+        _, *parameters = inspect.signature(method).parameters.values()
+        result = getattr(scratch, name)(*(argument[parameter.annotation] for parameter in parameters))
+        if isinstance(result, contextlib.AbstractContextManager) and not isinstance(result, Path):
+            with result:
+                pass
+    return set(public)
+
+
+def snapshot(directory: Path) -> dict[str, bytes | None]:
+    """Every path below `directory`, with the content of files."""
+    return {str(path): path.read_bytes() if path.is_file() else None for path in directory.rglob("*")}

@@ -12,7 +12,7 @@ from common.errors import WmsRejected, WmsUnavailable
 from common.neighbours import Neighbours
 from common.settings import Settings
 from common.stop import Stop
-from common.wms import exchange, transport
+from common.wms import client, exchange, transport
 from common.wms.client import Wms
 from common.wms.contract import Phase
 from common.wms.transport import Transport
@@ -50,10 +50,27 @@ def test_a_query_is_followed_page_by_page_to_its_end(
     with StandInWms(schedd="ap1.example.org", clock=clock, page_bytes=400) as wms:
         uuids = [wms.add_taskforce() for _ in range(20)]
         settings = Settings.from_environment(environment | wms.environment())
-        client = Wms(Transport(settings, FakeStop(), clock), "ap1.example.org")
-        found = [tf.taskforce_uuid for tf in client.taskforces({}, ["taskforce_uuid", "phase"])]
+        ours = Wms(Transport(settings, FakeStop(), clock), "ap1.example.org")
+        found = [tf.taskforce_uuid for tf in ours.taskforces({}, ["taskforce_uuid", "phase"])]
         assert found == uuids
         assert len(wms.requests_to("POST", "/v1/query/taskforces")) > 3
+
+
+def test_many_values_are_asked_for_in_slices_with_the_rest_of_the_question_in_each(
+    n: Neighbours, wms: StandInWms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "QUERY_SIZE", 3)
+    uuids = [wms.add_taskforce() for _ in range(7)]
+    assert list(n.wms.taskforces_with("taskforce_uuid", [], ["phase"])) == []
+    found = n.wms.taskforces_with(
+        "taskforce_uuid", uuids, ["taskforce_uuid", "phase"], phase="pending-starter"
+    )
+    assert [tf.taskforce_uuid for tf in found] == uuids
+    assert [request.body["query"] for request in wms.requests_to("POST", "/v1/query/taskforces")] == [
+        {"phase": "pending-starter", "taskforce_uuid": {"$in": uuids[start : start + 3]}}
+        for start in (0, 3, 6)
+    ]
+    assert not list(n.wms.taskforces_with("taskforce_uuid", uuids, ["taskforce_uuid"], phase="condor-rm"))
 
 
 # -- tokens -------------------------------------------------------------------------------------------
