@@ -1,22 +1,53 @@
-"""The one way to tell the WMS that the cluster of a taskforce is removed."""
+"""The two last phases of a taskforce, each posted only after a look at the record, under one lock.
+
+condor-rm and condor-complete are accepted from any phase, and the phase posted last stays (contract of
+/tms/*). So stopper and watcher hold the phase lock while they read a taskforce's record and post: neither
+overwrites what the other has just said.
+"""
 
 from __future__ import annotations
 
 from common.neighbours import Neighbours
-from common.wms.contract import Phase
+from common.wms.contract import Phase, Taskforce
+
+MOST_STOPS = 3  # failed ones, after which the WMS offers a taskforce to no stopper again (contract of /tms/*)
 
 
-def confirm_stopped(n: Neighbours, uuid: str, cluster_id: int) -> None:
+def confirm_stopped(neighbours: Neighbours, uuid: str, cluster_id: int) -> None:
     """Post condor-rm for a taskforce that waits for it, now that its cluster is removed.
 
-    condor-rm is accepted from any phase, and the phase that is said last stays (contract of /tms/*). The
-    watcher may have seen the end of the last job before us, and condor-complete is to stay: so the record is
-    read anew under the lock, and nothing is said of a taskforce for which the WMS holds another cluster.
-    Safe to repeat. Raises Unavailable or WmsRejected.
+    If the watcher saw the last job end before us, its condor-complete must stand: nothing is posted unless
+    the record is in pending-stopper, or if the WMS holds another cluster for this taskforce. Safe to repeat.
+    Raises Unavailable or WmsRejected.
     """
-    with n.scratch.phase_lock(n.stop):
-        taskforce = n.wms.taskforce(uuid)
+    with neighbours.scratch.phase_lock(neighbours.stop):
+        taskforce = neighbours.wms.taskforce(uuid)
         if taskforce is None or taskforce.cluster_id not in (None, cluster_id):
             return
         if taskforce.phase == Phase.PENDING_STOPPER:
-            n.wms.confirm_stopped(uuid)
+            neighbours.wms.confirm_stopped(uuid)
+
+
+def confirm_complete(neighbours: Neighbours, uuid: str, cluster_id: int, ended_at: int) -> bool:
+    """Post condor-complete for a taskforce whose cluster is over; whether it was posted.
+
+    `ended_at` is in epoch seconds. Nothing is posted where the record's phase does not allow it, or if the
+    WMS holds another cluster. Safe to repeat. Raises Unavailable or WmsRejected.
+    """
+    with neighbours.scratch.phase_lock(neighbours.stop):
+        taskforce = neighbours.wms.taskforce(uuid)
+        if taskforce is None or taskforce.cluster_id not in (None, cluster_id) or not may_complete(taskforce):
+            return False
+        neighbours.wms.confirm_complete(uuid, ended_at)
+        return True
+
+
+def may_complete(taskforce: Taskforce) -> bool:
+    """Whether the taskforce's phase allows condor-complete.
+
+    Not while it is pending-starter: the start will still be confirmed. Not while it is pending-stopper: the
+    stopper goes first, because the last phase posted wins. Exception: the WMS has given up stopping it.
+    """
+    if taskforce.phase == Phase.PENDING_STOPPER:
+        return taskforce.failures(Phase.CONDOR_RM) >= MOST_STOPS
+    return taskforce.phase in (Phase.CONDOR_SUBMIT, Phase.CONDOR_RM)

@@ -1,14 +1,12 @@
-"""When a cluster is over, and by which witness; and what its taskforce's phase allows to be said of it."""
+"""When a cluster is over, and which witness says so."""
 
 from __future__ import annotations
 
 from enum import Enum
 
-from common.wms.contract import Phase, Taskforce
+from common.wms.contract import Taskforce
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.job_status import ENDED, STATUS_TEXTS
-
-GIVEN_UP = 2  # failed stops; after one more the WMS offers the taskforce to no stopper again
 
 
 class Witness(Enum):
@@ -39,14 +37,3 @@ def ends_are_told(taskforce: Taskforce) -> bool:
     statuses = taskforce.compound_statuses
     told = sum(sum(pilots.values()) for pilots in statuses.values())
     return statuses.keys() <= {STATUS_TEXTS[status] for status in ENDED} and told == taskforce.n_workers
-
-
-def may_complete(taskforce: Taskforce) -> bool:
-    """Whether the taskforce's phase lets the watcher say condor-complete.
-
-    One that is pending for the starter will be confirmed; one that is pending for the stopper is the
-    stopper's first, as the phase that is said last stays: unless the WMS has given up to have it stopped.
-    """
-    if taskforce.phase == Phase.PENDING_STOPPER:
-        return taskforce.failures(Phase.CONDOR_RM) > GIVEN_UP
-    return taskforce.phase in (Phase.CONDOR_SUBMIT, Phase.CONDOR_RM)

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from common.errors import WmsRejected
-from common.last_word import confirm_stopped
+from common.last_word import confirm_complete, confirm_stopped, may_complete
 from common.metrics import Number
 from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
 from common.worker import Outcome, Worker
-from watcher.completion import Witness, may_complete, witness
+from watcher.completion import Witness, witness
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.files.housekeeping import Housekeeping
@@ -237,11 +237,8 @@ class Watcher:
     def _say_complete(self, cluster: ClusterTally, seen: Witness) -> bool:
         uuid = cluster.taskforce_uuid
         ended_at = cluster.ended_at(None) or int(self.n.clock())
-        with self.n.scratch.phase_lock(self.n.stop):
-            record = self.n.wms.taskforce(uuid)
-            if record is None or not may_complete(record):
-                return False
-            self.n.wms.confirm_complete(uuid, ended_at)
+        if not confirm_complete(self.n, uuid, cluster.cluster_id, ended_at):
+            return False
         logger.info(
             "taskforce %s: cluster %d is complete: %s",
             uuid,

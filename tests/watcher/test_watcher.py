@@ -9,13 +9,11 @@ import pytest
 
 from common.errors import WmsUnavailable
 from common.neighbours import Neighbours
-from common.wms.contract import Phase, Taskforce
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from watcher.completion import may_complete
 from watcher.missing_ends import QUIET
 from watcher.reading import event_stream as blocks
 from watcher.watcher import ASK_AGAIN, Watcher
@@ -433,8 +431,3 @@ def test_a_log_that_is_gone_is_followed_no_more(n: Neighbours, wms: StandInWms, 
     jel.path.unlink()
     watcher.run_once()
     assert watcher.logs == {}
-
-
-def test_the_phases_in_which_the_watcher_may_speak_are_those_of_running_clusters() -> None:
-    allowed = {phase for phase in Phase if may_complete(Taskforce(taskforce_uuid="TF-1", phase=phase))}
-    assert allowed == {Phase.CONDOR_SUBMIT, Phase.CONDOR_RM}

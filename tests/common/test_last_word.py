@@ -1,0 +1,106 @@
+"""condor-rm and condor-complete are posted only after a look at the record: the phase posted last wins."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from common.last_word import confirm_complete, confirm_stopped, may_complete
+from common.neighbours import Neighbours
+from common.scratch.directory import Scratch
+from common.stop import Stop
+from common.wms.contract import Phase, Taskforce
+from tests.sandbox.wms import StandInWms
+
+FAILED_STOP = {"target_phase": "condor-rm", "was_successful": False}
+
+
+class WatchedScratch(Scratch):
+    """Notes what reaches the WMS while the phase lock is held."""
+
+    wms: StandInWms
+    under_lock: tuple[str, ...] = ()
+
+    @contextlib.contextmanager
+    def phase_lock(self, stop: Stop, patience: float = 120.0) -> Iterator[None]:
+        with super().phase_lock(stop, patience):
+            before = methods(self.wms)
+            yield
+            self.under_lock += methods(self.wms)[len(before) :]
+
+
+def methods(wms: StandInWms) -> tuple[str, ...]:
+    return tuple(request.method for request in wms.requests if request.path.startswith("/v1/"))
+
+
+def add(wms: StandInWms, phase: str, cluster_id: int | None = 7) -> str:
+    return wms.add_taskforce(taskforce={"phase": phase, "cluster_id": cluster_id})
+
+
+def test_the_phases_that_allow_completion_are_those_of_running_clusters() -> None:
+    allowed = {phase for phase in Phase if may_complete(Taskforce(taskforce_uuid="TF-1", phase=phase))}
+    assert allowed == {Phase.CONDOR_SUBMIT, Phase.CONDOR_RM}
+
+
+@pytest.mark.parametrize(("failures", "allowed"), [(2, False), (3, True), (4, True)])
+def test_a_pending_stop_comes_first_until_the_wms_has_given_it_up(failures: int, allowed: bool) -> None:
+    record = {
+        "taskforce_uuid": "TF-1",
+        "phase": "pending-stopper",
+        "phase_change_log": [FAILED_STOP] * failures,
+    }
+    assert may_complete(Taskforce.model_validate(record)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("phase", "cluster_id", "posted"),
+    [
+        ("condor-submit", 7, True),
+        ("condor-submit", None, True),
+        ("condor-submit", 8, False),
+        ("pending-stopper", 7, False),
+        ("condor-complete", 7, False),
+    ],
+)
+def test_condor_complete_is_posted_where_the_record_allows_it(
+    n: Neighbours, wms: StandInWms, phase: str, cluster_id: int | None, posted: bool
+) -> None:
+    uuid = add(wms, phase, cluster_id)
+    assert confirm_complete(n, uuid, 7, 1_795_000_000) is posted
+    assert wms.taskforce(uuid)["phase"] == ("condor-complete" if posted else phase)
+
+
+@pytest.mark.parametrize(
+    ("phase", "cluster_id", "after"),
+    [
+        ("pending-stopper", 7, "condor-rm"),
+        ("pending-stopper", None, "condor-rm"),
+        ("pending-stopper", 8, "pending-stopper"),
+        ("condor-complete", 7, "condor-complete"),
+        ("condor-submit", 7, "condor-submit"),
+    ],
+)
+def test_condor_rm_is_posted_for_a_pending_stop_only(
+    n: Neighbours, wms: StandInWms, phase: str, cluster_id: int | None, after: str
+) -> None:
+    uuid = add(wms, phase, cluster_id)
+    confirm_stopped(n, uuid, 7)
+    assert wms.taskforce(uuid)["phase"] == after
+
+
+def test_the_record_is_read_and_the_phase_posted_under_one_lock(n: Neighbours, wms: StandInWms) -> None:
+    scratch = WatchedScratch(n.scratch.directory)
+    scratch.wms = wms
+    watched = replace(n, scratch=scratch)
+    confirm_complete(watched, add(wms, "condor-submit"), 7, 1_795_000_000)
+    confirm_stopped(watched, add(wms, "pending-stopper"), 7)
+    assert scratch.under_lock == methods(wms) == ("GET", "POST", "GET", "POST")
+
+
+def test_nothing_is_posted_for_a_taskforce_that_the_wms_does_not_know(n: Neighbours, wms: StandInWms) -> None:
+    confirm_stopped(n, "TF-unknown", 7)
+    assert not confirm_complete(n, "TF-unknown", 7, 1_795_000_000)
+    assert not [request for request in wms.requests if "/tms/" in request.path]
