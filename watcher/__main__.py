@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from common.exit_codes import EX_OK
+
 SUMMARY = """\
 Follow the job event logs of this access point, send the taskforces' statuses and most frequent errors to
 the WMS as they change, and tell it when a taskforce is complete; compress and delete what nobody needs.
@@ -46,7 +48,7 @@ def _read(module: str, arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # What is still to be flushed at the exit goes nowhere (Python's manual, signal, on SIGPIPE).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return EX_OK
     return code
 
 

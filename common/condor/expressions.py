@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-import classad2
-
 
 def parse_expression(text: str) -> str:
     """A ClassAd expression in its canonical form, on one line; raises ValueError if it is not one."""
+    import classad2  # here, because who reads settings without an expression needs no HTCondor
+
     try:
         # Lists and records come out on several lines; a line break inside a string is always escaped.
         return re.sub(r"\s*\n\s*", " ", str(classad2.ExprTree(text))).strip()

@@ -9,11 +9,10 @@ from importlib.metadata import version
 from typing import NoReturn
 
 from common.errors import ConfigError
-from common.exit_codes import EX_CONFIG, EX_OK
+from common.exit_codes import EX_CONFIG, EX_OK, EX_USAGE
 from common.service import health, service
 from common.settings import Settings
 
-EX_USAGE = 2
 USAGE = """\
 usage: tms                                    the whole service, until it is told to stop
        tms {starter,stopper,watcher} [...]    one worker: --check, --once, --dry-run; see its --help

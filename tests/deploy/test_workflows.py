@@ -80,3 +80,9 @@ def scripts(workflow: Path) -> list[str]:
     """The shell scripts of a workflow's steps."""
     jobs = YAML(typ="safe").load(workflow)["jobs"].values()
     return [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+
+
+def test_a_commit_is_checked_as_make_lint_checks() -> None:
+    (repository,) = YAML(typ="safe").load(TOP / ".pre-commit-config.yaml")["repos"]
+    assert repository["repo"] == "local", "or its versions are not the locked ones"
+    assert [hook["entry"] for hook in repository["hooks"]] == ["make lint"]

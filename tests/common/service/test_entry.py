@@ -84,7 +84,7 @@ def test_all_is_well_while_each_worker_makes_its_passes(environment: dict[str, s
     ("changes", "words", "code"),
     [
         ({"at": 1.0, "due": 61.0}, "hangs", 1),
-        ({"outcome": "unexpected KeyError"}, "mistake of ours: unexpected KeyError", 3),
+        ({"outcome": "unexpected KeyError"}, "bug of ours: unexpected KeyError", 3),
         ({"version": "0.0.1"}, "is of version 0.0.1", 1),
     ],
 )
