@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -30,17 +31,37 @@ PILOT_ENVIRONMENT = "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT"
 CVMFS_PILOT_PATH = (
     "/cvmfs/icecube.opensciencegrid.org/containers/ewms/observation-management-service/ewms-pilot"
 )
-# A pilot is an Apptainer image on CVMFS that itself starts Apptainer: it needs a machine that can run a
-# container, sees the repository, and lets an ordinary user make user namespaces.
+# A pilot is an Apptainer image on CVMFS that itself starts Apptainer. So it needs a machine that
+# - can run a container: a glidein's own word for that, HAS_SINGULARITY, overrules HTCondor's HasSingularity,
+# - sees the repository,
+# - lets an ordinary user make user namespaces: HTCondor 23.9.6 advertises HasUserNamespaces alone; from
+#   24.4.0 on there is SingularityUserNamespaces, too (both measured: 23.9.6 and 25.14.1, unchanged).
 REQUIREMENTS = (
-    "(HAS_SINGULARITY =?= true || HasSingularity =?= true)"
+    "(HAS_SINGULARITY =?= true || (HAS_SINGULARITY =?= undefined && HasSingularity =?= true))"
     " && HAS_CVMFS_icecube_opensciencegrid_org =?= true"
-    " && SingularityUserNamespaces =?= true"
+    " && (HasUserNamespaces =?= true || SingularityUserNamespaces =?= true)"
 )
+# The sites that the original's releases exclude (its v1.2.4).
+EXCLUDED_SITES = (
+    "San Diego Supercomputer Center, SDSC-PRP, Kansas State University, Rhodes-HPC, AMNH, NotreDame, SU-ITS,"
+    " OSG_SITE_NAME=Wichita State University"
+)
+SITE_ATTRIBUTES = ("GLIDEIN_Site", "OSG_SITE_NAME")
 
 _OURS = ("EWMS_", "TMS_", "JOB_EVENT_LOG_", "TASKFORCE_DIRS_", "LOG_LEVEL")
 
 Seconds = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A site of the pool, by the name that its machines advertise in one of SITE_ATTRIBUTES."""
+
+    attribute: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.attribute}={self.name}"
 
 
 def _setting(name: str, help_text: str, default: Any = ..., **extra: Any) -> Any:
@@ -102,8 +123,11 @@ class Settings(BaseModel):
     )
     cvmfs_pilot_path: str = _setting("CVMFS_PILOT_PATH", "pilot image, without its tag", CVMFS_PILOT_PATH)
     requirements: str = _setting("TMS_REQUIREMENTS", "requirements that hold for every job", REQUIREMENTS)
-    excluded_sites: tuple[str, ...] = _setting(
-        "TMS_EXCLUDED_SITES", "GLIDEIN_Site names where no job may run, separated by commas", ()
+    excluded_sites: tuple[Site, ...] = _setting(
+        "TMS_EXCLUDED_SITES",
+        "sites where no job may run, separated by commas: NAME or GLIDEIN_Site=NAME, OSG_SITE_NAME=NAME",
+        EXCLUDED_SITES,
+        validate_default=True,
     )
 
     input_files_allowed: tuple[Path, ...] = _setting(
@@ -222,10 +246,10 @@ class Settings(BaseModel):
 
     @field_validator("excluded_sites", mode="before")
     @classmethod
-    def _split_sites(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+    def _split_sites(cls, value: str | tuple[Site, ...]) -> tuple[Site, ...]:
         if isinstance(value, str):
-            value = tuple(site.strip() for site in value.split(",") if site.strip())
-        if any(why_not_plain(site) or '"' in site or "\\" in site for site in value):
+            value = tuple(_read_site(item) for item in value.split(",") if item.strip())
+        if any(why_not_plain(site.name) or '"' in site.name or "\\" in site.name for site in value):
             raise ValueError('site names cannot hold control characters, macros, " or \\')
         return value
 
@@ -286,6 +310,18 @@ def is_loopback(host: str) -> bool:
 def is_pilot_name(name: str) -> bool:
     """Whether an environment variable of this name is one of the pilot's own."""
     return re.fullmatch(r"_?EWMS_PILOT_[A-Za-z0-9_]*", name, re.ASCII) is not None
+
+
+def _read_site(text: str) -> Site:
+    """A site as an operator writes it, such as `AMNH`, `GLIDEIN_Site=AMNH` or `OSG_SITE_NAME=SU-ITS`."""
+    attribute, equals, name = (part.strip() for part in text.partition("="))
+    if not equals:
+        return Site(SITE_ATTRIBUTES[0], attribute)
+    if attribute not in SITE_ATTRIBUTES or not name:
+        raise ValueError(
+            f"must name sites as NAME, or as {' or '.join(f'{a}=NAME' for a in SITE_ATTRIBUTES)}"
+        )
+    return Site(attribute, name)
 
 
 def _shown(field: FieldInfo, value: object) -> str:

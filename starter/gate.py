@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from common.condor.expressions import parse_expression
 from common.condor.submit_text import why_not_plain
 from common.errors import SubmitRejected
+from common.settings import Site
 from common.sizes import size_in_bytes
 
 MAX_LENGTH = 10_000  # characters of one value
@@ -55,13 +56,13 @@ def size(field: str, value: str | int, *, unit: int) -> int:
     return math.ceil(wanted / unit)
 
 
-def requirements(mandatory: str, excluded_sites: Iterable[str], wanted: str) -> str:
+def requirements(mandatory: str, excluded_sites: Iterable[Site], wanted: str) -> str:
     """One expression that holds only where `mandatory` and `wanted` hold, outside the excluded sites.
 
     `wanted` is the user's: it must be one whole ClassAd expression, so that it can narrow the others and
     never widen them. Raises SubmitRejected.
     """
-    terms = [mandatory, *(f'GLIDEIN_Site =!= "{site}"' for site in excluded_sites)]
+    terms = [mandatory, *(f'{site.attribute} =!= "{site.name}"' for site in excluded_sites)]
     if "\\" in wanted or "'" in wanted:
         # Where a string ends after a backslash, the submit language and ClassAds disagree (measured).
         raise SubmitRejected("condor_requirements has a backslash or a single quote")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import classad2
 import pytest
 
 from common.errors import ConfigError
-from common.settings import CVMFS_PILOT_PATH, Settings
+from common.settings import CVMFS_PILOT_PATH, REQUIREMENTS, Settings, Site
 
 REQUIRED = {
     "EWMS_ADDRESS": "https://wms.example.org/",
@@ -117,7 +118,58 @@ def test_every_setting_is_shown_and_no_secret_is() -> None:
 
 def test_sites_are_separated_by_commas_as_their_names_have_blanks() -> None:
     settings = Settings.from_environment(REQUIRED | {"TMS_EXCLUDED_SITES": "Kansas State University, AMNH,"})
-    assert settings.excluded_sites == ("Kansas State University", "AMNH")
+    assert settings.excluded_sites == (
+        Site("GLIDEIN_Site", "Kansas State University"),
+        Site("GLIDEIN_Site", "AMNH"),
+    )
+
+
+def test_a_site_can_be_named_by_either_attribute() -> None:
+    """As the operators' own search for bad sites prints them."""
+    text = "GLIDEIN_Site=AMNH, OSG_SITE_NAME=Wichita State University"
+    settings = Settings.from_environment(REQUIRED | {"TMS_EXCLUDED_SITES": text})
+    assert settings.excluded_sites == (
+        Site("GLIDEIN_Site", "AMNH"),
+        Site("OSG_SITE_NAME", "Wichita State University"),
+    )
+    shown = next(line for line in settings.lines() if line.startswith("TMS_EXCLUDED_SITES"))
+    assert shown == "TMS_EXCLUDED_SITES=GLIDEIN_Site=AMNH,OSG_SITE_NAME=Wichita State University"
+
+
+def test_the_originals_sites_are_excluded_unless_others_are_named() -> None:
+    default = Settings.from_environment(REQUIRED | {"TMS_EXCLUDED_SITES": " "}).excluded_sites
+    assert len(default) == 8
+    assert Site("OSG_SITE_NAME", "Wichita State University") in default
+    assert Settings.from_environment(REQUIRED | {"TMS_EXCLUDED_SITES": "AMNH"}).excluded_sites == (
+        Site("GLIDEIN_Site", "AMNH"),
+    )
+    assert Settings.from_environment(REQUIRED | {"TMS_EXCLUDED_SITES": ","}).excluded_sites == ()
+
+
+GLIDEIN = "HAS_CVMFS_icecube_opensciencegrid_org = true; HasUserNamespaces = true"
+
+
+@pytest.mark.parametrize(
+    ("machine", "fits"),
+    [
+        ("HasSingularity = true; HasUserNamespaces = true", False),  # no CVMFS
+        (f"{GLIDEIN}; HasSingularity = true", True),
+        (f"{GLIDEIN}; HAS_SINGULARITY = true", True),
+        (f"{GLIDEIN}; HAS_SINGULARITY = false; HasSingularity = true", False),  # the glidein knows better
+        (f"{GLIDEIN}; HAS_SINGULARITY = true; HasSingularity = false", True),
+        (f"{GLIDEIN}; HasSingularity = false", False),
+        (f"{GLIDEIN}", False),
+        (
+            "HAS_CVMFS_icecube_opensciencegrid_org = true; HasSingularity = true;"
+            " SingularityUserNamespaces = true",
+            True,
+        ),
+        ("HAS_CVMFS_icecube_opensciencegrid_org = true; HasSingularity = true", False),
+    ],
+)
+def test_the_default_requirements_hold_where_a_pilot_can_run(machine: str, fits: bool) -> None:
+    ad = classad2.ClassAd(f"[{machine}; R = {REQUIREMENTS}]")
+    assert (ad.eval("R") is True) is fits
 
 
 @pytest.mark.parametrize("level", ["debug", "DEBUG"])
@@ -175,6 +227,8 @@ def test_plain_http_is_spoken_with_others_where_it_was_asked_for() -> None:
         ("TMS_REQUIREMENTS", "true) || (true"),
         ("TMS_REQUIREMENTS", "$ENV(HOME)"),
         ("TMS_EXCLUDED_SITES", "$(Bad)"),
+        ("TMS_EXCLUDED_SITES", "OSG_SITE=Nowhere"),
+        ("TMS_EXCLUDED_SITES", "GLIDEIN_Site="),
         ("TMS_EXCLUDED_SITES", 'a" || "b'),
         ("CVMFS_PILOT_PATH", "/cvmfs/$ENV(HOME)"),
         ("JOB_EVENT_LOG_DIR", "/scratch/a,b"),

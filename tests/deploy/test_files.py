@@ -23,7 +23,7 @@ def test_the_example_has_every_setting_with_its_default() -> None:
     for name, field in fields.items():
         if not field.is_required():
             default = "" if field.default in (None, (), {}) else str(field.default)
-            assert shown[name].lower() == default.lower(), name
+            assert shown[name].strip('"').lower() == default.lower(), name
 
 
 def test_each_setting_in_the_example_is_explained() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.errors import SubmitRejected
+from common.settings import Site
 from starter import gate
 
 
@@ -49,9 +50,13 @@ def test_requirements_that_are_not_one_expression_are_refused(wanted: str) -> No
         gate.requirements("HasSingularity", [], wanted)
 
 
+SITES = [Site("GLIDEIN_Site", "Bad Site"), Site("OSG_SITE_NAME", "Other")]
+
+
 def test_requirements_are_joined_so_that_the_user_can_only_narrow_them() -> None:
-    joined = gate.requirements("A || B", ["Bad Site"], "C || D")
-    assert joined == '(A || B) && (GLIDEIN_Site =!= "Bad Site") && (C || D)'
+    joined = gate.requirements("A || B", SITES, "C || D")
+    excluded = '(GLIDEIN_Site =!= "Bad Site") && (OSG_SITE_NAME =!= "Other")'
+    assert joined == f"(A || B) && {excluded} && (C || D)"
 
 
 @pytest.mark.parametrize("wanted", [r'x == "a\\"', r'x == "\\" + ") || (true) || (" + "\\"', "'a b' == 1"])

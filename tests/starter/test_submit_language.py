@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from common.condor.expressions import parse_expression
 from common.condor.schedd import read_description
 from common.errors import SubmitRejected
-from common.settings import Settings
+from common.settings import Settings, Site
 from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.submit_description import describe
@@ -85,7 +85,7 @@ def test_the_edge_itself_lets_no_value_become_a_command(value: str) -> None:
 @given(wanted=TEXT)
 def test_no_requirements_of_a_user_hold_where_the_mandatory_ones_do_not(wanted: str) -> None:
     try:
-        joined = gate.requirements("HAS_IT =?= true", ["Bad"], wanted)
+        joined = gate.requirements("HAS_IT =?= true", [Site("GLIDEIN_Site", "Bad")], wanted)
     except SubmitRejected:
         return
     expression = htcondor2.Submit({"requirements": joined}).expand("requirements")
