@@ -29,7 +29,7 @@ FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "job_event_log_f
 _COMPLETED, _REMOVED, _INFORMATION = 5, 9, 28  # event numbers (HTCondor manual, job event log codes)
 
 
-class Unaccounted:
+class MissingEnds:
     """Looks for such clusters now and then. `tally` has those that no log tells of at all."""
 
     def __init__(self, neighbours: Neighbours) -> None:

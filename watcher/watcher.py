@@ -21,7 +21,7 @@ from watcher.completion import Witness, witness
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.files.housekeeping import Housekeeping
-from watcher.missing_ends import Unaccounted
+from watcher.missing_ends import MissingEnds
 from watcher.reading.batch import keep_memory
 from watcher.reading.event_log import EventLog
 from watcher.report import Update, send
@@ -66,7 +66,7 @@ class Watcher:
         self.suspected: set[str] = set()  # their statuses may break the WMS's answer: sent last
         self.asked: dict[str, float] = {}  # clusters and taskforces that the WMS did not know, and when
         self.changed: dict[int, float] = {}  # when each cluster changed last
-        self.unaccounted = Unaccounted(neighbours)
+        self.missing_ends = MissingEnds(neighbours)
         self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
         self.housekeeping = Housekeeping(neighbours)
         self.totals = Totals()
@@ -120,7 +120,7 @@ class Watcher:
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
         whole = [followed.tally for followed in self.logs.values() if followed.caught_up]
-        for tally in (*whole, self.unaccounted.tally):
+        for tally in (*whole, self.missing_ends.tally):
             for cluster in list(tally.clusters.values()):
                 yield tally, cluster
 
@@ -253,24 +253,24 @@ class Watcher:
         self.records.pop(cluster.taskforce_uuid, None)
         self.changed.pop(cluster.cluster_id, None)
         self.gone.discard(cluster.cluster_id)
-        self.unaccounted.completed.add(cluster.cluster_id)
+        self.missing_ends.completed.add(cluster.cluster_id)
 
     # -- what the logs do not tell --------------------------------------------------------------------
 
     def _ask_schedd(self) -> None:
         """Find clusters that are over though no log says so, and count how their jobs ended."""
         now = self.n.clock()
-        if self.unaccounted.is_due(now):
+        if self.missing_ends.is_due(now):
             tallies = {cluster.cluster_id: tally for tally, cluster in self._all()}
             quiet = {cluster.cluster_id for cluster in self._owned() if self._is_quiet(cluster, now)}
             unread = {str(path) for path, log in self.logs.items() if not log.caught_up}
-            self.gone |= self.unaccounted.find(quiet, tallies, unread)
+            self.gone |= self.missing_ends.find(quiet, tallies, unread)
 
     def _is_quiet(self, cluster: ClusterTally, now: float) -> bool:
         record = self._record(cluster)
         return (
             record is not None
-            and now - self.changed.get(cluster.cluster_id, now) >= self.unaccounted.pause
+            and now - self.changed.get(cluster.cluster_id, now) >= self.missing_ends.pause
             and witness(cluster, record.n_workers, gone=cluster.cluster_id in self.gone) is None
         )
 

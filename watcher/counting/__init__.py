@@ -1,1 +1,1 @@
-"""From events to counts: what an event says of a job, and how many jobs are where."""
+"""From events to counts: the state of each job, and how many jobs are in which state."""

@@ -1,4 +1,4 @@
-"""What pilots say in a log: `HTChirpEWMSPilotStatus: "Tasking"`, their status and their errors."""
+"""Chirps: statuses and errors that pilots write into a log, as `HTChirpEWMSPilotStatus: "Tasking"`."""
 
 from __future__ import annotations
 
@@ -11,65 +11,67 @@ import numpy as np
 from watcher.reading.batch import Batch
 from watcher.reading.byte_rows import Ints, Numbers, begin_with, rows_at
 
+# HTChirpEWMSPilotError: "RuntimeError: no such file"
 CHIRP = re.compile(rb"HTChirpEWMSPilot(Status|Error): ([^\n]*)")
 
 
-class Tells(IntEnum):
-    """What a chirp tells of."""
+class ChirpKind(IntEnum):
+    """What a chirp reports."""
 
-    NOTHING = 0  # that we count
+    OTHER = 0  # not counted
     STATUS = 1
     ERROR = 2
 
 
-_NAME = {Tells.STATUS: b"HTChirpEWMSPilotStatus: ", Tells.ERROR: b"HTChirpEWMSPilotError: "}
-_DIFFERENT = 8  # values that are looked for at once
-_LONGEST = 32  # bytes of a value that is looked for at once
+_NAME = {ChirpKind.STATUS: b"HTChirpEWMSPilotStatus: ", ChirpKind.ERROR: b"HTChirpEWMSPilotError: "}
+_DIFFERENT = 8  # different values that are matched at once before the rest is read one by one
+_LONGEST = 32  # bytes of a value that is matched at once
 
 
-def chirp_of(text: bytes) -> tuple[Tells, bytes]:
-    """What the text of a generic event tells of, and its value as it stands there."""
+def chirp_of(text: bytes) -> tuple[ChirpKind, bytes]:
+    """What the text of a generic event reports, and the value as it stands in the log, with its quotes."""
     chirp = CHIRP.match(text)
     if chirp is None:
-        return Tells.NOTHING, b""
-    return (Tells.STATUS if chirp[1] == b"Status" else Tells.ERROR), chirp[2].rstrip(b"\r")
+        return ChirpKind.OTHER, b""
+    return (ChirpKind.STATUS if chirp[1] == b"Status" else ChirpKind.ERROR), chirp[2].rstrip(b"\r")
 
 
-def told(batch: Batch, generic: Ints) -> Numbers:
-    """What each of the events `generic` of a batch tells of."""
+def kinds_of(batch: Batch, generic: Ints) -> Numbers:
+    """The kind of chirp of each of the events `generic` of a batch."""
     rows = rows_at(batch.block, batch.text[generic], 24)
-    tells = np.zeros(len(generic), np.uint8)
-    for what, name in _NAME.items():
-        np.putmask(tells, begin_with(rows, name), what)
-    return tells
+    kinds = np.zeros(len(generic), np.uint8)
+    for kind, name in _NAME.items():
+        np.putmask(kinds, begin_with(rows, name), kind)
+    return kinds
 
 
-def values(batch: Batch, events: Ints, tells: Tells) -> list[bytes]:
-    """The values of the events of a batch that tell of `tells`, as they stand there."""
-    starts = batch.text[events] + len(_NAME[tells])
+def values_of(batch: Batch, events: Ints, kind: ChirpKind) -> list[bytes]:
+    """The values of those events of a batch, all of this kind, as they stand in the log."""
+    starts = batch.text[events] + len(_NAME[kind])
     return [_line(batch.block, start).rstrip(b"\r\n") for start in starts.tolist()]
 
 
-def numbers(batch: Batch, events: Ints, number: Callable[[bytes], int]) -> Numbers:
-    """`number` of the values of events that tell of a status.
+def status_numbers_of(batch: Batch, events: Ints, number_of: Callable[[bytes], int]) -> Numbers:
+    """`number_of` each value of events that report a status.
 
-    There are few different ones, so all that are like the first are found at once, then of the others again.
+    There are only a few distinct values: all rows equal to the first are matched at once, then the same is
+    done with what is left.
     """
-    starts = batch.text[events] + len(_NAME[Tells.STATUS])
+    starts = batch.text[events] + len(_NAME[ChirpKind.STATUS])
     rows = rows_at(batch.block, starts, _LONGEST)
-    found = np.zeros(len(events), np.uint8)
+    numbers = np.zeros(len(events), np.uint8)
     left = np.ones(len(events), np.bool_)
     for _ in range(_DIFFERENT):
         if not left.any():
-            return found
+            return numbers
         line = _line(batch.block, int(starts[left.argmax()]))
         if len(line) > _LONGEST:
             break
         same = begin_with(rows, line)
-        np.putmask(found, same, number(line.rstrip(b"\r\n")))
+        np.putmask(numbers, same, number_of(line.rstrip(b"\r\n")))
         left &= ~same
-    found[left] = [number(raw) for raw in values(batch, events[left], Tells.STATUS)]
-    return found
+    numbers[left] = [number_of(raw) for raw in values_of(batch, events[left], ChirpKind.STATUS)]
+    return numbers
 
 
 def _line(block: bytes, start: int) -> bytes:

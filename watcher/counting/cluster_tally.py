@@ -1,4 +1,4 @@
-"""One cluster: its taskforce, where the states of its jobs are, and the counts that follow from them."""
+"""One cluster: its taskforce, the states of its jobs, and the counts that follow from them."""
 
 from __future__ import annotations
 
@@ -11,48 +11,50 @@ from typing import Any
 
 import numpy as np
 
-from watcher.counting.job_states import PAGE, Jobs, unpacked
+from watcher.counting.job_states import PAGE, JobStates, unpack
 from watcher.counting.job_status import ENDED, IDLE, NO_STATUS
 from watcher.reading.dates import parse_date
 from watcher.reading.texts import decode_value, gist, safe_key
 
 NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
 TOP_ERRORS = 10
-MOST_ERRORS = 1_000  # different ones that are remembered for one cluster
+MOST_ERRORS = 1_000  # distinct errors that are kept for one cluster
 OTHER_ERRORS = "(other errors)"
 
 
 class ClusterTally:
-    """The counts of one cluster. `dirty` says that they changed since they were acknowledged.
+    """The counts of one cluster. `dirty` means that they changed since the WMS acknowledged them.
 
-    A cell is a pair of numbers in one: the job status times 256 plus the pilot status. While jobs move one by
-    one, their counts move along; after many were set at once, they are counted anew when somebody asks.
+    Jobs are counted in cells: a cell is the job status times 256 plus the pilot status. A single move updates
+    the counts; after a bulk update the counts are recomputed on demand.
     """
 
-    def __init__(self, cluster_id: int, jobs: Jobs, statuses: Sequence[str], pilots: Sequence[str]) -> None:
+    def __init__(
+        self, cluster_id: int, jobs: JobStates, statuses: Sequence[str], pilots: Sequence[str]
+    ) -> None:
         self.cluster_id = cluster_id
         self.taskforce_uuid = ""
-        self.removed = False  # event 036: the cluster is over, whatever its jobs say
+        self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
         self.dirty = True
         self.last_end = b""  # date of the last event that ended a job, or the cluster
         self._jobs, self._statuses, self._pilots = jobs, statuses, pilots
-        self._pages: dict[int, int] = {}  # proc // PAGE -> where the page's first job is
+        self._pages: dict[int, int] = {}  # proc // PAGE -> index of the page's first job
         self._errors = ["", OTHER_ERRORS]
         self._gists: dict[str, int] = {}
         self._counted = True
         self._cells: Counter[int] = Counter()
         self._error_counts: Counter[int] = Counter()
 
-    # -- what it comes to -----------------------------------------------------------------------------
+    # -- counts ---------------------------------------------------------------------------------------
 
     @property
     def n_jobs(self) -> int:
-        """How many jobs the log has told of."""
+        """How many jobs have appeared in the log."""
         return sum(self._count().values())
 
     @property
     def over(self) -> bool:
-        """Whether every job that the log has told of has ended, or the cluster as a whole."""
+        """Whether every job in the log has ended, or the cluster as a whole."""
         if self.removed:
             return True
         statuses = {cell >> 8 for cell, count in self._count().items() if count}
@@ -61,8 +63,8 @@ class ClusterTally:
     def compound_statuses(self, n_workers: int | None = None) -> dict[str, dict[str, int]]:
         """Job status -> pilot status -> number of jobs.
 
-        While the cluster goes on, jobs that are missing of `n_workers` count as idle: the schedd is still
-        writing their submit events, or makes the jobs as they are needed (late materialization).
+        While the cluster goes on, jobs missing from `n_workers` count as idle: the schedd is still writing
+        their submit events, or makes the jobs as they are needed (late materialization).
         """
         cells = self._count()
         missing = (n_workers or 0) - self.n_jobs
@@ -75,60 +77,60 @@ class ClusterTally:
         return statuses
 
     def top_task_errors(self, most: int = TOP_ERRORS) -> dict[str, int]:
-        """The most frequent errors of jobs, with how many jobs have them now."""
+        """The most frequent errors, each with the number of jobs whose error it is now."""
         self._count()
         counts = [(-count, error) for error, count in self._error_counts.items() if count]
         return {self._errors[error]: -count for count, error in nsmallest(most, counts)}
 
     def ended_at(self, zone: tzinfo | None) -> int | None:
-        """Epoch seconds of the last ending event; None if there was none. `zone` is the writer's."""
+        """Epoch seconds of the last end of a job, or of the cluster; None if none. `zone` is the writer's."""
         return parse_date(self.last_end, zone) if self.last_end else None
 
     # -- its jobs -------------------------------------------------------------------------------------
 
     def page(self, number: int) -> int:
-        """Where the first job of a page is; the page is made if there was none."""
+        """The index of a page's first job; the page is allotted if it is new."""
         base = self._pages.get(number)
         if base is None:
             base = self._pages[number] = self._jobs.allot()
         return base
 
     def place(self, proc: int) -> int:
-        """Where a job's state is."""
+        """The index of a job's state."""
         return self.page(proc // PAGE) + proc % PAGE
 
     def places(self) -> Iterator[tuple[int, int]]:
-        """Each proc that there may be, in order, and where its state is."""
+        """Each proc of each page, in order, with the index of its state."""
         for number, base in sorted(self._pages.items()):
             yield from ((number * PAGE + at, base + at) for at in range(PAGE))
 
-    def move(self, place: int, word: int) -> None:
-        """Put a job into another state, and count it there."""
-        before = int(self._jobs.word[place])
-        if before == word:
+    def move(self, place: int, packed: int) -> None:
+        """Put a job into another state and move its counts."""
+        before = int(self._jobs.packed[place])
+        if before == packed:
             return
-        self._jobs.word[place] = word
+        self._jobs.packed[place] = packed
         self.dirty = True
-        status, _, error = unpacked(before)
+        status, _, error = unpack(before)
         if self._counted:
             self._cells[before >> 16] -= status != NO_STATUS
-            self._cells[word >> 16] += 1
+            self._cells[packed >> 16] += 1
             self._error_counts[error] -= error != 0
-            self._error_counts[unpacked(word)[2]] += unpacked(word)[2] != 0
+            self._error_counts[unpack(packed)[2]] += unpack(packed)[2] != 0
 
-    def count_anew(self) -> None:
-        """States were set without being counted: count them when somebody asks."""
+    def recount(self) -> None:
+        """States were set in bulk: recompute the counts on demand."""
         self.dirty = True
         self._counted = False
 
     def release(self) -> set[int]:
-        """Give the pages back, as the cluster is followed no more; returns where they were."""
+        """Give the pages back, because the cluster is no longer followed; returns their first indices."""
         for base in self._pages.values():
             self._jobs.release(base)
         return set(self._pages.values())
 
     def error_number(self, raw: bytes) -> int:
-        """The number of a chirped error: errors that differ only in what is volatile have the same."""
+        """The number of a chirped error; errors that differ only in ids, times and the like share one."""
         key, what = _key_and_gist(raw)
         number = self._gists.get(what)
         if number is None:
@@ -142,9 +144,9 @@ class ClusterTally:
         """The number of jobs in each cell."""
         if not self._counted:
             pages = np.fromiter(self._pages.values(), np.int64)
-            word = self._jobs.word.reshape(-1, PAGE)[pages // PAGE] if len(pages) else self._jobs.word[:0]
-            self._cells = Counter({n: count for n, count in _counts(word >> 16) if n >> 8 != NO_STATUS})
-            self._error_counts = Counter({n: count for n, count in _counts(word & 0xFFFF) if n})
+            jobs = self._jobs.packed.reshape(-1, PAGE)[pages // PAGE] if len(pages) else self._jobs.packed[:0]
+            self._cells = Counter({n: count for n, count in _counts(jobs >> 16) if n >> 8 != NO_STATUS})
+            self._error_counts = Counter({n: count for n, count in _counts(jobs & 0xFFFF) if n})
             self._counted = True
         return self._cells
 

@@ -1,12 +1,12 @@
-"""What events say of clusters and jobs, counted one by one."""
+"""Events counted one by one, into clusters and jobs."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from watcher.counting.chirps import Tells, chirp_of
+from watcher.counting.chirps import ChirpKind, chirp_of
 from watcher.counting.cluster_tally import NO_PILOT_STATUS, ClusterTally
-from watcher.counting.job_states import PAGE, Jobs, packed, unpacked
+from watcher.counting.job_states import PAGE, JobStates, pack, unpack
 from watcher.counting.job_status import (
     CLUSTER_REMOVE,
     ENDED,
@@ -20,34 +20,34 @@ from watcher.counting.job_status import (
     RUNNING,
     STATUS_OF_EVENT,
     STATUS_TEXTS,
-    held,
+    held_status,
     may_be_half_of_an_end,
     taskforce_of,
 )
-from watcher.counting.numbered_texts import Names
+from watcher.counting.numbered_texts import NumberedTexts
 from watcher.reading.dates import within
 from watcher.reading.events import CLUSTER_PROC, Event
 from watcher.reading.texts import decode_value, safe_key
 
-MAX_PROC = 10_000_000  # beyond any cluster: a larger number is damage
-MOMENT = 5  # seconds within which a hold or removal follows an eviction that was its first half
-MOST_EVICTED = 1_000  # jobs that may be in such a moment
+MAX_PROC = 10_000_000  # larger than any cluster: a larger proc is damage
+MOMENT = 5  # seconds between an eviction and the hold or removal whose first half it was
+MOST_EVICTED = 1_000  # evictions that may wait for their second half at once
 
 
 class EventTally:
-    """The clusters of one log, and what its events say of them; each event moves one job at most."""
+    """The clusters of one log, counted event by event; each event moves one job at most."""
 
     def __init__(self) -> None:
         self.clusters: dict[int, ClusterTally] = {}
-        self.jobs = Jobs()
-        self.statuses = Names(STATUS_TEXTS, OTHER_STATUS)
-        self.pilots = Names([NO_PILOT_STATUS], "(others)")
+        self.jobs = JobStates()
+        self.statuses = NumberedTexts(STATUS_TEXTS, OTHER_STATUS)
+        self.pilots = NumberedTexts([NO_PILOT_STATUS], "(others)")
         self.pilot_number = lru_cache(maxsize=1024)(self._pilot_number)  # of a chirped value
         self.evicted: dict[int, tuple[bytes, int, int]] = {}  # place -> date, pilot, error before
         self.settled: set[int] = set()
 
     def settle(self, cluster_id: int) -> None:
-        """The cluster is over and the WMS has it all: keep nothing but its id, to pass over it."""
+        """The cluster is over and the WMS has everything: keep only its id, to skip its events."""
         cluster = self.clusters.pop(cluster_id, None)
         if cluster:
             pages = cluster.release()
@@ -56,7 +56,7 @@ class EventTally:
         self.settled.add(cluster_id)
 
     def cluster(self, cluster_id: int) -> ClusterTally:
-        """The cluster of that id, a new one if nothing was said of it before."""
+        """The cluster of that id; a new one at its first event."""
         cluster = self.clusters.get(cluster_id)
         if cluster is None:
             cluster = ClusterTally(cluster_id, self.jobs, self.statuses.texts, self.pilots.texts)
@@ -79,12 +79,12 @@ class EventTally:
             self._set_status(event)
 
     def is_nameless(self, cluster_id: int) -> bool:
-        """Whether an event may still say whose the cluster is."""
+        """Whether the cluster still waits for an event that names its taskforce."""
         known = self.clusters.get(cluster_id)
         return cluster_id not in self.settled and (known is None or not known.taskforce_uuid)
 
     def name(self, event: Event) -> bool:
-        """Note the taskforce that an event of a nameless cluster names; whether it names one."""
+        """Note the taskforce that an event of a nameless cluster names; returns whether it names one."""
         uuid = taskforce_of(event.code, event.text)
         if uuid:
             cluster = self.cluster(event.cluster)
@@ -96,30 +96,30 @@ class EventTally:
         cluster.removed, cluster.last_end, cluster.dirty = True, event.date, True
 
     def _chirp(self, event: Event) -> None:
-        tells, raw = chirp_of(event.text)
-        if tells == Tells.NOTHING:
+        kind, raw = chirp_of(event.text)
+        if kind == ChirpKind.OTHER:
             return
         cluster = self.cluster(event.cluster)
         place = cluster.place(event.proc)
-        status, pilot, error = unpacked(int(self.jobs.word[place]))
-        if tells == Tells.STATUS:
+        status, pilot, error = unpack(int(self.jobs.packed[place]))
+        if kind == ChirpKind.STATUS:
             pilot = self.pilot_number(raw)
         else:
             error = cluster.error_number(raw)
-        cluster.move(place, packed(status or RUNNING, pilot, error))
+        cluster.move(place, pack(status or RUNNING, pilot, error))
 
     def _set_status(self, event: Event) -> None:
-        """The job is in another status. Idle or starting again, it forgets what its earlier pilot said."""
+        """Put the job into another status. Idle or starting again, it has no pilot any more."""
         cluster = self.cluster(event.cluster)
         place = cluster.place(event.proc)
-        _, pilot, error = unpacked(int(self.jobs.word[place]))
+        _, pilot, error = unpack(int(self.jobs.packed[place]))
         before = self.evicted.pop(place, None)
         if event.code == EVICTED:
             if may_be_half_of_an_end(event.text):
                 self._remember(place, event.date, pilot, error)
             status = IDLE
         elif event.code == HELD:
-            status = self.statuses.number(held(event.text))
+            status = self.statuses.number(held_status(event.text))
         else:
             status = STATUS_OF_EVENT[event.code]
         if event.code in FORGETTING:
@@ -128,7 +128,7 @@ class EventTally:
             _, pilot, error = before
         if status in ENDED:
             cluster.last_end = event.date
-        cluster.move(place, packed(status, pilot, error))
+        cluster.move(place, pack(status, pilot, error))
 
     def _remember(self, place: int, date: bytes, pilot: int, error: int) -> None:
         if len(self.evicted) >= MOST_EVICTED:

@@ -57,10 +57,11 @@ HOLD_REASONS = {
 }
 
 
-def held_status(code: int, subcode: int, reason: str) -> str:
-    """The job status of a held job: `HELD: <reason>`, with the subcode if there is one.
+def describe_hold(code: int, subcode: int, reason: str) -> str:
+    """The job status of a held job: `HELD: <label>`, with the subcode if there is one.
 
-    A code that is not in the table is told by the log's own `reason`.
+    A code that is not in the table, and code 0, are described by the log's own `reason`, if it has one.
     """
-    text = HOLD_REASONS.get(code) or reason or f"code {code}"
+    label = HOLD_REASONS.get(code, "") if code else ""  # 0 is "Unspecified": any reason is better
+    text = label or reason or HOLD_REASONS.get(code, f"code {code}")
     return f"HELD: {text}: subcode {subcode}" if subcode else f"HELD: {text}"

@@ -1,4 +1,4 @@
-"""Numbers for texts: what a job's state holds in place of a text."""
+"""Numbers that stand for texts, because a job's state has one byte for each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 MOST = 256  # numbers that a byte can hold
 
 
-class Names:
-    """Texts with their numbers, in the order in which they came; the last is for all that are too many."""
+class NumberedTexts:
+    """Texts with their numbers, in order of arrival; the last number stands for all that did not fit."""
 
     def __init__(self, texts: Iterable[str], others: str) -> None:
         self.texts = list(texts)
@@ -16,7 +16,7 @@ class Names:
         self._numbers = {text: number for number, text in enumerate(self.texts)}
 
     def number(self, text: str) -> int:
-        """The number of `text`, a new one if there was none."""
+        """The number of `text`; a new text gets the next number."""
         number = self._numbers.get(text)
         if number is None:
             if len(self.texts) == MOST:

@@ -1,11 +1,12 @@
 """The counts of all clusters of a log.
 
-The state of a job is the cell it is counted in, (job status, pilot status), and its error if it has one. Only
-a job's last status counts, so an event that comes twice, late or never does no lasting harm.
+The state of a job is the cell in which it is counted, (job status, pilot status), and its error if it has
+one. Only a job's last status counts, so an event that comes twice, late or never does no lasting harm.
 
-Events come in two ways. A few are counted one by one: each moves one job from one cell to another, so that a
-report costs what has changed. A batch, as when a log is read from its top, sets the states of its jobs with
-NumPy, where of several assignments to one place the last one stays. Both come to the same.
+Events are counted in one of two ways. A few are counted one by one: each moves one job from one cell to
+another, so a report costs only what has changed. A batch, for instance when a log is read from its top, sets
+the states of its jobs with NumPy: the last of several assignments to one element stays. Both give the same
+counts.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from watcher.counting import chirps
-from watcher.counting.chirps import Tells
+from watcher.counting.chirps import ChirpKind
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.event_tally import MAX_PROC, EventTally
 from watcher.counting.job_states import PAGE
@@ -30,18 +31,18 @@ from watcher.counting.job_status import (
     NO_STATUS,
     RUNNING,
     STATUS_OF_EVENT,
-    held,
+    held_status,
 )
 from watcher.reading.batch import Batch
 from watcher.reading.byte_rows import Bools, Ints, Numbers
 from watcher.reading.event_stream import Events
 from watcher.reading.events import CLUSTER_PROC
 
-_DENSE = 1 << 14  # numbers that are so close together are told apart without being sorted
+_DENSE = 1 << 14  # numbers in a range of this size are distinguished by a table instead of a sort
 _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
-# What an event of a number does: one look-up tells all of it.
+# What the events of each code do, as bits: one look-up gives them all.
 _SETS_STATUS, _CHIRPS, _FORGETS, _ENDS, _NAMES = (np.uint8(1 << bit) for bit in range(5))
 _DOES = (
     _SETS_STATUS * ((_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD)))
@@ -54,36 +55,36 @@ _DOES = (
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """Events of a batch that say something of a job, in order, one array element for each.
+    """The events of a batch that change a job, in order, one array element for each.
 
-    `event` is the event's index in the batch, `owner` its cluster's among those of the batch, `place` where
-    its job's state is.
+    `event` is the event's index in the batch, `kind` what it chirps, `owner` the index of its cluster among
+    those of the batch, `place` the index of its job's state.
     """
 
     batch: Batch
     event: Ints
     code: Ints
-    tells: Numbers
+    kind: Numbers
     owner: Ints
     place: Ints
 
     def only(self, which: Bools) -> _Changes:
-        """Some of them."""
+        """Those of them for which `which` is true."""
         if which.all():
             return self
-        event, code, tells = self.event[which], self.code[which], self.tells[which]
-        return _Changes(self.batch, event, code, tells, self.owner[which], self.place[which])
+        event, code, kind = self.event[which], self.code[which], self.kind[which]
+        return _Changes(self.batch, event, code, kind, self.owner[which], self.place[which])
 
 
 class Tally(EventTally):
-    """The clusters of one log, and what its events say of them."""
+    """The clusters of one log, counted in batches or one by one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.events = 0
 
     def count(self, events: Events) -> None:
-        """Count events: the same ones twice do no harm."""
+        """Count events. Safe to repeat: the same events again change nothing."""
         self.events += len(events)
         if isinstance(events, Batch):
             self._count_batch(events)
@@ -95,16 +96,16 @@ class Tally(EventTally):
         does = _DOES[batch.code]
         self._name_clusters(batch, np.flatnonzero(does & _NAMES))
         generic = np.flatnonzero(does & _CHIRPS)
-        tells = np.zeros(len(batch), np.uint8)
-        tells[generic] = chirps.told(batch, generic)
+        kind = np.zeros(len(batch), np.uint8)
+        kind[generic] = chirps.kinds_of(batch, generic)
         of_a_job = (batch.proc >= 0) & (batch.proc <= MAX_PROC)
-        event = np.flatnonzero(of_a_job & (((does & _SETS_STATUS) | tells) != 0))
+        event = np.flatnonzero(of_a_job & (((does & _SETS_STATUS) | kind) != 0))
         owners, owner, place = self._places(batch.cluster[event], batch.proc[event])
-        changes = _Changes(batch, event, batch.code[event], tells[event], owner, place).only(owner >= 0)
-        before = self.jobs.word[changes.place]
+        changes = _Changes(batch, event, batch.code[event], kind[event], owner, place).only(owner >= 0)
+        before = self.jobs.packed[changes.place]
         self._set(changes, owners)
-        for changed in _different(changes.owner[self.jobs.word[changes.place] != before]).tolist():
-            owners[changed].count_anew()
+        for changed in _different(changes.owner[self.jobs.packed[changes.place] != before]).tolist():
+            owners[changed].recount()
         removes = (batch.proc == CLUSTER_PROC) & (batch.code == CLUSTER_REMOVE)
         for at in np.flatnonzero(removes).tolist():
             self.count_event(batch.event(at))
@@ -115,7 +116,7 @@ class Tally(EventTally):
         nameless = {number for number in _different(cluster).tolist() if self.is_nameless(number)}
         if not nameless:
             return
-        _, first = np.unique(cluster, return_index=True)  # of each cluster: mostly it is this that names it
+        _, first = np.unique(cluster, return_index=True)  # usually the first event of a cluster names it
         for at in naming[np.concatenate((first, np.arange(len(naming))))].tolist():
             number = int(batch.cluster[at])
             if number in nameless and self.name(batch.event(at)):
@@ -124,7 +125,7 @@ class Tally(EventTally):
                 break
 
     def _places(self, cluster: Ints, proc: Ints) -> tuple[list[ClusterTally], Ints, Ints]:
-        """Clusters, and for each job which of them is its own (-1: a settled one) and where its state is."""
+        """Clusters; and for each job, the index of its cluster (-1: a settled one) and of its state."""
         width = int(proc.max(initial=0)) // PAGE + 1
         pages, page = _distinct(cluster * width + proc // PAGE)
         owners: list[ClusterTally] = []
@@ -139,12 +140,12 @@ class Tally(EventTally):
         return owners, owner[page], base[page] + proc % PAGE
 
     def _set(self, changes: _Changes, owners: list[ClusterTally]) -> None:
-        """Set the states of jobs: of several changes of one job the last one stays."""
+        """Set the states of jobs: the last of several changes of one job stays."""
         status, pilot, error = self._states(changes, owners)
         at_once = np.ones(len(changes.place), np.bool_)
         evicted = [*changes.place[changes.code == EVICTED].tolist(), *self.evicted]
         if evicted:
-            # A hold or removal may undo what an eviction forgot: these jobs' events are counted one by one.
+            # A hold or removal brings back what an eviction made forget: these jobs are counted one by one.
             alone = np.zeros(self.jobs.used, np.bool_)
             alone[evicted] = True
             at_once = ~alone[changes.place]
@@ -154,24 +155,26 @@ class Tally(EventTally):
         forgets = _DOES[changes.code] & _FORGETS != 0
         for states, values, sets in (
             (jobs.status, status, status != NO_STATUS),
-            (jobs.pilot, pilot, forgets | (changes.tells == Tells.STATUS)),
-            (jobs.error, error, forgets | (changes.tells == Tells.ERROR)),
+            (jobs.pilot, pilot, forgets | (changes.kind == ChirpKind.STATUS)),
+            (jobs.error, error, forgets | (changes.kind == ChirpKind.ERROR)),
         ):
             which = np.flatnonzero(sets & at_once)
             states[place[which]] = values[which]
-        jobs.status[place[jobs.status[place] == NO_STATUS]] = RUNNING  # only its pilot was heard of
+        jobs.status[place[jobs.status[place] == NO_STATUS]] = (
+            RUNNING  # only its pilot has appeared in the log
+        )
 
     def _states(self, changes: _Changes, owners: list[ClusterTally]) -> tuple[Numbers, Numbers, Numbers]:
-        """The numbers of status, pilot and error that the changes bring, where they do."""
+        """The numbers of status, pilot and error that the changes set; 0 where they set none."""
         batch, event = changes.batch, changes.event
         status = _STATUS[changes.code]
         for at in np.flatnonzero(changes.code == HELD).tolist():
-            status[at] = self.statuses.number(held(batch.event(event[at]).text))
+            status[at] = self.statuses.number(held_status(batch.event(event[at]).text))
         pilot, error = np.zeros(len(event), np.uint8), np.zeros(len(event), np.uint16)
-        says = changes.tells == Tells.STATUS
-        pilot[says] = chirps.numbers(batch, event[says], self.pilot_number)
-        fails = np.flatnonzero(changes.tells == Tells.ERROR)
-        raws = chirps.values(batch, event[fails], Tells.ERROR)
+        reports = changes.kind == ChirpKind.STATUS
+        pilot[reports] = chirps.status_numbers_of(batch, event[reports], self.pilot_number)
+        fails = np.flatnonzero(changes.kind == ChirpKind.ERROR)
+        raws = chirps.values_of(batch, event[fails], ChirpKind.ERROR)
         for at, owner, raw in zip(fails.tolist(), changes.owner[fails].tolist(), raws, strict=True):
             error[at] = owners[owner].error_number(raw)
         return status, pilot, error
@@ -186,13 +189,13 @@ class Tally(EventTally):
 
 
 def _different(numbers: Ints) -> Ints:
-    """The different numbers, in ascending order."""
+    """The distinct numbers, in ascending order: [7, 3, 7] -> [3, 7]."""
     first, there = _there(numbers)
     return np.unique(numbers) if there is None else np.flatnonzero(there) + first
 
 
 def _distinct(numbers: Ints) -> tuple[Ints, Ints]:
-    """The different numbers, in ascending order, and for each number which of them it is."""
+    """The distinct numbers, ascending, and each number's index: [7, 3, 7] -> [3, 7], [1, 0, 1]."""
     first, there = _there(numbers)
     if there is None:
         return np.unique(numbers, return_inverse=True)
@@ -200,7 +203,10 @@ def _distinct(numbers: Ints) -> tuple[Ints, Ints]:
 
 
 def _there(numbers: Ints) -> tuple[int, Bools | None]:
-    """The lowest number, and which numbers from it on there are; None if they are too far apart."""
+    """The lowest number, and which numbers from there on occur: [7, 5] -> 5, [True, False, True].
+
+    None instead of the latter if the numbers are too far apart.
+    """
     first, last = (int(numbers.min()), int(numbers.max())) if len(numbers) else (0, 0)
     if last - first > _DENSE:
         return first, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from watcher.counting.chirps import Tells, chirp_of
+from watcher.counting.chirps import ChirpKind, chirp_of
 from watcher.counting.job_status import (
     CLUSTER_REMOVE,
     CLUSTER_SUBMIT,
@@ -15,7 +15,7 @@ from watcher.counting.job_status import (
     HELD,
     SUBMIT,
     TERMINATED,
-    held,
+    held_status,
 )
 from watcher.reading.events import CLUSTER_PROC, Event
 from watcher.reading.texts import decode_value, safe_key
@@ -43,14 +43,14 @@ def any_words(event: Event) -> str:
 
 def hold_reason(text: bytes) -> str:
     """The status of a held job and the reason, as the log has it."""
-    status, reason = held(text), _line(text, 1).strip()
+    status, reason = held_status(text), _line(text, 1).strip()
     return f"{status} ({safe_key(reason)})" if reason and safe_key(reason) not in status else status
 
 
 def error_of(event: Event) -> str:
     """The error that an event chirps, or nothing."""
-    tells, raw = chirp_of(event.text) if event.code == GENERIC else (Tells.NOTHING, b"")
-    return _value(raw) if tells is Tells.ERROR else ""
+    tells, raw = chirp_of(event.text) if event.code == GENERIC else (ChirpKind.OTHER, b"")
+    return _value(raw) if tells is ChirpKind.ERROR else ""
 
 
 def _started(text: bytes) -> str:
@@ -73,9 +73,9 @@ def _evicted(text: bytes) -> str:
 
 def _chirped(text: bytes) -> str:
     tells, raw = chirp_of(text)
-    if tells is Tells.NOTHING:
+    if tells is ChirpKind.OTHER:
         return ""
-    return f"pilot {'status' if tells is Tells.STATUS else 'error'}: {_value(raw)}"
+    return f"pilot {'status' if tells is ChirpKind.STATUS else 'error'}: {_value(raw)}"
 
 
 def _with_line(what: str) -> Callable[[bytes], str]:

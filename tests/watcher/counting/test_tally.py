@@ -102,9 +102,29 @@ def test_a_held_job_says_why(jel: JelWriter) -> None:
     }
 
 
-def test_a_hold_whose_reason_line_reads_like_codes_has_none(jel: JelWriter) -> None:
+def test_the_first_line_of_a_hold_is_its_reason_also_if_it_reads_like_codes(jel: JelWriter) -> None:
     jel.event(12, JOB, "Job was held.", "\tCode 34 Subcode 1")
-    assert cluster_of(jel).compound_statuses() == {"HELD: Unspecified": {"null": 1}}
+    assert cluster_of(jel).compound_statuses() == {"HELD: Code 34 Subcode 1": {"null": 1}}
+
+
+def test_a_hold_without_a_code_of_its_own_shows_the_reason_in_the_log(jel: JelWriter) -> None:
+    jel.hold((7, 0), 0, 0, "the batch system does not answer")
+    jel.event(12, (7, 1), "Job was held.", "\tno line with codes")
+    jel.event(12, (7, 2), "Job was held.")
+    assert cluster_of(jel).compound_statuses() == {
+        "HELD: the batch system does not answer": {"null": 1},
+        "HELD: no line with codes": {"null": 1},
+        "HELD: Unspecified": {"null": 1},
+    }
+
+
+def test_a_reason_of_several_lines_hides_no_codes(jel: JelWriter) -> None:
+    jel.hold((7, 0), 13, 256, "Transfer input files failure: first line\n\tsecond line")
+    jel.hold((7, 1), 1099, 0, "first\n\tCode 9 Subcode 9\n\tlast")
+    assert cluster_of(jel).compound_statuses() == {
+        "HELD: Transfer input error: subcode 256": {"null": 1},
+        "HELD: first | Code 9 Subcode 9 | last": {"null": 1},
+    }
 
 
 @pytest.mark.parametrize("end", ["hold", "terminate", "abort"])
@@ -284,10 +304,10 @@ def test_the_room_of_settled_clusters_is_used_again(jel: JelWriter) -> None:
             tally.count(events)
         assert tally.clusters[cluster].compound_statuses() == {"IDLE": {"null": 1000}}
         tally.settle(cluster)
-        sizes.add(len(tally.jobs.word))
+        sizes.add(len(tally.jobs.packed))
     assert len(sizes) == 1
     assert tally.evicted == {}
-    assert not tally.jobs.word.any()
+    assert not tally.jobs.packed.any()
 
 
 def test_more_different_texts_than_a_log_ever_has_are_told_as_others(jel: JelWriter) -> None:
@@ -308,7 +328,7 @@ def test_a_high_proc_number_takes_no_more_room_than_a_low_one(jel: JelWriter, pr
     jel.execute((7, proc))
     tally = tally_of(jel.path)
     assert tally.clusters[7].compound_statuses() == {"RUNNING": {"null": 1}}
-    assert tally.jobs.word.nbytes < 10_000
+    assert tally.jobs.packed.nbytes < 10_000
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import htcondor2
 
 from watcher.counting.cluster_tally import ClusterTally
-from watcher.counting.hold_reasons import held_status
+from watcher.counting.hold_reasons import describe_hold
 from watcher.counting.tally import Tally
 from watcher.reading.texts import decode_value, gist, safe_key
 
@@ -142,7 +142,7 @@ def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:
         job.evicted = event.timestamp, job.pilot, job.error
     if code == 12:
         hold = int(event["HoldReasonCode"]), int(event["HoldReasonSubCode"]), event.get("HoldReason", "")
-        job.status = safe_key(held_status(*hold))
+        job.status = safe_key(describe_hold(*hold))
     else:
         job.status = STATUS[code]
     if code == 1 or job.status == "IDLE":
