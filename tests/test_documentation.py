@@ -42,8 +42,17 @@ def test_every_metric_is_documented_with_all_its_values(n: Neighbours, tmp_path:
 
 
 def test_every_document_that_is_linked_exists() -> None:
-    for document in [TOP / "README.md", *(TOP / "docs").glob("*.md")]:
+    for document in [*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")]:
         for part in document.read_text().split("](")[1:]:
             target = part.split(")")[0]
             if "://" not in target:
                 assert (document.parent / target.split("#")[0]).exists(), f"{document.name}: {target}"
+
+
+def test_every_path_in_the_guide_for_contributors_exists() -> None:
+    text = (TOP / "CONTRIBUTING.md").read_text()
+    packages = ("common/", "starter/", "stopper/", "watcher/", "tests/", "deploy/", "docs/")
+    named = [word for word in text.split("`")[1::2] if word.startswith(packages)]
+    assert named
+    for name in named:
+        assert list(TOP.glob(name.rstrip("/"))), name
