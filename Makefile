@@ -1,7 +1,7 @@
-# make demo            everything it needs, then the main job on a real HTCondor pool, shown live
-# make demo KEEP=1     the same, and leaves it up to play with
-# make test            everything it needs, then every check and test
-# make soak            ten minutes of every trouble at once; SECONDS=3600 for longer, SEED=n repeats one
+# make demo            installs what it needs, then shows the main job live on a real HTCondor pool
+# make demo KEEP=1     the same, and leaves it running to play with
+# make test            installs what it needs, then runs every check and test
+# make soak            runs ten minutes of every trouble at once; SECONDS=3600 for longer, SEED=n repeats one
 #
 # Single parts: make lint, make unit, make pool (VERSION=23.9.6 for the older HTCondor), make faults,
 # make container. For long: make fuzz (FUZZ_SECONDS=600), make bench.
@@ -20,7 +20,7 @@ export PYTHONDONTWRITEBYTECODE = 1
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
 
-# What takes long waits most of the time: two at once.
+# The long parts spend most of their time waiting, so two run at once.
 test: lint unit
 	$(MAKE) --jobs 2 --keep-going --output-sync=target apart
 
@@ -35,13 +35,13 @@ lint: $(VENV)/.ready
 unit: $(VENV)/.ready
 	$(PYTHON_) -m pytest --ignore tests/pool --ignore tests/faults --ignore tests/container
 
-# The property tests and the fuzz run of `unit`, for much longer and with inputs that are new each time.
+# The property tests and the fuzz run of `unit`, much longer and with new inputs each time.
 FUZZ_SECONDS := 600
 fuzz: $(VENV)/.ready
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON_) -m pytest --hypothesis-profile=fuzz --hypothesis-show-statistics \
 	    tests/fuzz tests/watcher/reading/test_exactness.py tests/watcher/reading/test_xml_stream.py
 
-# The figures of docs/performance.md; four minutes, on a machine that does nothing else.
+# The figures of docs/performance.md: four minutes on an otherwise idle machine.
 bench: $(VENV)/.ready
 	$(PYTHON_) -m benchmarks.speed
 	$(PYTHON_) -m benchmarks.memory
@@ -60,7 +60,7 @@ SECONDS := 600
 soak: $(VENV)/.ready
 	$(POOL) python -m tests.faults.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-# A real pool, as an ordinary user: HTCondor lets no root submit.
+# A real pool, as an ordinary user, because HTCondor does not let root submit.
 pool: pool-$(VERSION)
 
 pools: pool-25.14.1 pool-23.9.6
@@ -68,14 +68,14 @@ pools: pool-25.14.1 pool-23.9.6
 pool-%: $(VENV)/.ready
 	$(PYTHON_) -m tests.sandbox.pool run --version $* -- $(PYTEST) tests/pool $(OMIT)
 
-# What hostile text and secrets come to depends on the client's library, which is the same for both.
+# The effect of hostile text and secrets depends on the client's library, which is the same for both versions.
 pool-23.9.6: OMIT = --ignore tests/pool/test_hostile.py --ignore tests/pool/test_secrets.py
 
-# The image as for a release, under Apptainer and podman, with a pool of its own.
+# The image as for a release, under Apptainer and podman, with its own pool.
 container: $(VENV)/.ready
 	$(PYTHON_) -m pytest --durations=12 tests/container
 
-# The image for use; its base is pulled.
+# The image for use; podman pulls its base.
 image:
 	deploy/build-image
 
@@ -83,7 +83,7 @@ $(VENV)/.ready: requirements/dev.lock pyproject.toml tests/sandbox/prepare.sh
 	tests/sandbox/prepare.sh $(VENV)
 	touch $@
 
-# The versions that every install uses; run it to take newer ones.
+# The versions that every install uses; run this to take newer ones.
 LOCK = $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
     --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml
 lock: $(VENV)/.ready

@@ -26,17 +26,17 @@ from common.worker import Pulse, Worker, run_forever, run_single_pass
 logger = logging.getLogger(__name__)
 
 EPILOG = """\
-Settings come from the environment; --check shows them. Exit codes: 0 asked to stop, or a clean pass;
-1 an item failed or a neighbour did not answer (--once), a check failed, or another instance runs;
-2 wrong command line; 78 wrong settings.
+Settings come from the environment; --check shows them. Exit codes: 0 after a request to stop or a clean
+pass; 1 if an item failed or a neighbour did not answer (--once), if a check failed, or if another
+instance runs; 2 for a wrong command line; 78 for wrong settings.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of one worker that reads, prints, and ends; `show` says whether it saw everything.
+    """An option of one worker that reads, prints and ends; `show` returns whether it saw everything.
 
-    With a `metavar` the option has a value, which `show` is given, too.
+    With a `metavar` the option has a value, which `show` gets as well.
     """
 
     help: str
@@ -51,9 +51,9 @@ def main(
     argv: Sequence[str] | None,
     options: Mapping[str, Option] | None = None,
 ) -> int:
-    """Run the worker `name` as its command line and the environment say; returns the exit code.
+    """Run the worker `name` as its command line and the environment ask; returns the exit code.
 
-    `options` are those of this worker alone, by their names without the dashes.
+    `options` are those that only this worker has, by their names without the dashes.
     """
     options = options or {}
     arguments = _parse(name, summary, options, argv)
@@ -78,7 +78,7 @@ def main(
 
 
 def _work(name: str, build: Callable[[Neighbours], Worker], neighbours: Neighbours, *, once: bool) -> int:
-    """Be the only instance, and make one pass, or one after the other until told to stop; the exit code."""
+    """As the only instance, make one pass, or pass after pass until asked to stop; returns the exit code."""
     neighbours.stop.on_signals()
     try:
         neighbours.scratch.prepare()
@@ -102,7 +102,7 @@ def _work(name: str, build: Callable[[Neighbours], Worker], neighbours: Neighbou
 
 
 def _configure_logs(name: str, settings: Settings, level: str | None) -> None:
-    """As the settings say, but for the `level` of the command line."""
+    """Set up the log as the settings ask, except for the `level` from the command line."""
     logs.configure(
         name,
         level=level or settings.log_level,
@@ -138,7 +138,7 @@ def _parse(
     arguments = parser.parse_args(argv)
     for flag in ("check", *options):
         if arguments.once and getattr(arguments, flag) not in (None, False):
-            parser.error(f"--{flag} makes no pass: not with --once")
+            parser.error(f"--{flag} makes no pass, so it cannot be used with --once")
     return arguments
 
 
@@ -167,6 +167,8 @@ def _parser(name: str, summary: str, options: Mapping[str, Option]) -> argparse.
         else:
             how.add_argument(f"--{flag}", action="store_const", const="", help=option.help)
     levels = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-    parser.add_argument("--log-level", type=str.upper, choices=levels, help="instead of LOG_LEVEL")
+    parser.add_argument(
+        "--log-level", type=str.upper, choices=levels, help="use this level instead of LOG_LEVEL"
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('ewms-tms')}")
     return parser

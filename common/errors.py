@@ -1,19 +1,19 @@
-"""Every error of the service, each one a decision.
+"""Every error of the service; each is a decision.
 
     TmsError
-    ├── ConfigError          the settings are wrong: say everything at once, exit 78
-    ├── AlreadyRunning       another instance works on this scratch directory: say its pid, exit 1
-    ├── Unavailable          a neighbour does not answer: wait, try again; nobody's fault, never reported
+    ├── ConfigError          the settings are wrong: name every problem at once, exit 78
+    ├── AlreadyRunning       another instance works on this scratch directory: name its pid, exit 1
+    ├── Unavailable          a neighbour does not answer: wait and try again; never reported as a failure
     │   ├── WmsUnavailable
     │   │   └── WmsReplyLost     the request may have been acted on: look before repeating it
     │   ├── ScheddUnavailable    also: do not submit
-    │   │   └── OtherQueue           a schedd answers, and our clusters are elsewhere: believe nothing
+    │   │   └── OtherQueue           a schedd without our clusters answers: conclude nothing from it
     │   └── ScratchUnavailable   the scratch directory cannot be written (full, read-only)
     ├── WmsRejected          the WMS refuses this request: report, go on with the next item
-    ├── SubmitRejected       the taskforce's own fault: tell the WMS why, go on with the next one
-    └── RemoveRejected       this cluster will not become removable: tell the WMS why, go on
+    ├── SubmitRejected       the taskforce's own fault: report why to the WMS, go on with the next one
+    └── RemoveRejected       this cluster will not become removable: report why to the WMS, go on
 
-`except Exception` stands in `common.worker` only: whatever is not in this tree is a mistake of ours.
+`except Exception` stands in `common.worker` only, because whatever is not in this tree is a bug.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class ScheddUnavailable(Unavailable):
 
 
 class OtherQueue(ScheddUnavailable):
-    """The schedd that answers has another job queue than the one that has our clusters."""
+    """The schedd that answers is not the one whose job queue has our clusters."""
 
     neighbour = "schedd with our clusters"
 

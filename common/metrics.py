@@ -1,12 +1,12 @@
-"""What a worker tells of itself in numbers: a text file for Prometheus, written anew after each pass.
+"""A worker's metrics: a text file for Prometheus, written after each pass.
 
-A file in TMS_METRICS_DIR, which node_exporter's textfile collector reads, and not a port: an access point is
-shared, and its users could ask one, or take it first. So nothing listens, and no thread runs. Without the
-setting nothing is written, and the library is not even imported.
+node_exporter's textfile collector reads the file from TMS_METRICS_DIR. It is not a port, because an access
+point is shared: its users could read the port, or take it first. So nothing listens and no thread runs.
+Without the setting nothing is written, and the library is not even imported.
 
-Several instances may share the directory: the file's name and the label `scratch` tell them apart. The
-library could write the file itself, but by a name that another account could have made a link, and with our
-umask, which lets nobody read it.
+Several instances may share the directory, because the file's name and the label `scratch` distinguish them.
+The library could write the file itself, but it would follow a link that another account made under its
+temporary name, and our umask would let nobody read the file.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ if TYPE_CHECKING:  # at run time only where the setting is set
     from prometheus_client import Metric
 
 PREFIX = "ewms_tms_"
-MISTAKE = "unexpected error"
+BUG = "unexpected error"
 # How a pass ends, in the words of the log and of `tms health`.
 _OUTAGES = (WmsUnavailable, ScheddUnavailable, OtherQueue, ScratchUnavailable)
 NEIGHBOURS = tuple(error.neighbour for error in _OUTAGES)
 OUTAGES = {f"{neighbour} not available": neighbour for neighbour in NEIGHBOURS}
-OUTCOMES = ("ok", "items failed", *OUTAGES, "refused by the WMS", MISTAKE)
+OUTCOMES = ("ok", "items failed", *OUTAGES, "refused by the WMS", BUG)
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number, or one for each value of a `label`; a name in _total is of what adds up from the start on.
+    """One number, or one for each value of a `label`.
 
-    Labels have few values, which are words of ours: no id of a taskforce, no text of a user.
+    A name that ends in `_total` is a counter: it only grows, from the worker's start. A label has few values,
+    and they are words of ours: no id of a taskforce and no text of a user.
     """
 
     name: str
@@ -58,15 +59,15 @@ class MetricsFile:
         self._last = (0.0, 0.0)  # when the last pass ended, and how long it took
 
     def count(self, verdict: str, now: float, seconds: float) -> None:
-        """A pass ended `now` (epoch seconds) after `seconds`, as `verdict` says."""
-        self._passes[MISTAKE if verdict.startswith("unexpected") else verdict] += 1
+        """Count a pass that ended `now` (epoch seconds), took `seconds`, and ended as `verdict` says."""
+        self._passes[BUG if verdict.startswith("unexpected") else verdict] += 1
         neighbour = OUTAGES.get(verdict, "")
         if neighbour != self._outage[0]:
             self._outage = neighbour, now
         self._last = now, seconds
 
     def write(self, own: Iterable[Number]) -> None:
-        """Put the file into its place, with the worker's `own` numbers; raises OSError."""
+        """Write the file, with the worker's `own` numbers; raises OSError."""
         from prometheus_client import generate_latest
 
         _replace(self.path, generate_latest(_Collected([*self._families((*self._common(), *own))])))
@@ -99,7 +100,7 @@ class MetricsFile:
 
 @dataclass(frozen=True, slots=True)
 class _Collected:
-    """The one thing that the library asks of a registry."""
+    """A registry, as far as the library needs one."""
 
     families: list[Metric]
 
@@ -108,13 +109,13 @@ class _Collected:
 
 
 def _escaped(path: Path) -> str:
-    """`path` as one part of a file's name, another one for each path: systemd's way with units, nearly."""
+    """`path` as one unique part of a file name, nearly as systemd does it: `/a-b/c` is `a%2Db-c`."""
     return quote(str(path).strip("/"), safe="/").replace("-", "%2D").replace("/", "-")
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put a whole file that everybody can read into its place; no link of another account's is followed."""
-    temporary = path.with_name(f".{path.name}.new")  # of which node_exporter reads nothing
+    """Replace `path` with a complete file that everybody can read; follows no link of another account."""
+    temporary = path.with_name(f".{path.name}.new")  # node_exporter reads only *.prom
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -28,11 +28,11 @@ class Neighbours:
     progress: Callable[[], None] = lambda: None  # called at each item
 
     def proceed(self) -> bool:
-        """Whether to take the next item: not when told to stop. Also says that the pass is not stuck.
+        """Whether to take the next item: yes, unless asked to stop. Also records that the pass is not stuck.
 
         A call into HTCondor or a file system may block for ever, out of Python's reach (measured: submit).
-        The watchdog then prints where and ends the process, and the supervisor starts it again. Being
-        killed is always safe, so it is also the way out.
+        The watchdog then prints the traceback and ends the process, and the supervisor starts it again.
+        Being killed is always safe, so it is also the way out.
         """
         faulthandler.dump_traceback_later(self.settings.pass_timeout, exit=True)
         self.progress()

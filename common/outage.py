@@ -1,4 +1,4 @@
-"""What a worker says of trouble that lasts: when it begins, now and then meanwhile, and when it ends."""
+"""A worker's log lines about lasting trouble: when it begins, a reminder now and then, and when it ends."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ class OutageLog:
         self._began = self._said = clock()
 
     def failed(self, what: str, error: BaseException, *, unexpected: bool = False) -> None:
-        """A pass ended with `error`; another `what` than before is a new outage."""
+        """Log that a pass ended with `error`; a `what` that differs from the last one begins a new outage."""
         now = self._clock()
         if what != self._what:
             self._what, self._began, self._said = what, now, now
             logger.warning("%s: %s; trying again", what, error, exc_info=error if unexpected else None)
         elif now - self._said >= self._reminder:
             self._said = now
-            logger.warning("%s, for %d s now: %s; trying again", what, now - self._began, error)
+            logger.warning("%s for %d s now: %s; trying again", what, now - self._began, error)
         else:
             logger.debug("%s: %s", what, error)
 
     def passed(self, alive: str) -> None:
-        """A pass ended well; says that an outage is over, or after a long silence that we are `alive`."""
+        """A pass ended well: log that an outage is over, or the line `alive` after a long silence."""
         now = self._clock()
         if self._what:
             logger.info("over after %d s: %s", now - self._began, self._what)

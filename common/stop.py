@@ -11,22 +11,22 @@ from types import FrameType
 
 
 class Stop:
-    """A flag that a signal raises, and the only way that this service sleeps.
+    """A flag that a signal raises, and the only way in which this service sleeps.
 
-    A pipe, not a `threading.Event`: an event's lock is not re-entrant, so a signal handler that sets the
-    event while the main thread is inside `wait` can block for ever. It has the two methods that tenacity
-    asks of an event, `is_set` and `wait`.
+    It is a pipe and not a `threading.Event`, because an event's lock is not re-entrant: a signal handler
+    that sets the event while the main thread is inside `wait` can block for ever. It has the two methods
+    that tenacity expects of an event, `is_set` and `wait`.
     """
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
-        # At the end of the process the kernel closes it: a signal may still come until then.
+        # At the end of the process the kernel closes the pipe, because a signal may still come until then.
         weakref.finalize(self, _close, self._reader, self._writer).atexit = False
         self._requested = False
 
     def is_set(self) -> bool:
-        """Whether the worker was told to stop."""
+        """Whether the worker was asked to stop."""
         return self._requested
 
     def set(self) -> None:
@@ -36,7 +36,7 @@ class Stop:
             os.write(self._writer, b"x")
 
     def wait(self, seconds: float) -> bool:
-        """Wait for `seconds`, or less when told to stop; returns whether it was."""
+        """Wait for `seconds`, or until asked to stop; returns whether that was asked."""
         deadline = time.monotonic() + seconds
         while not self._requested and (left := deadline - time.monotonic()) > 0:
             select.select([self._reader], [], [], left)
@@ -45,8 +45,8 @@ class Stop:
     def on_signals(self) -> None:
         """The first SIGTERM or SIGINT asks to stop, the second ends the process at once.
 
-        The second is left to the kernel: a handler of Python's would wait for a system call that has just
-        begun, and with it for whatever that waits for.
+        The kernel handles the second: a Python handler would have to wait for the system call that has just
+        begun, and so for whatever that waits for.
         """
         for signum in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signum, self._on_signal)

@@ -1,4 +1,4 @@
-"""`python -m tms`, in what is installed: how the original's image is started, and ours, too."""
+"""`python -m tms`, once installed: the way to start the image, the same as for the original's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that were removed and run on all the same.
+"""Jobs that keep running although they were removed.
 
 A job that is removed in the moment in which its shadow starts may never be told: the schedd has it as
 removed, its shadow and its pilot go on, and another removal does nothing (measured, 25.14.1, soon after a

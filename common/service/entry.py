@@ -14,21 +14,21 @@ from common.service import health, service
 from common.settings import Settings
 
 USAGE = """\
-usage: tms                                    the whole service, until it is told to stop
-       tms {starter,stopper,watcher} [...]    one worker: --check, --once, --dry-run; see its --help
-       tms supervisorctl [...]                look after the running service: status, restart watcher
-       tms health [--since TIME]              0 if every worker of the running service makes its passes
+usage: tms                                    run the whole service until it is asked to stop
+       tms {starter,stopper,watcher} [...]    run one worker: --check, --once, --dry-run; see its --help
+       tms supervisorctl [...]                control the running service: status, restart watcher
+       tms health [--since TIME]              exit with 0 if every worker of the running service is well
        tms --version
 
-Settings come from the environment. Exit codes of the service: 0 told to stop, 1 a worker could not be kept
-alive, 78 wrong settings.
+Settings come from the environment. Exit codes of the service: 0 after a request to stop, 1 if a worker could
+not be kept alive, 78 for wrong settings.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the command line says; returns the exit code."""
+    """Do what the command line asks; returns the exit code."""
     if sys.flags.ignore_environment:
-        # Started with -I: what was said to that interpreter is not for those that it starts, either.
+        # Started with -I, so the interpreters that we start must not see the caller's PYTHON* either.
         for name in [name for name in os.environ if name.startswith("PYTHON")]:
             del os.environ[name]
     match list(sys.argv[1:] if argv is None else argv):
@@ -60,7 +60,7 @@ def _supervisorctl(arguments: Sequence[str]) -> int:
 
 
 def _become(module: str, *arguments: str) -> NoReturn:
-    """Go on as another program of ours, which then gets our signals and gives our exit code."""
+    """Become another program of ours, which then gets our signals and whose exit code is ours."""
     os.execv(sys.executable, [sys.executable, "-P", "-m", module, *arguments])  # noqa: S606
 
 

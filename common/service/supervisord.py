@@ -1,6 +1,6 @@
 """`python -m common.service.supervisord`: supervisord, closed to other processes of its account.
 
-It holds the environment of the workers that it starts, client secret and all.
+It holds the environment of the workers that it starts, including the client secret.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from common.privacy import keep_private
 
 
 def main() -> None:
-    """Run supervisord as its command line says, until it ends."""
+    """Run supervisord with our command line until it ends."""
     keep_private()
     supervisord.main()
 

@@ -37,7 +37,7 @@ class _DeadlinePassed(Exception):
 def new_session() -> requests.Session:
     """A session for `exchange`."""
     session = requests.Session()
-    session.auth = _as_it_is  # with an `auth` of our own nobody looks for another in ~/.netrc
+    session.auth = _as_it_is  # setting `auth` keeps requests from reading ~/.netrc
     return session
 
 

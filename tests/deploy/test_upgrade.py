@@ -57,7 +57,7 @@ def test_if_the_old_version_is_not_healthy_either_it_says_so(installed: Operator
     (installed.link.readlink() / "sick").touch()
     done = upgrade(installed, installed.image("v2", "sick"))
     assert done.returncode == 1
-    assert "not healthy, either" in done.stderr
+    assert "not healthy either" in done.stderr
 
 
 def test_it_waits_for_an_image_that_is_still_to_be_published(installed: Operator) -> None:

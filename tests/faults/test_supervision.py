@@ -144,4 +144,4 @@ def test_a_worker_that_cannot_be_kept_alive_ends_the_service_with_1(
     with started(environment, subprocess.PIPE, [sys.executable, "-P", "-c", program]) as service:
         output, _ = service.communicate(timeout=60)
     assert service.returncode == 1
-    assert b"guard: watcher cannot be kept alive" in output
+    assert b"guard: watcher cannot be kept alive, so the service ends" in output
