@@ -5,11 +5,12 @@
     ├── AlreadyRunning       another instance works on this scratch directory: name its pid, exit 1
     ├── Unavailable          a neighbour does not answer: wait and try again; never reported as a failure
     │   ├── WmsUnavailable
-    │   │   └── WmsReplyLost     the request may have been acted on: look before repeating it
+    │   │   ├── WmsReplyLost     the request may have been acted on: look before repeating it
+    │   │   └── RefusedOnTheWay  a 4xx in words that are not the WMS's: a proxy's, or a wrong address
     │   ├── ScheddUnavailable    also: do not submit
     │   │   └── OtherQueue           a schedd without our clusters answers: conclude nothing from it
     │   └── ScratchUnavailable   the scratch directory cannot be written (full, read-only)
-    ├── WmsRejected          the WMS refuses this request: report, go on with the next item
+    ├── WmsRejected          the WMS itself refuses this request: report, go on with the next item
     ├── SubmitRejected       the taskforce's own fault: report why to the WMS, go on with the next one
     └── RemoveRejected       this cluster will not become removable: report why to the WMS, go on
 
@@ -55,6 +56,14 @@ class WmsReplyLost(WmsUnavailable):
     """No usable reply to a request that the WMS may have acted on."""
 
 
+class RefusedOnTheWay(WmsUnavailable):
+    """A 4xx whose body is not the WMS's own: it says nothing about the taskforce.
+
+    A proxy refuses what is too large for it, and answers 404 while the WMS behind it is away; a wrong address
+    answers 404 to everything. Nothing was acted on.
+    """
+
+
 class ScheddUnavailable(Unavailable):
     """The schedd (or the way to it) does not answer, or takes no jobs from us now."""
 
@@ -74,7 +83,7 @@ class ScratchUnavailable(Unavailable):
 
 
 class WmsRejected(TmsError):
-    """The WMS understood the request and refuses it; repeating it does not help."""
+    """The WMS itself understood the request and refuses it; repeating it does not help."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

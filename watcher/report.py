@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
+from common.errors import RefusedOnTheWay, WmsRejected, WmsReplyLost, WmsUnavailable
 from common.wms.client import Wms
 
 logger = logging.getLogger(__name__)
@@ -73,16 +73,16 @@ def _send_batch(wms: Wms, batch: list[Update], sent: Sent) -> None:
     statuses = {update.taskforce_uuid: update.compound_statuses for update in batch}
     errors = {update.taskforce_uuid: update.top_task_errors for update in batch}
     try:
-        unknown = wms.report_statuses(statuses, errors)
-    except WmsRejected as error:
+        acknowledged = wms.report_statuses(statuses, errors)
+    except (WmsRejected, RefusedOnTheWay) as error:  # perhaps the batch is only too large for a proxy
         _split(wms, batch, sent, error)
     except WmsReplyLost as error:
         if error.status != SERVER_ERROR:
             raise
         _split(wms, batch, sent, error)
     else:
-        sent.refused.update(unknown)
-        sent.acknowledged.update(set(statuses) - unknown)
+        sent.refused.update(acknowledged.unknown)
+        sent.acknowledged.update(acknowledged.updated)
 
 
 def _split(wms: Wms, batch: list[Update], sent: Sent, error: WmsRejected | WmsUnavailable) -> None:

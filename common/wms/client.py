@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
@@ -27,6 +28,17 @@ class Http(Protocol):
 
     def get(self, path: str, params: dict[str, str] | None = None) -> Json: ...
     def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The taskforces whose statuses the WMS has taken, and those that it does not know.
+
+    One in neither was not acknowledged, and is sent again.
+    """
+
+    updated: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
 
 
 class Wms:
@@ -55,13 +67,16 @@ class Wms:
         return None if record is None else parse_taskforce(record)
 
     def record(self, uuid: str) -> Json | None:
-        """All that the WMS tells of a taskforce by its id; None if it does not know it."""
+        """The WMS's whole record of a taskforce; None if the WMS itself answers that it has none."""
         try:
-            return self._http.get(f"/taskforces/{uuid}")
+            record = self._http.get(f"/taskforces/{uuid}")
         except WmsRejected as error:
             if error.status == 404:
                 return None
             raise
+        if record.get("taskforce_uuid") != uuid:
+            raise WmsUnavailable(f"the WMS answers with another record than that of taskforce {uuid}")
+        return record
 
     def taskforces(self, query: Json, projection: Iterable[str]) -> Iterator[Taskforce]:
         """All taskforces that match a Mongo-style `query`, page by page to the end."""
@@ -128,20 +143,29 @@ class Wms:
         self._say(uuid, path, body, lambda tf: tf.phase == Phase.CONDOR_COMPLETE)
 
     def _say(self, uuid: str, path: str, body: Json, was_heard: Callable[[Taskforce], bool]) -> None:
+        """Post a change once; what was lost is read back first. `was_heard` sees it in the record."""
         try:
-            self._http.post(path, body)
+            self._post_once(uuid, path, body)
         except WmsReplyLost as error:
-            logger.warning("%s; reading taskforce %s before saying it again", error, uuid)
+            logger.warning("%s; reading taskforce %s before posting it again", error, uuid)
             taskforce = self.taskforce(uuid)
-            if taskforce is not None and not was_heard(taskforce):
-                self._http.post(path, body)
+            if taskforce is None:  # silence about the taskforce is no acknowledgement
+                raise
+            if not was_heard(taskforce):
+                self._post_once(uuid, path, body)
+
+    def _post_once(self, uuid: str, path: str, body: Json) -> None:
+        """Post a change; raises WmsReplyLost unless the answer names the taskforce, as the WMS's own does."""
+        if self._http.post(path, body).get("taskforce_uuid") != uuid:
+            raise WmsReplyLost(f"the answer to POST {path} does not name its taskforce")
 
     def report_statuses(
         self, statuses: dict[str, dict[str, dict[str, int]]], errors: dict[str, dict[str, int]]
-    ) -> set[str]:
-        """Replace the statuses and top errors of taskforces; returns the ids that the WMS does not know.
+    ) -> Acknowledged:
+        """Replace the statuses and top errors of taskforces; returns what the WMS answers of each.
 
-        Safe to repeat: each map replaces what was there.
+        Safe to repeat: each map replaces what was there. Raises WmsUnavailable where the answer names none
+        of the taskforces: then nothing is acknowledged.
         """
         body: dict[str, Any] = {}
         if statuses:  # the schema allows no empty map, only an absent one
@@ -149,11 +173,15 @@ class Wms:
         if errors:
             body["top_task_errors_by_taskforce"] = errors
         if not body:
-            return set()
+            return Acknowledged()
         reply = self._http.post("/tms/statuses/taskforces", body, repeatable=True)
         results = [result for result in _entries(reply, "results") if isinstance(result, dict)]
-        unknown = {str(result.get("uuid")) for result in results if result.get("status") != "updated"}
-        return unknown & (statuses.keys() | errors.keys())
+        answered = {str(result.get("uuid")): result.get("status") for result in results}
+        asked = answered.keys() & (statuses.keys() | errors.keys())
+        if not asked:
+            raise WmsUnavailable("the WMS's answer to statuses names none of their taskforces")
+        updated = frozenset(uuid for uuid in asked if answered[uuid] == "updated")
+        return Acknowledged(updated, frozenset(uuid for uuid in asked if answered[uuid] == "failed"))
 
 
 class ReadOnlyHttp:
@@ -171,15 +199,23 @@ class ReadOnlyHttp:
         if path.startswith("/query/"):
             return self._http.post(path, body, repeatable=repeatable)
         logger.warning("dry run: would POST %s %s", path, body)
-        return {}
+        return _acknowledgement(path, body)
 
 
 def _entries(reply: Json, name: str) -> list[object]:
     """The list of this name in a reply; raises WmsUnavailable if it is none."""
-    entries = reply.get(name, [])
+    entries = reply.get(name)
     if not isinstance(entries, list):
         raise WmsUnavailable(f"the WMS answers with {name} that are no list")
     return entries
+
+
+def _acknowledgement(path: str, body: Json) -> Json:
+    """What the WMS answers when it has acted on a POST."""
+    if path.startswith("/tms/statuses/"):
+        uuids = dict.fromkeys(uuid for statuses in body.values() for uuid in statuses)
+        return {"results": [{"uuid": uuid, "status": "updated"} for uuid in uuids]}
+    return {"taskforce_uuid": path.removesuffix("/failed").rpartition("/")[2]}
 
 
 def _sendable(error: str) -> str:

@@ -41,6 +41,14 @@ def new_session() -> requests.Session:
     return session
 
 
+def to_json(body: object) -> bytes:
+    """`body` as JSON in UTF-8: a letter beyond ASCII takes two to four bytes, not six or twelve.
+
+    A lone surrogate, which UTF-8 does not have, stays an escape. For example `{"é": "\\ud800"}`.
+    """
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+
+
 def exchange(session: requests.Session, method: str, url: str, seconds: float, **options: Any) -> Answer:
     """Send a request, and return its answer if that is complete after `seconds`.
 
@@ -58,7 +66,7 @@ def exchange(session: requests.Session, method: str, url: str, seconds: float, *
             return Answer(reply.status_code, _body(reply), reply.headers.get("Date", ""))
     except _DeadlinePassed:
         raise requests.exceptions.ReadTimeout("the answer does not end") from None
-    except (HTTPError, ValueError) as error:  # of urllib3 and http.client, not always wrapped by requests
+    except (HTTPError, ValueError, OSError) as error:  # of libraries below, not always wrapped by requests
         if isinstance(error, requests.RequestException):
             raise
         raise requests.RequestException(type(error).__name__) from error

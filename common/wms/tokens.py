@@ -102,6 +102,7 @@ class Tokens:
         try:
             answer = exchange(self._session, method, url, self._timeout, **options)
         except requests.RequestException as error:
+            self._endpoint = ""  # it may have moved
             raise WmsUnavailable(f"the token service does not answer: {type(error).__name__}") from error
         refusal = method == "POST" and answer.status in (400, 401)  # its body says why
         if answer.status != 200 and not refusal:

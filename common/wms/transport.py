@@ -6,6 +6,7 @@ The only module, with `common.wms.tokens` and `common.wms.exchange`, that knows 
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from email.utils import mktime_tz, parsedate_tz
@@ -13,12 +14,12 @@ from typing import Any
 
 import requests
 import tenacity
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, SSLError
 
-from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
+from common.errors import RefusedOnTheWay, WmsRejected, WmsReplyLost, WmsUnavailable
 from common.settings import Settings
 from common.stop import Stop
-from common.wms.exchange import exchange, new_session, parse_json
+from common.wms.exchange import exchange, new_session, parse_json, to_json
 from common.wms.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 # How often, and for how many seconds, one call repeats itself; longer outages are the worker loop's.
 TRIES, PATIENCE = 6, 20.0
 
+_FORBIDDEN = (401, 403)  # the WMS answers 403 to a bad token and to a client without the role (contract)
 _NOT_ACTED_ON = (429, 503)  # refused at the door: too many requests, overloaded
 _ONE_MOMENT = (408, 425, 500, 502, 504)  # may have been acted on before it failed
 
@@ -72,6 +74,8 @@ class Transport:
             if isinstance(error, WmsReplyLost):
                 # 500 to a POST is more likely this body's fault than the moment's.
                 return repeatable and (method == "GET" or error.status != 500)
+            if isinstance(error, RefusedOnTheWay) or getattr(error, "status", None) in _FORBIDDEN:
+                return False  # waiting a few seconds gives no role, and takes no proxy away
             return isinstance(error, WmsUnavailable)
 
         def pause(seconds: float) -> None:
@@ -90,8 +94,7 @@ class Transport:
 
     def _once(self, method: str, path: str, params: dict[str, str] | None, body: Json | None) -> Json:
         reply = self._send(method, path, params, body)
-        if reply[0] == 403:
-            # The WMS answers 403 both to a token that has ended and to a client without the role.
+        if reply[0] in _FORBIDDEN:  # perhaps the token has ended: its key was replaced, or it was revoked
             self._tokens.discard()
             reply = self._send(method, path, params, body)
         return _decided(method, path, *reply)
@@ -101,11 +104,14 @@ class Transport:
     ) -> tuple[int, bytes]:
         """Status and body of one request; raises WmsUnavailable or WmsReplyLost."""
         headers = {"Authorization": f"Bearer {self._tokens.current()}"}
+        data = None
+        if body is not None:
+            headers["Content-Type"], data = "application/json", to_json(body)
         started = time.monotonic()
         url = self._base + path
         try:
             answer = exchange(
-                self._session, method, url, self._timeout, params=params, json=body, headers=headers
+                self._session, method, url, self._timeout, params=params, data=data, headers=headers
             )
         except requests.RequestException as error:
             text = f"{method} {path}: {type(error).__name__}"
@@ -129,33 +135,53 @@ def _decided(method: str, path: str, status: int, content: bytes) -> Json:
         if isinstance(answer, dict):
             return answer
         raise WmsReplyLost(f"the answer to {where} is no JSON object", status)
-    if status == 403:
+    if status in _FORBIDDEN:
         raise WmsUnavailable(
             f"{where} is forbidden: is our client known there, with role system-tms?", status
         )
-    text = f"{where} is answered {status}: {_reason(content)}"
+    reason = read_refusal(status, content)
+    text = f"{where} is answered {status}: {'not by the WMS itself' if reason is None else reason}"
     if status in _NOT_ACTED_ON or status < 400:
         raise WmsUnavailable(text, status)
     if status in _ONE_MOMENT or status >= 500:
         raise WmsReplyLost(text, status)
+    if reason is None:
+        raise RefusedOnTheWay(text, status)
     raise WmsRejected(status, text)
 
 
-def _reason(content: bytes) -> str:
+def read_refusal(status: int, content: bytes) -> str | None:
+    """Why the WMS refuses, in its own words; None where the answer is not the WMS's, but a proxy's.
+
+    The WMS's own refusals are JSON, for example `{"code": 404, "error": "no taskforce found"}`.
+    """
     try:
         answer = parse_json(content)
     except ValueError:
-        answer = None
-    reason = answer.get("error") if isinstance(answer, dict) else None
-    return reason[:300] if isinstance(reason, str) else "no reason given"
+        return None
+    if not isinstance(answer, dict) or answer.get("code") != status:
+        return None
+    reason = answer.get("error")
+    return reason[:300] if isinstance(reason, str) else None
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:
-    """Whether no connection came about, so that the WMS cannot have seen the request."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError):
+    """Whether no connection came about, so that the WMS cannot have seen the request.
+
+    Of the TLS errors only a certificate that we refuse is certain to come before the request: a bad record
+    may come after it, when the WMS has acted.
+    """
+    if isinstance(error, requests.exceptions.ConnectTimeout):
         return True
     cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError)
+    reason = getattr(cause, "reason", None)
+    return isinstance(reason, NewConnectionError) or _is_bad_certificate(reason)
+
+
+def _is_bad_certificate(reason: object) -> bool:
+    """Whether urllib3 wraps a certificate that did not verify; it gives the cause as its first argument."""
+    cause = reason.args[0] if isinstance(reason, SSLError) and reason.args else None
+    return isinstance(cause, ssl.SSLCertVerificationError)
 
 
 class _stop_when_told(tenacity.stop.stop_base):  # noqa: N801 - tenacity's own naming of stop conditions

@@ -192,7 +192,7 @@ def test_a_query_whose_pages_never_end_is_given_up() -> None:
 
 def test_results_about_taskforces_that_were_not_sent_are_nobodys() -> None:
     reply = {"results": [{"uuid": "TF-2", "status": "failed"}, {"uuid": "TF-1", "status": "failed"}, 7, None]}
-    assert Wms(Replies(reply), "ap1").report_statuses({"TF-1": {}}, {}) == {"TF-1"}
+    assert Wms(Replies(reply), "ap1").report_statuses({"TF-1": {}}, {}).unknown == {"TF-1"}
 
 
 @pytest.mark.parametrize("statuses", [7, [1], {"IDLE": 1}, {"IDLE": {"null": 1.5}}, {"IDLE": {"null": None}}])

@@ -9,7 +9,8 @@ from threading import Lock
 from tests.sandbox.wms.wire import Drop, Incoming, Reply, error_reply, invalid_client_reply
 
 WMS_ROUTES = "/v1/**"
-KINDS = ("slow", "error", "refuse", "html", "reset", "lose-reply")
+KINDS = ("slow", "error", "refuse", "html", "proxy", "reset", "lose-reply")
+_PROXY_PAGE = b"<html><head><title>%d</title></head><body><hr>nginx</body></html>\n"
 _SIGN_IN_PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in</h1></body></html>\n"
 
 
@@ -19,7 +20,8 @@ class Fault:
 
     kind: `slow` waits `seconds` and goes on. `error` answers `status` (with Retry-After when `retry_after` is
     set), `refuse` as to bad credentials (403 by the WMS, 401 by the token service), `html` 200 with a web
-    page, and `reset` resets the connection, all four without acting. `lose-reply` acts, then closes it.
+    page, `proxy` `status` with a web page, and `reset` resets the connection, all five without acting.
+    `lose-reply` acts, then closes it.
     method, route: see `RoutePattern`.  times: how many requests it still hits, None for all.
     """
 
@@ -112,4 +114,6 @@ def spoiled_answer(fault: Fault, incoming: Incoming) -> Reply | Drop | None:
         )
     if fault.kind == "html":
         return Reply(200, _SIGN_IN_PAGE, content_type="text/html; charset=utf-8")
+    if fault.kind == "proxy":
+        return Reply(fault.status, _PROXY_PAGE % fault.status, content_type="text/html")
     return Drop(reset=True) if fault.kind == "reset" else None
