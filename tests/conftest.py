@@ -15,6 +15,7 @@ from common.settings import Settings
 from common.wms.client import Wms
 from common.wms.transport import Transport
 from tests.fakes import FakeClock, FakeSchedd, FakeStop
+from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 
 # The same examples each time in `make test`; `make fuzz` looks for new ones, in a third of its time.
@@ -40,6 +41,14 @@ def wms(clock: FakeClock) -> Iterator[StandInWms]:
 @pytest.fixture
 def schedd(clock: FakeClock) -> FakeSchedd:
     return FakeSchedd(clock)
+
+
+@pytest.fixture
+def jel(tmp_path: Path) -> JelWriter:
+    """A day's log in the scratch directory, still empty."""
+    log = tmp_path / "scratch" / "2026-11-22.tms.jel"
+    log.parent.mkdir(mode=0o700, exist_ok=True)
+    return JelWriter(log)
 
 
 @pytest.fixture

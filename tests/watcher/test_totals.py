@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from common.metrics import MetricsFile
 from common.neighbours import Neighbours
 from common.worker import run_forever
@@ -14,25 +12,15 @@ from tests.fakes import FakeStop
 from tests.jel import JelWriter
 from tests.metrics import read_metrics, values
 from tests.sandbox.wms import StandInWms
+from tests.taskforces import add_running
 from watcher.totals import STATUSES
 from watcher.watcher import Watcher, build
-
-
-@pytest.fixture
-def jel(n: Neighbours) -> JelWriter:
-    return JelWriter(n.scratch.directory / "2026-11-22.tms.jel")
-
-
-def running(wms: StandInWms, cluster_id: int, n_workers: int = 1) -> str:
-    return wms.add_taskforce(
-        taskforce={"phase": "condor-submit", "cluster_id": cluster_id, "n_workers": n_workers}
-    )
 
 
 def test_jobs_are_counted_by_status_whatever_the_reason_of_a_hold(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    jel.submit(7, running(wms, 7, n_workers=9), 8)
+    jel.submit(7, add_running(wms, 7, n_workers=9), 8)
     jel.execute((7, 0))
     jel.hold((7, 1), 1234, 0, "a user's own words")
     jel.hold((7, 2), 3, 17, "others")
@@ -52,8 +40,8 @@ def test_jobs_are_counted_by_status_whatever_the_reason_of_a_hold(
 
 def test_what_was_read_and_sent_adds_up(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
     watcher = Watcher(n)
-    jel.submit(7, running(wms, 7), 1)
-    jel.submit(8, running(wms, 8), 1)
+    jel.submit(7, add_running(wms, 7), 1)
+    jel.submit(8, add_running(wms, 8), 1)
     watcher.run_once()
     first = values(watcher.numbers())
     jel.path.open("ab").write(b"damage that is no event\n...\n")
@@ -70,7 +58,7 @@ def test_what_was_read_and_sent_adds_up(n: Neighbours, wms: StandInWms, jel: Jel
 def test_what_a_log_brought_is_not_forgotten_with_the_log(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    jel.submit(7, running(wms, 7), 1)
+    jel.submit(7, add_running(wms, 7), 1)
     jel.path.open("ab").write(b"damage\n...\n")
     watcher = Watcher(n)
     watcher.run_once()
@@ -84,7 +72,7 @@ def test_what_a_log_brought_is_not_forgotten_with_the_log(
 
 
 def test_a_log_that_is_not_read_to_its_end_lags(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
-    jel.submit(7, running(wms, 7), 1)
+    jel.submit(7, add_running(wms, 7), 1)
     jel.path.open("ab").write(b"001 (007.000.000) 2026-11-22 10:00:00 half an ev")
     watcher = Watcher(n)
     watcher.run_once()
@@ -94,7 +82,7 @@ def test_a_log_that_is_not_read_to_its_end_lags(n: Neighbours, wms: StandInWms, 
 def test_the_file_of_a_running_watcher_has_no_word_of_a_user(
     n: Neighbours, wms: StandInWms, jel: JelWriter, tmp_path: Path
 ) -> None:
-    uuid = running(wms, 4711, n_workers=2)
+    uuid = add_running(wms, 4711, n_workers=2)
     jel.submit(4711, uuid, 2)
     jel.hold((4711, 0), 1234, 0, "canary-of-a-reason")
     jel.chirp((4711, 1), "HTChirpEWMSPilotStatus", "canary-of-a-pilot")

@@ -14,6 +14,7 @@ from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
+from tests.taskforces import add_running
 from watcher.missing_ends import QUIET
 from watcher.reading import event_stream as blocks
 from watcher.watcher import ASK_AGAIN, Watcher
@@ -23,17 +24,6 @@ COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
 QUERY = "/v1/query/taskforces"
 
 
-@pytest.fixture
-def jel(n: Neighbours) -> JelWriter:
-    return JelWriter(n.scratch.directory / "2026-11-22.tms.jel")
-
-
-def running(wms: StandInWms, cluster_id: int, n_workers: int = 1) -> str:
-    return wms.add_taskforce(
-        taskforce={"phase": "condor-submit", "cluster_id": cluster_id, "n_workers": n_workers}
-    )
-
-
 def phases(wms: StandInWms, uuid: str) -> list[str]:
     return [c["target_phase"] for c in wms.taskforce(uuid)["phase_change_log"] if c["was_successful"]]
 
@@ -41,7 +31,7 @@ def phases(wms: StandInWms, uuid: str) -> list[str]:
 def test_statuses_reach_the_wms_and_again_only_when_they_change(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    uuid = running(wms, 7, n_workers=2)
+    uuid = add_running(wms, 7, n_workers=2)
     watcher = Watcher(n)
     jel.submit(7, uuid, 2)
     watcher.run_once()
@@ -58,14 +48,14 @@ def test_statuses_reach_the_wms_and_again_only_when_they_change(
 def test_workers_whose_submit_events_are_still_being_written_count_as_idle(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    uuid = running(wms, 7, n_workers=100)
+    uuid = add_running(wms, 7, n_workers=100)
     jel.submit(7, uuid, 7)
     Watcher(n).run_once()
     assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 100}}
 
 
 def test_a_pass_without_news_asks_nobody(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
-    jel.submit(7, running(wms, 7), 1)
+    jel.submit(7, add_running(wms, 7), 1)
     watcher = Watcher(n)
     watcher.run_once()
     before = len(wms.requests)
@@ -76,7 +66,7 @@ def test_a_pass_without_news_asks_nobody(n: Neighbours, wms: StandInWms, jel: Je
 def test_the_end_of_the_last_job_completes_the_taskforce_after_its_final_statuses(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    uuid = running(wms, 7, n_workers=2)
+    uuid = add_running(wms, 7, n_workers=2)
     jel.submit(7, uuid, 2)
     jel.terminate((7, 0))
     watcher = Watcher(n)
@@ -94,10 +84,8 @@ def test_the_end_of_the_last_job_completes_the_taskforce_after_its_final_statuse
 
 
 def test_completion_is_said_once_also_by_a_watcher_that_starts_anew(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     jel.terminate((7, 0))
     for watcher in (Watcher(n), Watcher(n)):
         watcher.run_once()
@@ -107,10 +95,8 @@ def test_completion_is_said_once_also_by_a_watcher_that_starts_anew(
 
 
 def test_a_lost_reply_to_the_completion_does_not_repeat_it(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     jel.terminate((7, 0))
     wms.fault("lose-reply", method="POST", route=COMPLETE, times=1)
     watcher = Watcher(n)
@@ -122,7 +108,7 @@ def test_a_lost_reply_to_the_completion_does_not_repeat_it(
 def test_a_taskforce_whose_jobs_are_not_all_in_the_log_yet_is_not_complete(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    uuid = running(wms, 7, n_workers=3)
+    uuid = add_running(wms, 7, n_workers=3)
     jel.submit(7, uuid, 1)
     jel.terminate((7, 0))
     Watcher(n).run_once()
@@ -130,10 +116,8 @@ def test_a_taskforce_whose_jobs_are_not_all_in_the_log_yet_is_not_complete(
 
 
 def test_one_that_is_pending_for_the_stopper_is_the_stoppers_first(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     wms.abort(uuid)
     jel.abort((7, 0))
     watcher = Watcher(n)
@@ -147,10 +131,8 @@ def test_one_that_is_pending_for_the_stopper_is_the_stoppers_first(
 
 
 def test_one_that_the_wms_gave_up_to_have_stopped_is_completed_all_the_same(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     wms.abort(uuid)
     for failures in range(3):
         n.wms.report_stop_failed(uuid, "denied", failures=failures)
@@ -176,9 +158,7 @@ def test_one_that_is_not_confirmed_yet_is_reported_and_completed_after_its_confi
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
-def test_a_failed_post_loses_nothing(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
+def test_a_failed_post_loses_nothing(n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str) -> None:
     wms.fault("error", method="POST", route=STATUSES, status=503, times=50)
     watcher = Watcher(n)
     with pytest.raises(WmsUnavailable):
@@ -188,9 +168,9 @@ def test_a_failed_post_loses_nothing(n: Neighbours, wms: StandInWms, jel: JelWri
     assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
 
 
-def test_while_the_wms_is_down_reading_goes_on(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
+def test_while_the_wms_is_down_reading_goes_on(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
+) -> None:
     watcher = Watcher(n)
     watcher.run_once()
     wms.down()
@@ -205,10 +185,8 @@ def test_while_the_wms_is_down_reading_goes_on(n: Neighbours, wms: StandInWms, j
 
 
 def test_nothing_is_said_before_every_log_is_read_to_its_end(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     n.stop.set()
     Watcher(n).run_once()
     assert wms.requests_to("POST", STATUSES) == []
@@ -217,7 +195,7 @@ def test_nothing_is_said_before_every_log_is_read_to_its_end(
 def test_a_log_that_cannot_be_read_to_its_end_yet_says_nothing_and_the_others_do(
     n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broken, sound = running(wms, 7), running(wms, 8)
+    broken, sound = add_running(wms, 7), add_running(wms, 8)
     jel.submit(7, broken, 1)
     jel.terminate((7, 0))
     other = JelWriter(jel.path.with_name("2026-11-23.tms.jel"))
@@ -244,7 +222,7 @@ def test_a_log_that_cannot_be_read_to_its_end_yet_says_nothing_and_the_others_do
 def test_a_stop_in_the_middle_of_a_log_says_nothing_and_loses_nothing(
     n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    uuid = running(wms, 7, n_workers=100)
+    uuid = add_running(wms, 7, n_workers=100)
     jel.submit(7, uuid, 100)
     monkeypatch.setattr(blocks, "CHUNK", 500)
     watcher = Watcher(n)
@@ -263,7 +241,7 @@ def test_a_stop_in_the_middle_of_a_log_says_nothing_and_loses_nothing(
 
 
 def test_only_the_taskforces_that_changed_are_sent(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
-    uuids = [running(wms, cluster) for cluster in range(7, 27)]
+    uuids = [add_running(wms, cluster) for cluster in range(7, 27)]
     for cluster, uuid in zip(range(7, 27), uuids, strict=True):
         jel.submit(cluster, uuid, 1)
     watcher = Watcher(n)
@@ -276,10 +254,8 @@ def test_only_the_taskforces_that_changed_are_sent(n: Neighbours, wms: StandInWm
 
 
 def test_a_list_of_errors_that_became_empty_is_sent_as_empty(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     jel.execute((7, 0))
     jel.chirp((7, 0), "Error", '"RuntimeError: no"')
     watcher = Watcher(n)
@@ -297,7 +273,7 @@ def test_what_happened_before_a_cluster_had_an_owner_is_not_lost(
     jel.execute((9, 0))
     watcher = Watcher(n)
     watcher.run_once()
-    uuid = running(wms, 9, n_workers=2)
+    uuid = add_running(wms, 9, n_workers=2)
     clock.now += ASK_AGAIN
     jel.execute((9, 1))
     jel.chirp((9, 1), "Status", '"Tasking"')
@@ -308,7 +284,7 @@ def test_what_happened_before_a_cluster_had_an_owner_is_not_lost(
 def test_a_log_that_was_replaced_or_truncated_is_followed_on(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    uuid = running(wms, 7, n_workers=2)
+    uuid = add_running(wms, 7, n_workers=2)
     jel.submit(7, uuid, 2)
     watcher = Watcher(n)
     watcher.run_once()
@@ -323,10 +299,8 @@ def test_a_log_that_was_replaced_or_truncated_is_followed_on(
 
 
 def test_a_torn_event_costs_no_other_and_delays_nothing(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     jel.raw(b"001 (007.000.000) 2026-11-22 18:00:0" + bytes(512) + b"\n...\n")
     jel.terminate((7, 0))
     Watcher(n).run_once()
@@ -336,7 +310,7 @@ def test_a_torn_event_costs_no_other_and_delays_nothing(
 def test_the_wms_is_asked_whose_a_cluster_is_only_if_its_log_does_not_say(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
-    by_log, by_wms = running(wms, 7), running(wms, 8)
+    by_log, by_wms = add_running(wms, 7), add_running(wms, 8)
     jel.submit(7, by_log, 1)
     jel.submit(8, "", 1)
     Watcher(n).run_once()
@@ -377,17 +351,15 @@ def test_a_cluster_that_is_nobodys_is_looked_at_again_later(
     watcher.run_once()
     assert len(wms.requests_to("POST", QUERY)) == asked
 
-    uuid = running(wms, 9)
+    uuid = add_running(wms, 9)
     clock.now += ASK_AGAIN
     watcher.run_once()
     assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
 
 
 def test_a_second_cluster_of_a_taskforce_does_not_speak_for_it(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
     jel.submit(8, uuid, 5)
     watcher = Watcher(n)
     for _ in range(3):
@@ -414,9 +386,9 @@ def test_a_quiet_cluster_that_left_the_queue_is_complete_though_its_log_does_not
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
-def test_a_finished_cluster_takes_no_memory(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
-    uuid = running(wms, 7)
-    jel.submit(7, uuid, 1)
+def test_a_finished_cluster_takes_no_memory(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
+) -> None:
     jel.terminate((7, 0))
     watcher = Watcher(n)
     watcher.run_once()
@@ -425,7 +397,7 @@ def test_a_finished_cluster_takes_no_memory(n: Neighbours, wms: StandInWms, jel:
 
 
 def test_a_log_that_is_gone_is_followed_no_more(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
-    jel.submit(7, running(wms, 7), 1)
+    jel.submit(7, add_running(wms, 7), 1)
     watcher = Watcher(n)
     watcher.run_once()
     jel.path.unlink()
