@@ -15,6 +15,7 @@ import pytest
 from common import doctor
 from common.scratch.directory import Scratch
 from tests.jel import JelWriter
+from tests.programs import run
 from tests.raw_server import raw_server
 from tests.sandbox.wms import StandInWms
 
@@ -25,17 +26,6 @@ WORKERS = ("starter", "stopper", "watcher")
 def wms() -> Iterator[StandInWms]:
     with StandInWms(schedd="ap1.example.org") as wms:
         yield wms
-
-
-def run(worker: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """The worker as a person runs it, without HTCondor at hand."""
-    return subprocess.run(
-        [sys.executable, "-P", "-m", worker, *arguments],
-        env={"PATH": os.environ["PATH"], "CONDOR_CONFIG": "/dev/null"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 @pytest.mark.parametrize("worker", WORKERS)

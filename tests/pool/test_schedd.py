@@ -10,6 +10,7 @@ import pytest
 from common.condor.schedd import Schedd, full_hostname
 from common.errors import ScheddUnavailable, SubmitRejected
 from tests.jel import read_events
+from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
 from tests.waiting import eventually
 from watcher.reading.event_log import EventLog
@@ -21,23 +22,6 @@ PAST = 0.0
 @pytest.fixture
 def schedd(pool: PoolClient) -> Schedd:
     return Schedd()
-
-
-def description(directory: Path, uuid: str, **more: str) -> dict[str, str]:
-    """A job that is never matched."""
-    return {
-        "universe": "vanilla",
-        "executable": "/bin/true",
-        "transfer_executable": "false",
-        "initialdir": str(directory),
-        "log": str(directory / "x.tms.jel"),
-        "request_memory": "64",
-        "request_disk": "1024",
-        "requirements": "false",
-        "batch_name": uuid,
-        "submit_event_user_notes": f"EWMSTaskforceUUID={uuid}",
-        "+EWMSTaskforceUUID": f'"{uuid}"',
-    } | more
 
 
 def test_a_cluster_is_found_by_its_taskforce_until_it_is_removed_and_in_the_history_after(

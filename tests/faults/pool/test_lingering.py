@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from common.condor.schedd import Schedd
-from tests.pool.test_schedd import description
+from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
 from tests.waiting import eventually
 

@@ -15,7 +15,7 @@ from tests.jel import JelWriter, read_events
 from tests.watcher.reading.any_log import FORMS, logs
 from tests.watcher.reading.bindings import read_by_bindings
 from tests.watcher.reading.test_xml_stream import as_xml
-from tests.watcher.views.test_tally import ALONE
+from tests.watcher.views.commands import HOSTILE, run_alone
 from watcher.__main__ import main
 from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
@@ -25,7 +25,6 @@ from watcher.views import explain_history as story
 from watcher.views.explain import Stories, What
 
 SAMPLES = Path(__file__).parents[2] / "job_event_logs"
-HOSTILE = "\x1b[31m\x9b2J\x07\x08\x7f\u202e\u2028 </text></svg><script>alert(1)</script>&lt;"
 
 BESIDE_THE_SERVICE = """
 import ctypes, os
@@ -34,11 +33,6 @@ assert main(["--explain", "8"]) == 0
 dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
 print(f"dumpable {dumpable}, secret {os.environ.get('EWMS_CLIENT_SECRET')}")
 """
-
-
-@pytest.fixture
-def jel(tmp_path: Path) -> JelWriter:
-    return JelWriter(tmp_path / "2026-11-22.tms.jel")
 
 
 def told(capsys: pytest.CaptureFixture[str], what: str, *files: object, code: int = 0) -> list[str]:
@@ -387,8 +381,7 @@ def test_the_counts_are_those_of_the_tally(tmp_path: Path, content: bytes) -> No
 
 def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
     jel.submit(8, "TF-8", 1)
-    command = [sys.executable, "-c", ALONE, "--explain", "TF-8", str(jel.path)]
-    result = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
+    result = run_alone("--explain", "TF-8", str(jel.path))
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("cluster 8 of taskforce TF-8\n")
 

@@ -8,10 +8,10 @@ import pytest
 
 from common.condor.records import JobQueue
 from common.neighbours import Neighbours
-from tests.common.test_cli import run
 from tests.fakes import FakeCluster, FakeSchedd
+from tests.programs import run
 from tests.sandbox.wms import StandInWms
-from tests.watcher.files.test_housekeeping import Old
+from tests.watcher.files.old import Old
 from watcher.views.files import show
 
 

@@ -7,24 +7,15 @@ import gzip
 import json
 import os
 import pty
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.jel import JelWriter
+from tests.watcher.views.commands import run_alone, tallied
 from watcher.reading.progress_bar import ProgressBar
 from watcher.views.tally import main
-
-# None in place of a module: an attempt to import it fails.
-ALONE = """
-import runpy, sys
-for name in ("htcondor2", "classad2", "pydantic", "requests", "tenacity"):
-    sys.modules[name] = None
-runpy.run_module("watcher", run_name="__main__")
-"""
 
 
 @pytest.fixture
@@ -40,14 +31,8 @@ def jel(tmp_path: Path) -> JelWriter:
     return jel
 
 
-def result(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
-    assert main(["--tally", *map(str, arguments)]) == 0
-    output: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return output
-
-
 def test_what_a_log_comes_to_is_one_json_object(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
-    assert result(capsys, jel.path, "--tz", "UTC") == {
+    assert tallied(capsys, jel.path, "--tz", "UTC") == {
         "events": 8,
         "damaged_bytes": 8,
         "clusters": [
@@ -74,8 +59,8 @@ def test_what_a_log_comes_to_is_one_json_object(jel: JelWriter, capsys: pytest.C
 
 
 def test_dates_are_those_of_the_writers_time_zone(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
-    utc = result(capsys, jel.path, "--tz", "UTC")["clusters"][0]["complete_ts"]
-    chicago = result(capsys, jel.path, "--tz", "America/Chicago")["clusters"][0]["complete_ts"]
+    utc = tallied(capsys, jel.path, "--tz", "UTC")["clusters"][0]["complete_ts"]
+    chicago = tallied(capsys, jel.path, "--tz", "America/Chicago")["clusters"][0]["complete_ts"]
     assert chicago - utc == 6 * 3600
 
 
@@ -87,7 +72,7 @@ def test_several_logs_come_to_one_result_archives_among_them(
     archive.write_bytes(gzip.compress(jel.path.read_bytes()))
     jel.path.write_bytes(b"")
     jel.terminate((8, 1))
-    both = result(capsys, *[archive, jel.path][::turn])
+    both = tallied(capsys, *[archive, jel.path][::turn])
     assert both["events"] == 9
     assert both["clusters"][1]["compound_statuses"] == {"IDLE": {"null": 2}, "COMPLETED": {"Tasking": 1}}
 
@@ -96,12 +81,12 @@ def test_a_last_separator_without_its_line_end_counts(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.path.write_bytes(jel.path.read_bytes()[:-1])
-    assert result(capsys, jel.path)["events"] == 8
+    assert tallied(capsys, jel.path)["events"] == 8
 
 
 def test_an_empty_log_has_no_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty").touch()
-    assert result(capsys, tmp_path / "empty") == {"events": 0, "damaged_bytes": 0, "clusters": []}
+    assert tallied(capsys, tmp_path / "empty") == {"events": 0, "damaged_bytes": 0, "clusters": []}
 
 
 @pytest.mark.parametrize(
@@ -130,8 +115,7 @@ def test_a_file_that_is_no_log_is_refused_with_its_name(
 
 
 def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
-    command = [sys.executable, "-c", ALONE, "--tally", str(jel.path)]
-    result = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
+    result = run_alone("--tally", str(jel.path))
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["events"] == 8
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,9 +15,7 @@ from hypothesis import given
 
 from tests.jel import START, JelWriter, read_events
 from tests.watcher.reading.any_log import logs
-from tests.watcher.views.test_explain import HOSTILE
-from tests.watcher.views.test_tally import ALONE
-from tests.watcher.views.test_tally import result as tallied
+from tests.watcher.views.commands import HOSTILE, run_alone, tallied
 from watcher.__main__ import main
 from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
@@ -32,11 +28,6 @@ SAMPLES = sorted((Path(__file__).parents[2] / "job_event_logs").iterdir())
 NAMES = list(STATUSES.values())
 SVG = "{http://www.w3.org/2000/svg}"
 EDGE = re.compile(r"([MHV])(-?[\d.]+)(?: (-?[\d.]+))?")
-
-
-@pytest.fixture
-def jel(tmp_path: Path) -> JelWriter:
-    return JelWriter(tmp_path / "2026-11-22.tms.jel")
 
 
 def drawn(capsys: pytest.CaptureFixture[str], *arguments: object) -> ET.Element:
@@ -281,8 +272,7 @@ def test_where_there_is_nothing_to_draw_it_is_said(
 
 def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
     jel.submit(8, "TF-8", 1)
-    command = [sys.executable, "-c", ALONE, "--timeline", str(jel.path)]
-    result = subprocess.run(command, env={}, capture_output=True, text=True, timeout=60)
+    result = run_alone("--timeline", str(jel.path))
     assert result.returncode == 0, result.stderr
     assert "cluster 8 of taskforce TF-8: 1 job" in texts(ET.fromstring(result.stdout))
 
