@@ -32,7 +32,7 @@ PILOT = {
     "EWMS_PILOT_TASK_ARGS": "cp {{INFILE}} {{OUTFILE}}",
     "EWMS_PILOT_TASK_IMAGE": "/cvmfs/icecube.opensciencegrid.org/containers/task:1",
 }
-MANDATORY = "HAS_SINGULARITY && HAS_CVMFS_icecube_opensciencegrid_org"
+MANDATORY = "HasSingularity && HAS_CVMFS_icecube_opensciencegrid_org"
 
 
 class Original:

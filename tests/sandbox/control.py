@@ -24,6 +24,7 @@ _METHODS = frozenset(
         "exchange_queue",
         "facts",
         "forget_history",
+        "fresh_ads",
         "install_pilot",
         "restart_daemon",
         "signal_daemon",
@@ -87,6 +88,10 @@ class PoolClient:
         """See Pool.daemon_pid."""
         pid = self._ask("daemon_pid", name)
         return None if pid is None else int(pid)
+
+    def fresh_ads(self, *, stock: bool) -> dict[str, dict[str, object]]:
+        """See Pool.fresh_ads."""
+        return dict(self._ask("fresh_ads", stock=stock))
 
     def install_pilot(self, tag: str) -> str:
         """See Pool.install_pilot."""

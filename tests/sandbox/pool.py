@@ -6,6 +6,7 @@ python -m tests.sandbox.pool shell [OPTIONS]                the same with a shel
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -41,8 +42,9 @@ class Pool:
     """One pool: started on entry, on exit stopped with everything that it started, and removed.
 
     `version` is one of tests.sandbox.root.RECIPES. `config` holds lines of HTCondor configuration, for the
-    pool and for its clients. With `keep` the pool's directory, logs and all, outlives it. If the process that
-    owns a pool is killed, the pool ends with it. Start it from a thread that lives as long as the pool.
+    pool and for its clients. A `stock` pool has the configuration of the package, and nothing for tests. With
+    `keep` the pool's directory, logs and all, outlives it. If the process that owns a pool is killed, the
+    pool ends with it. Start it from a thread that lives as long as the pool.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Pool:
         *,
         cpus: int = 32,
         keep: bool = False,
+        stock: bool = False,
     ) -> None:
         self._recipe = version
+        self._stock = stock
         self._config = config
         self._cpus = cpus
         self._keep = keep
@@ -87,15 +91,16 @@ class Pool:
 
     def _start(self, root: Path, pilot_image: Path) -> None:
         self.layout = Layout(make_pool_directory(self._resources, keep=self._keep))
-        # Measured: HTCondor 25's FS login is refused by 23.9.6.
-        needs_token = int(self.version.partition(".")[0]) < 24
-        write_pool(self.layout, PoolConfig(self.account, free_port(), self._cpus, self._config, needs_token))
+        config = PoolConfig(self.account, free_port(), self._cpus, self._config, self._stock)
+        write_pool(self.layout, config, root)
         master = ["condor_master", "-f"]
         command = master if os.geteuid() == 0 else self.account.inner_command(master)
         with (self.layout.directory / "master.out").open("wb") as output:
             self._entry = Entry(root, self.layout.binds(pilot_image), command, output)
         self._wait(self._takes_jobs, _START_PATIENCE, "does not come up")
-        if needs_token:
+        # Measured: 23.9.6 refuses the FS login of bindings of 24.12 and newer. So its administrator gives the
+        # user a token, as the README has it.
+        if int(self.version.partition(".")[0]) < 24:
             create = ["condor_token_create", "-identity", f"{self.account.name}@{HOST_NAME}"]
             write_token(self.layout, self.account, self._run(create, administrator=True).stdout)
 
@@ -186,6 +191,12 @@ class Pool:
     def facts(self) -> dict[str, str]:
         """What a client may want to know about the pool."""
         return {"version": self.version}
+
+    def fresh_ads(self, *, stock: bool) -> dict[str, dict[str, object]]:
+        """What startd and schedd of a new pool advertise, by the ad's type; `stock`: of a stock pool."""
+        with Pool(self._recipe, cpus=self._cpus, stock=stock) as pool:
+            shown = json.loads(pool.tool("condor_status", "-any", "-json").stdout)
+        return {ad["MyType"]: ad for ad in shown if ad["MyType"] in ("Machine", "Scheduler")}
 
     def install_pilot(self, tag: str) -> str:
         """Puts the stand-in pilot's image where the TMS looks for this tag; the path, as jobs name it."""
