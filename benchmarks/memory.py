@@ -11,7 +11,7 @@ from pathlib import Path
 
 from watcher.counting.tally import Tally
 from watcher.reading.batch import keep_memory
-from watcher.reading.event_stream import Blocks
+from watcher.reading.event_stream import EventStream
 
 PER_CLUSTER = 10_000
 HEADER = "({0:03d}.{1:03d}.000) 2026-11-22 18:00:00"
@@ -29,14 +29,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1_000_000)
     jobs = parser.parse_args().jobs
     keep_memory()
-    tally, blocks = Tally(), Blocks()
+    tally, stream = Tally(), EventStream()
     for chunk in _chunks(1, 0):  # what a first block takes is not the jobs'
-        tally.count(blocks.feed(chunk))
+        tally.count(stream.feed(chunk))
     gc.collect()
     base = _resident()
     for first in range(0, jobs, PER_CLUSTER):
         for chunk in _chunks(100 + first // PER_CLUSTER, min(PER_CLUSTER, jobs - first)):
-            tally.count(blocks.feed(chunk))
+            tally.count(stream.feed(chunk))
     for cluster in tally.clusters.values():
         cluster.compound_statuses()
     gc.collect()

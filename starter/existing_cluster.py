@@ -5,25 +5,22 @@ from __future__ import annotations
 import gzip
 import logging
 import mmap
-import re
 import zlib
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from common.condor.records import UUID_ATTRIBUTE, AccessPoint, Cluster
+from common.condor.records import AccessPoint, Cluster
+from common.joblog.events import MAX_EVENT
+from common.joblog.owner import NOTE, taskforce_of
+from common.joblog.search import Form, events_with, form_of, last_end
+from common.joblog.xml_events import START
 from common.scratch.directory import LOG_ARCHIVE_NAME, LOG_NAME, Scratch
 
 logger = logging.getLogger(__name__)
 
 DAY = 86400.0  # how far the clocks of WMS and AP, and the times of files, may be apart
 CHUNK = 1 << 20  # bytes of an archive, unpacked, that are searched at a time
-
-_SEPARATOR = b"\n...\n"
-_HEADER = re.compile(rb"(000|028|035) \((\d+)\.")
-_OF_SUBMIT = re.compile(rb"\nTriggerEventTypeNumber = (?:0|35)\n")
-_XML_NUMBER = re.compile(rb'<a n="(\w+)"><i>(\d+)</i></a>')
-_XML_SUBMITS = (b"0", b"35")
 
 
 def find_cluster(
@@ -32,8 +29,8 @@ def find_cluster(
     """The taskforce's cluster: in the queue, the schedd's history, or a job event log or its archive.
 
     `since` (epoch seconds) is when the taskforce was made, or 0; what is older is not searched. `but` are
-    clusters that do not count: they were withdrawn. Raises ScheddUnavailable: who could not ask may not
-    submit. Safe to repeat.
+    clusters that do not count: they were withdrawn. Raises ScheddUnavailable if the schedd cannot be asked;
+    the caller must then not submit. Safe to repeat.
     """
     earliest = max(since - DAY, 0)
     found = [
@@ -54,46 +51,17 @@ def find_cluster(
 
 
 def clusters_in_log(log: Path, uuid: str) -> set[int]:
-    """The clusters of which `log`, perhaps a compressed one, says that they are this taskforce's.
+    """The clusters that `log`, perhaps a compressed one, names as this taskforce's.
 
-    It says so in the notes of a submit event, or in the job-ad-information event that follows one. Only a
-    whole line of such an event counts: a job may chirp any text, but never more than the first line of a
-    generic event, and may change its ad, which later information events show.
+    They are those that the watcher finds there. Never raises, whatever the log holds; of a log that cannot
+    be read to its end, what comes before counts.
     """
-    note = f"\n    {UUID_ATTRIBUTE}={uuid}\n".encode()
-    attribute = f'\n{UUID_ATTRIBUTE} = "{uuid}"\n'.encode()
-    element = f'<a n="{UUID_ATTRIBUTE}"><s>{uuid}</s></a>'.encode()
-    owners: set[int] = set()
-    for text in _texts(log):
-        owners |= _owners(text, note) | _owners(text, attribute)
-        if text[:1] == b"<":
-            owners |= _owners_in_xml(text, element)
-    return owners
-
-
-def _owners(text: mmap.mmap | bytes, line: bytes) -> set[int]:
-    owners = set()
-    at = text.find(line)
-    while at >= 0:
-        start, end = text.rfind(_SEPARATOR, 0, at), text.find(_SEPARATOR, at)
-        event = text[0 if start < 0 else start + len(_SEPARATOR) : len(text) if end < 0 else end + 1]
-        header = _HEADER.match(event)
-        if header and (header[1] != b"028" or _OF_SUBMIT.search(event)):
-            owners.add(int(header[2]))
-        at = text.find(line, at + len(line) - 1)
-    return owners
-
-
-def _owners_in_xml(text: mmap.mmap | bytes, element: bytes) -> set[int]:
-    """The same in a log that an administrator has HTCondor write as XML."""
-    owners = set()
-    at = text.find(element)
-    while at >= 0:
-        numbers = dict(_XML_NUMBER.findall(text[max(text.rfind(b"<c>", 0, at), 0) : text.find(b"</c>", at)]))
-        if numbers.get(b"TriggerEventTypeNumber", numbers.get(b"EventTypeNumber")) in _XML_SUBMITS:
-            owners.add(int(numbers[b"Cluster"]))
-        at = text.find(element, at + len(element))
-    return owners
+    return {
+        event.cluster
+        for text, form in _texts(log)
+        for event in events_with(NOTE + uuid.encode(), text, form)
+        if taskforce_of(event) == uuid
+    }
 
 
 def _is_anothers(cluster_id: int, uuid: str, logs: Iterable[Path]) -> bool:
@@ -101,16 +69,20 @@ def _is_anothers(cluster_id: int, uuid: str, logs: Iterable[Path]) -> bool:
 
     The schedd's history knows jobs by their own ads, which they can change while they run.
     """
-    submit = re.compile(
-        rb"(?:\A|\n\.\.\.\n)0(?:00|35) \(0*%d\.[^\n]*\n(?:(?!\.\.\.\n)[^\n]*\n)*?" % cluster_id
-        + rb"    %b=([\w-]+)\n" % UUID_ATTRIBUTE.encode()
-    )
-    for log in logs:
-        for text in _texts(log):
-            if (named := submit.search(text)) and named[1] != uuid.encode():
-                logger.error("cluster %d says that it is taskforce %s's: it is not", cluster_id, uuid)
-                return True
-    return False
+    owner = next(filter(None, (_owner(cluster_id, log) for log in logs)), uuid)
+    if owner != uuid:
+        logger.error("cluster %d claims to be taskforce %s's, but its log names another", cluster_id, uuid)
+    return owner != uuid
+
+
+def _owner(cluster_id: int, log: Path) -> str:
+    """The taskforce that a log names first as this cluster's owner, or nothing."""
+    for text, form in _texts(log):
+        for mark in form.marks_of_submits:
+            for event in events_with(mark % cluster_id, text, form):
+                if event.cluster == cluster_id and (uuid := taskforce_of(event)):
+                    return uuid
+    return ""
 
 
 def _recent(scratch: Scratch, earliest: float) -> Iterator[Path]:
@@ -135,8 +107,8 @@ def _plain(log: Path) -> Path:
     return log.with_name(f"{archive[1]}.tms.jel") if archive else log
 
 
-def _texts(log: Path) -> Iterator[mmap.mmap | bytes]:
-    """What is in a log, in pieces that begin with an event; of one that is damaged, what can be read."""
+def _texts(log: Path) -> Iterator[tuple[mmap.mmap | bytes, Form]]:
+    """What is in a log, as far as it can be read, in pieces that begin with an event; and the log's form."""
     try:
         if log.suffix == ".gz":
             yield from _unpacked(log)
@@ -144,18 +116,20 @@ def _texts(log: Path) -> Iterator[mmap.mmap | bytes]:
         with log.open("rb") as file:
             if file.seek(0, 2):
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                    yield text
+                    yield text, form_of(text[:START])
     except FileNotFoundError:
         return
     except (OSError, EOFError, zlib.error) as error:
         logger.error("%s cannot be read to its end: %s", log, error)
 
 
-def _unpacked(log: Path) -> Iterator[bytes]:
-    rest = b""
+def _unpacked(log: Path) -> Iterator[tuple[bytes, Form]]:
+    rest, form = b"", None
     with gzip.open(log) as file:
         while chunk := file.read1(CHUNK):  # of what is cut off, all before the cut
-            whole, separator, rest = (rest + chunk).rpartition(_SEPARATOR)
-            if separator:
-                yield whole + separator
-    yield rest
+            block, form = rest + chunk, form or form_of(chunk)
+            size = last_end(block, len(block), form)
+            yield block[:size], form
+            rest = block[size:][-MAX_EVENT:]  # an event that ends later begins there
+    if form:
+        yield rest, form

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from common.joblog.events import Event
 from watcher.reading.batch import Batch
 from watcher.reading.event_log import EventLog
-from watcher.reading.events import Event
 
 HOST = "<192.0.2.2:9618?addrs=192.0.2.2-9618&alias=ap1&noUDP&sock=schedd_17869_8a4f>"
 START = datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC)

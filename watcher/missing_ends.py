@@ -13,20 +13,18 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from common.condor.records import EndedJob
+from common.joblog.events import Event, EventCode
 from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.wms.contract import Phase, Taskforce
 from watcher.completion import ends_are_told
 from watcher.counting.tally import Tally
-from watcher.reading.events import Event
 
 logger = logging.getLogger(__name__)
 
 # How long a log is quiet until the schedd is asked, and the pause between such looks: seconds, rounds.
 QUIET, QUIET_ROUNDS = 600.0, 10
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "job_event_log_fpath", "compound_statuses")
-
-_COMPLETED, _REMOVED, _INFORMATION = 5, 9, 28  # event numbers (HTCondor manual, job event log codes)
 
 
 class MissingEnds:
@@ -102,7 +100,7 @@ class MissingEnds:
     ) -> None:
         ends = self.n.schedd.ended_jobs(gone)
         for cluster_id in gone - tallies.keys():
-            self.tally.count([owner_event(cluster_id, missing[cluster_id].taskforce_uuid)])
+            self.tally.name(cluster_id, missing[cluster_id].taskforce_uuid)
         for job in ends:
             tallies.get(job.cluster_id, self.tally).count([end_event(job)])
         for cluster_id in sorted(gone):
@@ -121,13 +119,8 @@ class MissingEnds:
                 cluster.dirty = False
 
 
-def owner_event(cluster_id: int, uuid: str) -> Event:
-    """The event by which a log would tell whose the cluster is."""
-    text = f'Job ad information event triggered.\nEWMSTaskforceUUID = "{uuid}"\n'
-    return Event(_INFORMATION, cluster_id, 0, b"", text.encode())
-
-
 def end_event(job: EndedJob) -> Event:
     """The event by which the log would tell of this job's end."""
     date = f"{datetime.fromtimestamp(job.ended_at, UTC):%Y-%m-%d %H:%M:%SZ}".encode()
-    return Event(_REMOVED if job.removed else _COMPLETED, job.cluster_id, job.proc, date, b"")
+    code = EventCode.ABORTED if job.removed else EventCode.TERMINATED
+    return Event(code, job.cluster_id, job.proc, date, b"")

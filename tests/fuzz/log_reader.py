@@ -14,13 +14,12 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["watcher"]):
+    from common.joblog.events import MAX_EVENT, Event
     from watcher.counting.cluster_tally import ClusterTally
     from watcher.counting.tally import Tally
-    from watcher.reading import event_stream as blocks
-    from watcher.reading import xml_stream as xml_blocks
+    from watcher.reading import event_stream, xml_stream
     from watcher.reading.batch import Batch
-    from watcher.reading.event_stream import blocks_of
-    from watcher.reading.events import MAX_EVENT, Event
+    from watcher.reading.event_stream import stream_for
 
 LONGEST_KEY = 1_100  # characters
 SHORT = 64  # bytes, in place of MAX_EVENT
@@ -44,10 +43,10 @@ def try_one(data: bytes) -> None:
 
 def _read(pieces: Sequence[bytes], few: int, longest: int = MAX_EVENT) -> tuple[list[Event], int, bytes, Any]:
     """The events, the damaged bytes, what is left, and what it comes to."""
-    blocks.FEW = few
-    for module in (blocks, xml_blocks):
+    event_stream.FEW = few
+    for module in (event_stream, xml_stream):
         vars(module)["MAX_EVENT"] = longest
-    stream, tally = blocks_of(b"".join(pieces)), Tally()
+    stream, tally = stream_for(b"".join(pieces)), Tally()
     events: list[Event] = []
     for piece in pieces:
         found = stream.feed(piece)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.watcher.reading.test_exactness import EVERYTHING
+from tests.watcher.reading.any_log import EVERYTHING
 
 SAMPLES = Path(__file__).parents[1] / "job_event_logs"
 # Two thirds of the time of `make fuzz`; the rest is for the property tests.

@@ -9,12 +9,12 @@ import pytest
 
 from common.condor.schedd import Schedd, full_hostname
 from common.errors import ScheddUnavailable, SubmitRejected
+from common.joblog.events import Event
 from tests.jel import read_events
 from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
 from tests.waiting import eventually
 from watcher.reading.event_log import EventLog
-from watcher.reading.events import Event
 
 PAST = 0.0
 

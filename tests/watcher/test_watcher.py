@@ -16,7 +16,7 @@ from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
 from watcher.missing_ends import QUIET
-from watcher.reading import event_stream as blocks
+from watcher.reading import event_stream
 from watcher.watcher import ASK_AGAIN, Watcher
 
 STATUSES = "/v1/tms/statuses/taskforces"
@@ -200,7 +200,7 @@ def test_a_log_that_cannot_be_read_to_its_end_yet_says_nothing_and_the_others_do
     jel.terminate((7, 0))
     other = JelWriter(jel.path.with_name("2026-11-23.tms.jel"))
     other.submit(8, sound, 1)
-    monkeypatch.setattr(blocks, "CHUNK", jel.path.stat().st_size - 1)
+    monkeypatch.setattr(event_stream, "CHUNK", jel.path.stat().st_size - 1)
     pread = os.pread
 
     def only_once(descriptor: int, size: int, offset: int) -> bytes:
@@ -224,7 +224,7 @@ def test_a_stop_in_the_middle_of_a_log_says_nothing_and_loses_nothing(
 ) -> None:
     uuid = add_running(wms, 7, n_workers=100)
     jel.submit(7, uuid, 100)
-    monkeypatch.setattr(blocks, "CHUNK", 500)
+    monkeypatch.setattr(event_stream, "CHUNK", 500)
     watcher = Watcher(n)
     looks = iter([True] * 10)
     with monkeypatch.context() as stop:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from common.joblog.dates import parse_date
+from common.joblog.texts import decode_value, gist, safe_key
 from watcher.counting.job_states import PAGE, JobStates, unpack
 from watcher.counting.job_status import ENDED, IDLE, NO_STATUS
-from watcher.reading.dates import parse_date
-from watcher.reading.texts import decode_value, gist, safe_key
 
 NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
 TOP_ERRORS = 10

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from common.joblog.dates import within
+from common.joblog.events import CLUSTER_PROC, MAX_PROC, Event, EventCode
+from common.joblog.owner import NAMING, taskforce_of
+from common.joblog.texts import decode_value, safe_key
 from watcher.counting.chirps import ChirpKind, chirp_of
 from watcher.counting.cluster_tally import NO_PILOT_STATUS, ClusterTally
 from watcher.counting.job_states import PAGE, JobStates, pack, unpack
 from watcher.counting.job_status import (
-    CLUSTER_REMOVE,
     ENDED,
-    EVICTED,
     FORGETTING,
-    GENERIC,
-    HELD,
     IDLE,
-    NAMING,
     OTHER_STATUS,
     RUNNING,
     STATUS_OF_EVENT,
     STATUS_TEXTS,
     held_status,
     may_be_half_of_an_end,
-    taskforce_of,
 )
 from watcher.counting.numbered_texts import NumberedTexts
-from watcher.reading.dates import within
-from watcher.reading.events import CLUSTER_PROC, Event
-from watcher.reading.texts import decode_value, safe_key
 
-MAX_PROC = 10_000_000  # larger than any cluster: a larger proc is damage
+# Plain constants: looking attributes up for each event would cost a quarter of the time.
+EVICTED, GENERIC, HELD, CLUSTER_REMOVE = (
+    EventCode.EVICTED.value,
+    EventCode.GENERIC.value,
+    EventCode.HELD.value,
+    EventCode.CLUSTER_REMOVE.value,
+)
 MOMENT = 5  # seconds between an eviction and the hold or removal whose first half it was
 MOST_EVICTED = 1_000  # evictions that may wait for their second half at once
 
@@ -69,7 +70,7 @@ class EventTally:
         if event.cluster in self.settled or event.proc > MAX_PROC:
             return
         if code in NAMING and self.is_nameless(event.cluster):
-            self.name(event)
+            self.name_by(event)
         if event.proc == CLUSTER_PROC:
             if code == CLUSTER_REMOVE:
                 self._remove(event)
@@ -83,12 +84,17 @@ class EventTally:
         known = self.clusters.get(cluster_id)
         return cluster_id not in self.settled and (known is None or not known.taskforce_uuid)
 
-    def name(self, event: Event) -> bool:
-        """Note the taskforce that an event of a nameless cluster names; returns whether it names one."""
-        uuid = taskforce_of(event.code, event.text)
-        if uuid:
-            cluster = self.cluster(event.cluster)
+    def name(self, cluster_id: int, uuid: str) -> None:
+        """Note whose a cluster is, unless that is known or the cluster is settled."""
+        if self.is_nameless(cluster_id):
+            cluster = self.cluster(cluster_id)
             cluster.taskforce_uuid, cluster.dirty = uuid, True
+
+    def name_by(self, event: Event) -> bool:
+        """Note the taskforce that an event of a nameless cluster names; whether it names one."""
+        uuid = taskforce_of(event)
+        if uuid:
+            self.name(event.cluster, uuid)
         return bool(uuid)
 
     def _remove(self, event: Event) -> None:

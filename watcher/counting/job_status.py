@@ -1,12 +1,13 @@
-"""Which job status each event of a job event log stands for, and whose the cluster is."""
+"""Which job status each event of a job event log stands for."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
+from common.joblog.events import EventCode
+from common.joblog.texts import safe_key
 from watcher.counting.hold_reasons import describe_hold
-from watcher.reading.texts import safe_key
 
 # Status numbers; those from FIRST_HELD on are hold reasons, in order of their first appearance in a log.
 NO_STATUS, IDLE, RUNNING, SUSPENDED, COMPLETED, REMOVED, FIRST_HELD = range(7)
@@ -14,51 +15,38 @@ STATUS_TEXTS = ["", "IDLE", "RUNNING", "SUSPENDED", "COMPLETED", "REMOVED"]
 OTHER_STATUS = "HELD: (other reasons)"
 ENDED = (COMPLETED, REMOVED)
 
-# Event number -> status (HTCondor manual, Job Event Log Codes). 004 and 012 need a look at their text.
+# Event number -> status, in plain numbers, as they are looked up for each event. 004 and 012 depend on their
+# text. After 022, a lost connection, the job may still run.
 STATUS_OF_EVENT = {
-    0: IDLE,
-    1: RUNNING,
-    5: COMPLETED,
-    7: IDLE,  # shadow exception
-    9: REMOVED,
-    10: SUSPENDED,
-    11: RUNNING,
-    13: IDLE,
-    22: RUNNING,  # disconnected: shadow and starter try to reconnect
-    23: RUNNING,
-    24: IDLE,  # reconnect failed
-    46: COMPLETED,  # dataflow job skipped
+    code.value: status
+    for code, status in {
+        EventCode.SUBMIT: IDLE,
+        EventCode.EXECUTE: RUNNING,
+        EventCode.TERMINATED: COMPLETED,
+        EventCode.SHADOW_EXCEPTION: IDLE,
+        EventCode.ABORTED: REMOVED,
+        EventCode.SUSPENDED: SUSPENDED,
+        EventCode.UNSUSPENDED: RUNNING,
+        EventCode.RELEASED: IDLE,
+        EventCode.DISCONNECTED: RUNNING,
+        EventCode.RECONNECTED: RUNNING,
+        EventCode.RECONNECT_FAILED: IDLE,
+        EventCode.DATAFLOW_SKIPPED: COMPLETED,
+    }.items()
 }
-SUBMIT, EXECUTE, EVICTED, TERMINATED, GENERIC, HELD, INFORMATION, CLUSTER_SUBMIT, CLUSTER_REMOVE = (
-    0,
-    1,
-    4,
-    5,
-    8,
-    12,
-    28,
-    35,
-    36,
-)
-NAMING = frozenset({SUBMIT, INFORMATION, CLUSTER_SUBMIT})  # events that may name the taskforce
-
 # After these events a job has no pilot, so what its earlier one reported is forgotten.
 FORGETTING = frozenset(
-    {EXECUTE, EVICTED, *(code for code, status in STATUS_OF_EVENT.items() if status == IDLE)}
+    {
+        EventCode.EXECUTE.value,
+        EventCode.EVICTED.value,
+        *(code for code, status in STATUS_OF_EVENT.items() if status == IDLE),
+    }
 )
 
-_NOTE = re.compile(rb"^ {4}EWMSTaskforceUUID=([\w-]+)\r?$", re.MULTILINE)
-_ATTRIBUTE = re.compile(rb'^EWMSTaskforceUUID = "([\w-]+)"\r?$', re.MULTILINE)
 _CODES = re.compile(rb"\tCode (\d{1,9}) Subcode (-?\d{1,10})\s*$")
 # 25.14.1 adds the reason: below 1000 a hold follows at once, 1023 is a removal, others go back to the queue.
 _EVICTION_CODE = re.compile(rb"Job was evicted\. +Code (\d{1,9})")
 _EVICTED_FOR_REMOVAL = 1023
-
-
-def taskforce_of(code: int, text: bytes) -> str:
-    """The taskforce that an event names, in an attribute (028) or in its notes (000, 035); empty if none."""
-    found = (_ATTRIBUTE if code == INFORMATION else _NOTE).search(text)
-    return found[1].decode("ascii") if found else ""
 
 
 @lru_cache(maxsize=1024)

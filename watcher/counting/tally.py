@@ -15,19 +15,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.joblog.events import CLUSTER_PROC, MAX_PROC
+from common.joblog.owner import NAMING
 from watcher.counting import chirps
 from watcher.counting.chirps import ChirpKind
 from watcher.counting.cluster_tally import ClusterTally
-from watcher.counting.event_tally import MAX_PROC, EventTally
+from watcher.counting.event_tally import CLUSTER_REMOVE, EVICTED, GENERIC, HELD, EventTally
 from watcher.counting.job_states import PAGE
 from watcher.counting.job_status import (
-    CLUSTER_REMOVE,
     ENDED,
-    EVICTED,
     FORGETTING,
-    GENERIC,
-    HELD,
-    NAMING,
     NO_STATUS,
     RUNNING,
     STATUS_OF_EVENT,
@@ -36,7 +33,6 @@ from watcher.counting.job_status import (
 from watcher.reading.batch import Batch
 from watcher.reading.byte_rows import Bools, Ints, Numbers
 from watcher.reading.event_stream import Events
-from watcher.reading.events import CLUSTER_PROC
 
 _DENSE = 1 << 14  # numbers in a range of this size are distinguished by a table instead of a sort
 _CODES = np.arange(1000)  # event numbers have three digits
@@ -119,7 +115,7 @@ class Tally(EventTally):
         _, first = np.unique(cluster, return_index=True)  # usually the first event of a cluster names it
         for at in naming[np.concatenate((first, np.arange(len(naming))))].tolist():
             number = int(batch.cluster[at])
-            if number in nameless and self.name(batch.event(at)):
+            if number in nameless and self.name_by(batch.event(at)):
                 nameless.remove(number)
             if not nameless:
                 break

@@ -3,7 +3,7 @@
 Logs are large and their headers are alike. So the headers of a whole block are read at once, with NumPy:
 first where the separators are, lines of three dots; then all headers that have the shape of the first one,
 those that have the shape of the first that was left, and so on. What is not as regular as that (a torn event,
-zeros, no text) is left to `watcher.reading.events`, one by one, so that both find exactly the same.
+zeros, no text) is left to `common.joblog.events`, one by one, so that both find exactly the same.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from common.joblog.events import HEADER, SEPARATOR, Event, parse_event
 from watcher.reading.byte_rows import WIDEST, Bools, Ints, begin_like, pairs, places_of, rows_at
-from watcher.reading.events import HEADER, SEPARATOR, Event, parse_event
 
 SLACK = WIDEST  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
 

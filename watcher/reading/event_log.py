@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from watcher.reading import event_stream as blocks
-from watcher.reading.event_stream import Blocks, Events, blocks_of
-from watcher.reading.xml_stream import XmlBlocks
+from common.joblog.xml_events import START
+from watcher.reading import event_stream
+from watcher.reading.event_stream import Events, EventStream, stream_for
+from watcher.reading.xml_stream import XmlStream
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ class EventLog:
         self.size = 0
         self._identity: tuple[int, int] | None = None  # device and inode
         self._mark = (0, b"")  # some bytes that were read, and where they are
-        self._blocks: Blocks | XmlBlocks = Blocks()
+        self._stream: EventStream | XmlStream = EventStream()
 
     @property
     def lag(self) -> int:
@@ -38,7 +39,7 @@ class EventLog:
     @property
     def damaged_bytes(self) -> int:
         """How many of the bytes that were read are no event."""
-        return self._blocks.damaged_bytes
+        return self._stream.damaged_bytes
 
     def read(self, *, final: bool = False) -> Iterator[Events]:
         """All events that are complete by now, in blocks: many as a batch, few as a list.
@@ -54,7 +55,7 @@ class EventLog:
                     logger.warning("%s was replaced or truncated: reading it from its start", self.path)
                 self._identity, self.offset, self._mark = (status.st_dev, status.st_ino), 0, (0, b"")
             if self.offset == 0:
-                self._blocks = blocks_of(os.pread(descriptor, 1, 0), self.damaged_bytes)
+                self._stream = stream_for(os.pread(descriptor, START, 0), self.damaged_bytes)
             self.size = status.st_size  # what is written from now on is for the next read
             yield from self._read(descriptor, final=final)
 
@@ -68,12 +69,12 @@ class EventLog:
         )
 
     def _read(self, descriptor: int, *, final: bool) -> Iterator[Events]:
-        stream, position = self._blocks, self.offset
+        stream, position = self._stream, self.offset
         stream.rest = b""
         damage, first = stream.damaged_bytes, -1
         while position < self.size:
             # The start of an event that goes on is read again, so that the chunk need not be joined to it.
-            length = min(position + blocks.CHUNK, self.size) - self.offset
+            length = min(position + event_stream.CHUNK, self.size) - self.offset
             chunk = os.pread(descriptor, length, self.offset)
             if self.offset + len(chunk) <= position:
                 break

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from common.joblog.events import MAX_EVENT, Event, last_start, parse_events
+from common.joblog.search import TEXT, last_end
+from common.joblog.xml_events import is_xml
 from watcher.reading.batch import SLACK, Batch, parse_block
-from watcher.reading.events import MAX_EVENT, SEPARATOR, Event, last_start, parse_events
-from watcher.reading.xml_stream import XmlBlocks
+from watcher.reading.xml_stream import XmlStream
 
 CHUNK = 1 << 21  # bytes that are read at a time
 FEW = 1 << 14  # bytes: smaller blocks are read faster one by one
@@ -16,7 +18,7 @@ Events = Batch | list[Event]
 _LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
 
 
-class Blocks:
+class EventStream:
     """Cuts a stream into blocks of whole events, and finds the events in each.
 
     `rest` is what is behind the last separator: an event that is not complete yet. It never grows beyond
@@ -30,7 +32,7 @@ class Blocks:
     def feed(self, chunk: bytes) -> Events:
         """The events that are complete with this chunk: many as a batch, few as a list."""
         block = self.rest + chunk
-        size = _end_of_last_separator(block)
+        size = last_end(block, len(block), TEXT)
         self.rest = block[size:]
         if len(self.rest) < SLACK:  # so much is looked at behind the last header
             block += bytes(SLACK)
@@ -68,16 +70,6 @@ class Blocks:
         return batch
 
 
-def blocks_of(start: bytes, damaged_bytes: int = 0) -> Blocks | XmlBlocks:
-    """What reads a stream that begins with `start`."""
-    return XmlBlocks(damaged_bytes) if start[:1] == b"<" else Blocks(damaged_bytes)
-
-
-def _end_of_last_separator(block: bytes) -> int:
-    """Where the last line of three dots ends; 0 if there is none."""
-    at = len(block)
-    while at > 0:
-        at = block.rfind(b"\n...", 0, at) + 1
-        if separator := SEPARATOR.match(block, at):
-            return separator.end()
-    return 0
+def stream_for(start: bytes, damaged_bytes: int = 0) -> EventStream | XmlStream:
+    """What reads a log that begins with `start`."""
+    return XmlStream(damaged_bytes) if is_xml(start) else EventStream(damaged_bytes)

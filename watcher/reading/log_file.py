@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
+from common.joblog.events import HEADER, SEPARATOR, Event, parse_event
+from common.joblog.texts import safe_key
 from watcher.reading.batch import Batch
-from watcher.reading.event_stream import CHUNK, Blocks, Events, blocks_of
-from watcher.reading.events import HEADER, SEPARATOR, Event, parse_event
+from watcher.reading.event_stream import CHUNK, Events, EventStream, stream_for
 from watcher.reading.progress_bar import ProgressBar
-from watcher.reading.texts import safe_key
-from watcher.reading.xml_stream import XmlBlocks
+from watcher.reading.xml_stream import XmlStream
 
 MOST_PLACES = 5  # of damage in one log that are told one by one
 
@@ -57,12 +57,12 @@ class LogFile:
 
     def read(self) -> Iterator[Events]:
         """All events, in blocks: many as a batch, few as a list. Raises what is in UNREADABLE."""
-        stream: Blocks | XmlBlocks | None = None
+        stream: EventStream | XmlStream | None = None
         any_events, position, told = False, 0, 0
         with self.path.open("rb") as raw:
             content: BufferedIOBase = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
             while chunk := content.read1(CHUNK):  # of what is cut off, all before the cut
-                stream = stream or blocks_of(chunk)
+                stream = stream or stream_for(chunk)
                 rest, events = stream.rest, stream.feed(chunk)
                 self._note_damage(stream, position - len(rest), rest, chunk)
                 yield events
@@ -78,14 +78,14 @@ class LogFile:
         if not any_events and not events and not HEADER.match(stream.rest):
             raise NoEventLog("this is no job event log")
 
-    def _note_damage(self, stream: Blocks | XmlBlocks, offset: int, rest: bytes, chunk: bytes) -> None:
+    def _note_damage(self, stream: EventStream | XmlStream, offset: int, rest: bytes, chunk: bytes) -> None:
         """The block that begins at `offset` was read; if there was damage, note where."""
         grown = stream.damaged_bytes - self.damaged_bytes
         if not grown:
             return
         self.damaged_bytes = stream.damaged_bytes
         if len(self.damage) < MOST_PLACES:
-            places = _places(rest + chunk, offset) if isinstance(stream, Blocks) else []
+            places = _places(rest + chunk, offset) if isinstance(stream, EventStream) else []
             self.damage += places or [(offset, grown)]
             del self.damage[MOST_PLACES:]
 

@@ -5,20 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from common.joblog.events import CLUSTER_PROC, Event, EventCode
+from common.joblog.texts import decode_value, safe_key
 from watcher.counting.chirps import ChirpKind, chirp_of
-from watcher.counting.job_status import (
-    CLUSTER_REMOVE,
-    CLUSTER_SUBMIT,
-    EVICTED,
-    EXECUTE,
-    GENERIC,
-    HELD,
-    SUBMIT,
-    TERMINATED,
-    held_status,
-)
-from watcher.reading.events import CLUSTER_PROC, Event
-from watcher.reading.texts import decode_value, safe_key
+from watcher.counting.job_status import held_status
 
 _SLOT = re.compile(rb"^\tSlotName: ([^\n]*)", re.MULTILINE)
 _HOST = re.compile(rb"Job executing on host: <([\d.]+|\[[\da-fA-F:]+\])")
@@ -49,7 +39,7 @@ def hold_reason(text: bytes) -> str:
 
 def error_of(event: Event) -> str:
     """The error that an event chirps, or nothing."""
-    tells, raw = chirp_of(event.text) if event.code == GENERIC else (ChirpKind.OTHER, b"")
+    tells, raw = chirp_of(event.text) if event.code == EventCode.GENERIC else (ChirpKind.OTHER, b"")
     return _value(raw) if tells is ChirpKind.ERROR else ""
 
 
@@ -93,24 +83,24 @@ def _line(text: bytes, number: int) -> str:
     return lines[number].decode("utf-8", "replace") if number < len(lines) else ""
 
 
-_OF_A_CLUSTER = {CLUSTER_SUBMIT: "submitted", CLUSTER_REMOVE: "removed"}
+_OF_A_CLUSTER: dict[int, str] = {EventCode.CLUSTER_SUBMIT: "submitted", EventCode.CLUSTER_REMOVE: "removed"}
 # Event number -> what to say of its text (HTCondor manual, Job Event Log Codes).
 _WORDS: dict[int, Callable[[bytes], str]] = {
-    SUBMIT: lambda _: "submitted",
-    EXECUTE: _started,
-    2: lambda _: "its program cannot be executed",
-    EVICTED: _evicted,
-    TERMINATED: _terminated,
-    7: _with_line("shadow exception"),
-    GENERIC: _chirped,
-    9: _with_line("removed"),
-    10: lambda _: "suspended",
-    11: lambda _: "no longer suspended",
-    HELD: hold_reason,
-    13: _with_line("released"),
-    21: _with_line("error at the execution point"),
-    22: _with_line("disconnected"),
-    23: lambda _: "connected again",
-    24: _with_line("could not be connected again"),
-    46: lambda _: "skipped, as its outputs are there",
+    EventCode.SUBMIT: lambda _: "submitted",
+    EventCode.EXECUTE: _started,
+    EventCode.EXECUTABLE_ERROR: lambda _: "its program cannot be executed",
+    EventCode.EVICTED: _evicted,
+    EventCode.TERMINATED: _terminated,
+    EventCode.SHADOW_EXCEPTION: _with_line("shadow exception"),
+    EventCode.GENERIC: _chirped,
+    EventCode.ABORTED: _with_line("removed"),
+    EventCode.SUSPENDED: lambda _: "suspended",
+    EventCode.UNSUSPENDED: lambda _: "no longer suspended",
+    EventCode.HELD: hold_reason,
+    EventCode.RELEASED: _with_line("released"),
+    EventCode.REMOTE_ERROR: _with_line("error at the execution point"),
+    EventCode.DISCONNECTED: _with_line("disconnected"),
+    EventCode.RECONNECTED: lambda _: "connected again",
+    EventCode.RECONNECT_FAILED: _with_line("could not be connected again"),
+    EventCode.DATAFLOW_SKIPPED: lambda _: "skipped, as its outputs are there",
 }

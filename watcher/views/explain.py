@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.exit_codes import EX_FAILED, EX_OK
-from watcher.counting.job_status import CLUSTER_SUBMIT, NAMING, SUBMIT, taskforce_of
+from common.joblog.events import Event
+from common.joblog.owner import NAMING, taskforce_of
+from common.joblog.texts import printable, safe_key
 from watcher.reading.batch import Batch, keep_memory
 from watcher.reading.event_stream import Events
-from watcher.reading.events import Event
 from watcher.reading.log_file import (
     UNREADABLE,
     LogFile,
@@ -30,12 +31,10 @@ from watcher.reading.log_file import (
     total_size,
 )
 from watcher.reading.progress_bar import ProgressBar
-from watcher.reading.texts import printable, safe_key
 from watcher.views.explain_history import Story
 from watcher.views.explain_text import account_of, history_of
 
 _WHAT = re.compile(r"(\d{1,10})(?:\.(\d{1,8}))?|([\w-]{1,128})", re.ASCII)
-_SAYS_WHOSE = (SUBMIT, CLUSTER_SUBMIT)  # a job cannot change what these say
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class Stories:
         if isinstance(events, Batch) and self.what.uuid.encode() not in events.block:
             return
         for event in one_by_one(events, codes=NAMING):
-            if taskforce_of(event.code, event.text) == self.what.uuid:
+            if taskforce_of(event) == self.what.uuid:
                 self.clusters.add(event.cluster)
 
     def tell(self, events: Events, log: LogFile) -> None:
@@ -87,9 +86,9 @@ class Stories:
     def _of(self, event: Event) -> Story:
         """The story that an event belongs to: whose a cluster is, its first name or a later submit says."""
         story = self._now.get(event.cluster)
-        if story and not (event.code in _SAYS_WHOSE or (event.code in NAMING and not story.uuid)):
+        if story and event.code not in NAMING:
             return story
-        uuid = taskforce_of(event.code, event.text) if event.code in NAMING else ""
+        uuid = taskforce_of(event)
         if story and not story.uuid:
             story.uuid = uuid
         if story is None or uuid not in ("", story.uuid):

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from common.joblog.dates import parse_date
+from common.joblog.events import CLUSTER_PROC, Event, EventCode
+from common.joblog.texts import gist
 from watcher.counting.cluster_tally import MOST_ERRORS, OTHER_ERRORS, ClusterTally
-from watcher.counting.job_status import EXECUTE, HELD, INFORMATION, NO_STATUS
-from watcher.reading.dates import parse_date
-from watcher.reading.events import CLUSTER_PROC, Event
+from watcher.counting.job_status import NO_STATUS
 from watcher.reading.log_file import LogFile
-from watcher.reading.texts import gist
 from watcher.views.event_text import error_of, hold_reason, words
 from watcher.views.replay import Move, Replay
 
@@ -74,15 +74,15 @@ class Story:
         if not self.logs or self.logs[-1] is not log:
             self.logs.append(log)
         self.first = self.first or event
-        if event.code != INFORMATION:  # it only follows another one
+        if event.code != EventCode.INFORMATION:  # it only follows another one
             self.last = event
         if move := self._replay.move(event):
             self._note(event, move)
         if error := error_of(event):
             self.errors.add(error)
-        if event.code == HELD and event.proc != CLUSTER_PROC:
+        if event.code == EventCode.HELD and event.proc != CLUSTER_PROC:
             self.holds.add(hold_reason(event.text))
-        if event.proc == self.proc and event.code != INFORMATION:
+        if event.proc == self.proc and event.code != EventCode.INFORMATION:
             self.last_of_job = event
             if said := words(event):
                 self.history.append(f"{shown(event.date)}  {said}")
@@ -101,9 +101,9 @@ class Story:
         if missing > 0:
             self._since.extend([0] * missing)
             self._starts.extend([0] * missing)
-        if move.before != move.after or event.code == EXECUTE:
+        if move.before != move.after or event.code == EventCode.EXECUTE:
             self._since[move.place] = _seconds(event.date)
-        self._starts[move.place] += event.code == EXECUTE
+        self._starts[move.place] += event.code == EventCode.EXECUTE
 
 
 def shown(date: bytes | int) -> str:

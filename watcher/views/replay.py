@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from watcher.counting.event_tally import MAX_PROC, EventTally
-from watcher.reading.events import Event
+from common.joblog.events import MAX_PROC, Event
+from watcher.counting.event_tally import EventTally
 
 
 class Move(NamedTuple):

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from common.joblog.texts import printable
 from watcher.reading.byte_rows import Ints
-from watcher.reading.texts import printable
 
 WIDTH = 1000
 TITLE = 32  # where its line is

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from common.exit_codes import EX_FAILED, EX_OK
+from common.joblog.dates import parse_date
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.reading.batch import Batch, keep_memory
-from watcher.reading.dates import parse_date
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import Unreadable, in_order, read_all, total_size, zone
 from watcher.reading.progress_bar import ProgressBar

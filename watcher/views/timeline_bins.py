@@ -8,12 +8,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from common.joblog.dates import parse_date
+from common.joblog.events import EventCode
 from watcher.counting.job_status import (
     COMPLETED,
-    EVICTED,
     FIRST_HELD,
-    GENERIC,
-    HELD,
     IDLE,
     NO_STATUS,
     REMOVED,
@@ -22,7 +21,6 @@ from watcher.counting.job_status import (
     SUSPENDED,
 )
 from watcher.reading.byte_rows import Ints
-from watcher.reading.dates import parse_date
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import one_by_one
 from watcher.views.replay import Replay
@@ -39,7 +37,7 @@ STATUSES = {
     IDLE: "IDLE",
 }
 _ROW = {status: row for row, status in enumerate(STATUSES)}
-_CODES = (*STATUS_OF_EVENT, EVICTED, HELD, GENERIC)  # only these may move a job
+_CODES = (*STATUS_OF_EVENT, EventCode.EVICTED, EventCode.HELD, EventCode.GENERIC)  # only these may move a job
 
 
 class Bins:

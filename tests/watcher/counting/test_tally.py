@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from common.joblog.dates import parse_date
 from tests.jel import JelWriter
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
-from watcher.reading import event_stream as blocks
-from watcher.reading.dates import parse_date
+from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
 
 SAMPLES = Path(__file__).parents[2] / "job_event_logs"
@@ -24,7 +24,7 @@ JOB = (7, 0)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of reading, whatever the size of the log."""
     if request.param == "in batches":
-        monkeypatch.setattr(blocks, "FEW", 0)
+        monkeypatch.setattr(event_stream, "FEW", 0)
 
 
 @pytest.fixture
@@ -202,14 +202,16 @@ def test_errors_that_differ_only_in_what_is_volatile_count_together(jel: JelWrit
     assert cluster_of(jel).top_task_errors() == {texts[0]: 2, "ContainerRunError in /srv/x": 1}
 
 
-def test_the_log_itself_says_whose_the_cluster_is(jel: JelWriter) -> None:
+def test_a_cluster_is_named_by_its_submit_event_only(jel: JelWriter) -> None:
+    """The job-ad-information event prints what a job may have set, even when its submit triggers it."""
     jel.submit(7, "TF-by-notes", 1)
+    jel.information((7, 0), "TF-other")
     jel.submit(8, "", 1)
     jel.information((8, 0), "TF-by-information")
     jel.event(35, (9, -1), "Cluster submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-by-factory")
     jel.submit(10, "", 1)
     owners = {c.cluster_id: c.taskforce_uuid for c in tally_of(jel.path).clusters.values()}
-    assert owners == {7: "TF-by-notes", 8: "TF-by-information", 9: "TF-by-factory", 10: ""}
+    assert owners == {7: "TF-by-notes", 8: "", 9: "TF-by-factory", 10: ""}
 
 
 def test_a_cluster_is_over_when_each_of_its_jobs_has_ended(jel: JelWriter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from hypothesis import strategies as st
@@ -125,6 +126,25 @@ TEXTS = st.one_of(
     st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=30).map(str.strip),
 ).filter(bool)
 
+# One event of each kind of line.
+EVERYTHING = """\
+000 (007.000.000) 2026-11-22 18:00:00 Job submitted from host: <192.0.2.2:9618>
+    EWMSTaskforceUUID=TF-7
+...
+001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>\r
+...\r
+008 (007.000.000) 2026-11-22 18:00:00 HTChirpEWMSPilotStatus: "Tasking"
+...
+008 (007.001.000) 2026-11-22 18:00:00 HTChirpEWMSPilotError: "caf\\303\\251"
+...
+012 (007.000.000) 2026-11-22 18:00:00 Job was held.
+\t...
+\tCode 3 Subcode 0
+...
+036 (007.-01.000) 2026-11-22 18:00:00 Cluster removed
+...
+"""
+
 
 @st.composite
 def events(draw: st.DrawFn) -> str:
@@ -156,3 +176,38 @@ def logs(draw: st.DrawFn, max_events: int = 40) -> bytes:
         now += timedelta(seconds=draw(st.integers(0, 7)))
         text += event.replace("\0", f"{now:{dates}}{zone}", 1)
     return text.encode()
+
+
+Damage = Callable[[bytes], bytes]
+# What a crash or a full disk leaves in a log, and lines that look like its own.
+DEBRIS = (
+    b"",
+    b"\n",
+    bytes(1),
+    bytes(300),
+    b"garbage\n",
+    b"\xff\xfe",
+    b"...\n",
+    b"\r\n",
+    b"</c>\n",
+    b"<c>\n",
+    b'    <a n="X"><c>',
+    f"{HEADER}\n".encode(),
+    b"000 (009.000.000) 2026-11-22 18:00:00 Job submitted\n    EWMSTaskforceUUID=TF-8\n",
+)
+
+
+@st.composite
+def damages(draw: st.DrawFn) -> Damage:
+    """What damages a log: at some places, something is missing and something else stands there."""
+    places = draw(
+        st.lists(st.tuples(st.floats(0, 1), st.integers(0, 120), st.sampled_from(DEBRIS)), max_size=4)
+    )
+
+    def damage(content: bytes) -> bytes:
+        for where, missing, debris in places:
+            at = int(where * len(content))
+            content = content[:at] + debris + content[at + missing :]
+        return content
+
+    return damage

@@ -6,16 +6,18 @@ Slow, and without any care for memory: what the watcher's reader and tally are c
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape
 
 import htcondor2
 
+from common.joblog.texts import decode_value, gist, safe_key
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.hold_reasons import describe_hold
 from watcher.counting.tally import Tally
-from watcher.reading.texts import decode_value, gist, safe_key
 
 POLLS = 5  # after a bad piece the bindings say "no more", and may read on at a later poll
 
@@ -52,6 +54,27 @@ def read_by_bindings(path: Path, polls: int = POLLS) -> list[Any]:
             events.append(error)
         empty = 0
     return events
+
+
+def as_xml(event: Any, more: Mapping[str, Any] | None = None) -> bytes:
+    """An event of the bindings as HTCondor writes it in XML; `more` are further attributes, listed first."""
+    return f"{_record({**(more or {}), **event})}\n".encode()
+
+
+def _record(ad: Mapping[str, Any], indent: str = "") -> str:
+    attributes = (f'{indent}    <a n="{name}">{_value(value, indent)}</a>' for name, value in ad.items())
+    return "\n".join(["<c>", *attributes, f"{indent}</c>"])
+
+
+def _value(value: Any, indent: str) -> str:
+    if isinstance(value, Mapping):
+        return _record(value, f"{indent}    ")
+    if isinstance(value, list):
+        return "<l>" + "".join(_value(item, indent) for item in value) + "</l>"
+    if isinstance(value, bool):
+        return f'<b v="{"t" if value else "f"}"/>'
+    kind = {int: "i", float: "r"}.get(type(value), "s")
+    return f"<{kind}>{escape(str(value))}</{kind}>"
 
 
 @dataclass
@@ -162,8 +185,6 @@ def _chirp(event: Any, code: int) -> tuple[str, str] | None:
 
 
 def _named(event: Any, code: int) -> str:
-    if code == 28:
-        return str(event.get("EWMSTaskforceUUID", ""))
     if code in (0, 35):
         for note in (event.get("LogNotes", ""), event.get("UserNotes", "")):
             if note.startswith("EWMSTaskforceUUID="):

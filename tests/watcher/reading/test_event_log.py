@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from common.joblog.events import Event
 from tests.descriptors import open_files
 from tests.jel import JelWriter, read_events
-from watcher.reading import event_stream as blocks
+from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
-from watcher.reading.events import Event
 
 SAMPLES = sorted((Path(__file__).parents[2] / "job_event_logs").glob("*.jel"))
 EVENT = b"001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>\n...\n"
@@ -22,7 +22,7 @@ TORN = b"001 (007.001.000) 2026-11-22 18:00:00 Job exec"
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of reading, whatever the size of the log."""
     if request.param == "in batches":
-        monkeypatch.setattr(blocks, "FEW", 0)
+        monkeypatch.setattr(event_stream, "FEW", 0)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_where_a_chunk_ends_makes_no_difference(
     jel.hold((7, 0), 13, 2, "reading from file /no/such/in")
     jel.raw(b"garbage\n" + EVENT.replace(b"\n", b"\r\n"))
     whole = read_events(EventLog(jel.path))
-    monkeypatch.setattr(blocks, "CHUNK", size)
+    monkeypatch.setattr(event_stream, "CHUNK", size)
     assert read_events(EventLog(jel.path)) == whole
 
 
@@ -115,8 +115,8 @@ def test_damage_is_stepped_over_counted_and_costs_no_other_event(
 def test_garbage_without_end_costs_no_memory_and_no_event(
     jel: JelWriter, monkeypatch: pytest.MonkeyPatch, garbage: bytes, size: int
 ) -> None:
-    monkeypatch.setattr(blocks, "CHUNK", size)
-    monkeypatch.setattr(blocks, "MAX_EVENT", 5000)
+    monkeypatch.setattr(event_stream, "CHUNK", size)
+    monkeypatch.setattr(event_stream, "MAX_EVENT", 5000)
     long = (garbage * 50_000)[:50_000] + b"\n"
     jel.raw(EVENT + long + b"...\n" + EVENT + long + EVENT)
     log = EventLog(jel.path)
@@ -127,8 +127,8 @@ def test_garbage_without_end_costs_no_memory_and_no_event(
 def test_an_event_directly_behind_zeros_without_end_is_found(
     jel: JelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "CHUNK", 1000)
-    monkeypatch.setattr(blocks, "MAX_EVENT", 5000)
+    monkeypatch.setattr(event_stream, "CHUNK", 1000)
+    monkeypatch.setattr(event_stream, "MAX_EVENT", 5000)
     for zeros in range(47_830, 47_930, 3):  # what is dropped at 48 000 then ends within the event
         jel.path.write_bytes(EVENT + bytes(zeros) + EVENT)
         log = EventLog(jel.path)

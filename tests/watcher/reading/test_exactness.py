@@ -9,41 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.joblog.dates import parse_date
 from tests.jel import read_events
-from tests.watcher.reading.any_log import logs
+from tests.watcher.reading.any_log import EVERYTHING, logs
 from tests.watcher.reading.bindings import read_by_bindings, summary, tally_by_bindings
 from watcher.counting.tally import Tally
-from watcher.reading import batch
-from watcher.reading import event_stream as blocks
-from watcher.reading.dates import parse_date
+from watcher.reading import batch, event_stream
 from watcher.reading.event_log import EventLog
-from watcher.reading.event_stream import Blocks
+from watcher.reading.event_stream import EventStream
 
 
 @pytest.fixture(params=["one by one", "in batches"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "in batches":
-        monkeypatch.setattr(blocks, "FEW", 0)
-
-
-# One event of each kind of line.
-EVERYTHING = """\
-000 (007.000.000) 2026-11-22 18:00:00 Job submitted from host: <192.0.2.2:9618>
-    EWMSTaskforceUUID=TF-7
-...
-001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>\r
-...\r
-008 (007.000.000) 2026-11-22 18:00:00 HTChirpEWMSPilotStatus: "Tasking"
-...
-008 (007.001.000) 2026-11-22 18:00:00 HTChirpEWMSPilotError: "caf\\303\\251"
-...
-012 (007.000.000) 2026-11-22 18:00:00 Job was held.
-\t...
-\tCode 3 Subcode 0
-...
-036 (007.-01.000) 2026-11-22 18:00:00 Cluster removed
-...
-"""
+        monkeypatch.setattr(event_stream, "FEW", 0)
 
 
 def tally_of(path: Path) -> Tally:
@@ -85,14 +64,14 @@ def test_a_log_with_other_line_ends_comes_to_the_same(tmp_path: Path, way: None,
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
 def test_a_log_that_is_regular_is_read_as_a_whole(monkeypatch: pytest.MonkeyPatch, line_end: bytes) -> None:
     monkeypatch.setattr(batch, "parse_event", None)  # what reads one by one
-    monkeypatch.setattr(blocks, "FEW", 0)
+    monkeypatch.setattr(event_stream, "FEW", 0)
     content = b"".join(EVENT % proc for proc in range(3)).replace(b"\n", line_end)
-    assert len(Blocks().feed(content)) == 3
+    assert len(EventStream().feed(content)) == 3
 
 
 @pytest.mark.parametrize("separators", [b"...\n", b"...\n...\n", b"...\r\n...\n"])
 def test_separators_without_events_are_damage(way: None, separators: bytes) -> None:
-    stream = Blocks()
+    stream = EventStream()
     assert len(stream.feed(separators)) == 0
     assert stream.damaged_bytes == len(separators)
 
@@ -116,7 +95,7 @@ def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path, way: None)
 def test_a_log_that_grows_comes_to_the_same(
     tmp_path: Path, way: None, monkeypatch: pytest.MonkeyPatch, content: bytes, cuts: list[float], chunk: int
 ) -> None:
-    monkeypatch.setattr(blocks, "CHUNK", chunk)
+    monkeypatch.setattr(event_stream, "CHUNK", chunk)
     path = tmp_path / "jel"
     path.write_bytes(b"")
     log, tally = EventLog(path), Tally()
@@ -154,8 +133,8 @@ def test_where_ours_differs_it_loses_less(tmp_path: Path, monkeypatch: pytest.Mo
     path.write_bytes(EVENT % 0 + between + EVENT % 1 + EVENT % 2)
     read = read_by_bindings(path, polls=1)
     assert [e.proc if isinstance(e, htcondor2.JobEvent) else type(e).__name__ for e in read] == theirs
-    for few in (blocks.FEW, 0):
-        monkeypatch.setattr(blocks, "FEW", few)
+    for few in (event_stream.FEW, 0):
+        monkeypatch.setattr(event_stream, "FEW", few)
         log = EventLog(path)
         assert [event.proc for event in read_events(log)] == ours
         assert (log.damaged_bytes, log.lag) == (damage, 0)

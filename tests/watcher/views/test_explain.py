@@ -13,8 +13,7 @@ from hypothesis import given
 
 from tests.jel import JelWriter, read_events
 from tests.watcher.reading.any_log import FORMS, logs
-from tests.watcher.reading.bindings import read_by_bindings
-from tests.watcher.reading.test_xml_stream import as_xml
+from tests.watcher.reading.bindings import as_xml, read_by_bindings
 from tests.watcher.views.commands import HOSTILE, run_alone
 from watcher.__main__ import main
 from watcher.counting.tally import Tally
@@ -152,7 +151,7 @@ def test_a_log_in_xml_tells_the_same(
 
 def test_the_end_is_told_with_its_witness(capsys: pytest.CaptureFixture[str], jel: JelWriter) -> None:
     removed = "  complete          yes, since 2026-11-22 18:21:46: the log says that the cluster was removed"
-    assert removed in told(capsys, "latejob", SAMPLES / "ev_latejob.jel")
+    assert removed in told(capsys, "166", SAMPLES / "ev_latejob.jel")
     jel.submit(8, "TF-8", 1)
     jel.terminate((8, 0))
     ended = "  complete          yes, since 2026-11-22 18:00:02: every job that the logs tell of has ended"

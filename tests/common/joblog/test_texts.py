@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from watcher.reading.texts import CUT, MAX_KEY, decode_value, gist, safe_key
+from common.joblog.texts import CUT, MAX_KEY, decode_value, gist, safe_key
 
 
 @pytest.mark.parametrize(
