@@ -68,6 +68,7 @@ LIBRARIES = {
     "prometheus_client": "common.metrics",
     "pydantic": "common.settings common.scratch common.wms",
     "requests": "common.wms",
+    "rich": "watcher.views",
     "supervisor": "common.service",
     "tenacity": "common.wms",
     "urllib3": "common.wms",

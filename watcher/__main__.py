@@ -13,12 +13,14 @@ SUMMARY = """\
 Follow the job event logs of this access point, send the taskforces' statuses and most frequent errors to
 the WMS as they change, and tell it when a taskforce is complete; compress and delete what nobody needs.
 
-Three options only read logs, or archives of them, and need no settings; each has a --help of its own:
+Some options only read logs, or archives of them, and need no settings; each has a --help of its own:
+  --status                     show every taskforce that goes on in one table, or live with --watch
   --tally FILE...              print what these logs come to, as JSON
   --explain WHAT [FILE...]     tell what became of a taskforce, a cluster, or one job (CLUSTER.PROC)
   --timeline FILE... >out.svg  draw the number of jobs in each status over time
 """
 READERS = {
+    "--status": "watcher.views.status",
     "--tally": "watcher.views.tally",
     "--explain": "watcher.views.explain",
     "--timeline": "watcher.views.timeline",

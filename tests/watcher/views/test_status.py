@@ -1,0 +1,499 @@
+"""`--status` has every taskforce in one line, those first that need a person, on any terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tests.jel import START, JelWriter
+from tests.sandbox.wms import StandInWms
+from tests.taskforces import add_running
+from tests.waiting import eventually
+from tests.watcher.views.commands import HOSTILE, run_alone, tallied
+from watcher.__main__ import main
+from watcher.views.status_counts import Counts, Progress, ScratchLogs
+from watcher.views.status_overview import Overview, Row
+from watcher.views.status_table import PARTS, bar_of, table
+from watcher.views.status_verdict import PATIENCE, QUIET, Need, judge
+from watcher.views.wms_phases import Record
+
+SAMPLES = Path(__file__).parents[2] / "job_event_logs"
+NOW = START.timestamp() + 3600.0
+HOUR = 3600.0
+
+CLUSTER = Progress(
+    8, "TF-8", "2026-11-22", Counts(running=3), int(NOW - HOUR), int(NOW - 60), True, False, 12.0, {}, {}
+)
+
+
+@pytest.fixture
+def scratch(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, jel: JelWriter) -> Path:
+    """The scratch directory, named in the environment; the WMS's settings are not."""
+    for name in list(os.environ):
+        if name.startswith(("EWMS_", "TMS_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("JOB_EVENT_LOG_DIR", environment["JOB_EVENT_LOG_DIR"])
+    return jel.path.parent
+
+
+@pytest.fixture
+def with_wms(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    """The service's settings are in the environment, and there is time for the WMS on any machine."""
+    monkeypatch.setattr("watcher.views.status_overview.PATIENCE", 60.0)
+    for name, value in (environment | {"TMS_REQUIREMENTS": "Memory > 1"}).items():
+        monkeypatch.setenv(name, value)
+
+
+def status(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> dict[str, Any]:
+    assert main(["--status", "--json", *map(str, arguments)]) == code
+    output: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return output
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]:
+    assert main(["--status", *map(str, arguments)]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def overview(*rows: Row, **more: Any) -> Overview:
+    return Overview(NOW, rows, 0, more.pop("wms", "is down"), (), more.pop("damage", {}))
+
+
+def row(progress: Progress, record: Record | None = None) -> Row:
+    return Row(progress, judge(progress, NOW, record, wms_answered=record is not None), "")
+
+
+def test_each_taskforce_has_its_counts_by_the_pilots_own_word(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 8)
+    for proc in range(1, 8):
+        jel.execute((8, proc))
+    jel.chirp((8, 1), "Status", '"Done"')
+    jel.terminate((8, 1))
+    jel.chirp((8, 2), "Error", '"RuntimeError: no"')
+    jel.chirp((8, 2), "Status", '"FatalError"')
+    jel.terminate((8, 2), value=1)
+    jel.terminate((8, 3))
+    jel.abort((8, 4))
+    jel.hold((8, 5), 3, 0, "my policy")
+    jel.event(10, (8, 6), "Job was suspended.")
+    (taskforce,) = status(capsys)["taskforces"]
+    expected = {
+        "idle": 1,
+        "running": 1,
+        "suspended": 1,
+        "held": 1,
+        "left": 4,
+        "done": 1,
+        "failed": 1,
+        "silent": 1,
+        "removed": 1,
+        "cluster_id": 8,
+        "taskforce_uuid": "TF-8",
+        "holds": {"Job policy": 1},
+        "errors": {"RuntimeError: no": 1},
+        "need": "person",
+        "waits_for": "1 on hold: Job policy",
+    }
+    assert {name: taskforce[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.iterdir()), ids=lambda path: path.name)
+def test_the_counts_are_those_of_the_tally(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = {t["cluster_id"]: t["left"] for t in status(capsys, "--tz", "UTC", sample)["taskforces"]}
+    expected = {}
+    for cluster in tallied(capsys, sample)["clusters"]:
+        statuses = cluster["compound_statuses"]
+        ended = sum(sum(statuses.get(name, {}).values()) for name in ("COMPLETED", "REMOVED"))
+        expected[cluster["cluster_id"]] = cluster["n_jobs"] - ended
+    assert shown == expected
+
+
+def test_what_needs_a_person_comes_first_and_what_has_ended_is_left_out(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for cluster in range(1, 5):
+        jel.submit(cluster, f"TF-{cluster}", 1)
+        jel.execute((cluster, 0))
+    jel.terminate((2, 0))
+    jel.hold((4, 0), 3, 0, "my policy")
+    seen = status(capsys)
+    first = seen["taskforces"][0]
+    assert (first["cluster_id"], first["need"]) == (4, "person")
+    assert {t["cluster_id"] for t in seen["taskforces"]} == {1, 3, 4}
+    assert seen["ended_left_out"] == 1
+    assert seen["sum"]["running"] == 2
+    assert {t["cluster_id"] for t in status(capsys, "--all")["taskforces"]} == {1, 2, 3, 4}
+
+
+def test_a_day_is_shown_with_what_was_compressed_of_it(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 1)
+    jel.terminate((8, 0))
+    jel.path.with_name("2026-11-22.tms.jel.gz").write_bytes(gzip.compress(jel.path.read_bytes()))
+    jel.path.unlink()
+    other = JelWriter(jel.path.with_name("2026-11-23.tms.jel"))
+    other.submit(9, "TF-9", 1)
+    assert [t["cluster_id"] for t in status(capsys)["taskforces"]] == [9]
+    assert [t["cluster_id"] for t in status(capsys, "--day", "2026-11-22")["taskforces"]] == [8]
+
+
+def test_without_settings_the_logs_alone_are_enough(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 1)
+    seen = status(capsys)
+    assert [t["phase"] for t in seen["taskforces"]] == [None]
+    assert seen["wms"] == "was not asked, because its settings are not in the environment"
+
+
+def test_nothing_of_the_service_but_rich_is_needed(jel: JelWriter) -> None:
+    jel.submit(8, "TF-8", 1)
+    result = run_alone("--status", environment={"JOB_EVENT_LOG_DIR": str(jel.path.parent)})
+    assert result.returncode == 0, result.stderr
+    assert "TF-8" in result.stdout
+    result = run_alone(
+        "--status",
+        environment={"JOB_EVENT_LOG_DIR": str(jel.path.parent), "EWMS_ADDRESS": "http://localhost:1"},
+    )
+    assert "no phases: the WMS " in result.stdout
+
+
+def test_where_the_wms_answers_its_phase_decides(
+    with_wms: None, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running, stopping, over = (add_running(wms, number, 2) for number in (7, 8, 9))
+    wms.abort(stopping)
+    jel.submit(7, running, 1)  # the event of the other worker is still to come
+    jel.submit(8, stopping, 2)
+    jel.submit(9, over, 2)
+    for proc in range(2):
+        jel.terminate((9, proc))
+    jel.submit(10, "TF-unknown", 1)
+    answer = status(capsys)
+    assert answer["wms"] is None
+    seen = {t["cluster_id"]: t for t in answer["taskforces"]}
+    phases = {number: taskforce["phase"] for number, taskforce in seen.items()}
+    assert phases == {7: "condor-submit", 8: "pending-stopper", 9: "condor-submit", 10: None}
+    assert seen[7]["idle"] == 2
+    assert seen[8]["waits_for"] == "is being stopped"
+    assert seen[9]["waits_for"] == "has ended; the WMS still has it as condor-submit"
+    assert (seen[10]["need"], seen[10]["waits_for"]) == ("person", "the WMS does not know this taskforce")
+
+
+@pytest.mark.parametrize("service", ["wms", "tokens"])
+def test_a_wms_that_does_not_answer_costs_its_phases_and_nothing_else(
+    with_wms: None, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    jel.submit(8, "TF-8", 1)
+    wms.down(service)
+    seen = status(capsys)
+    assert [t["phase"] for t in seen["taskforces"]] == [None]
+    assert seen["wms"].startswith("does not answer: ")
+
+
+def test_it_changes_nothing_and_asks_only(
+    with_wms: None, wms: StandInWms, jel: JelWriter, scratch: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(7, add_running(wms, 7), 1)
+    before = [(path, path.stat().st_mtime_ns) for path in sorted(scratch.rglob("*"))]
+    status(capsys)
+    assert [(path, path.stat().st_mtime_ns) for path in sorted(scratch.rglob("*"))] == before
+    assert {request.path for request in wms.requests if request.method == "POST"} <= {
+        "/v1/query/taskforces",
+        *(request.path for request in wms.requests if "token" in request.path),
+    }
+
+
+def test_a_log_that_cannot_be_read_is_named(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 1)
+    seen = status(capsys, jel.path, "/nowhere/2026-11-21.tms.jel", code=1)
+    assert seen["unreadable"] == ["/nowhere/2026-11-21.tms.jel: No such file or directory"]
+    assert len(seen["taskforces"]) == 1
+
+
+def test_damage_is_counted(scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
+    jel.submit(8, "TF-8", 1)
+    jel.raw(b"garbage\n")
+    jel.execute((8, 0))
+    assert "  8 bytes of 2026-11-22 are damaged" in printed(capsys)
+
+
+# -- rates ----------------------------------------------------------------------------------------
+
+
+def rate(jel: JelWriter, now: float) -> float | None:
+    logs = ScratchLogs(None)
+    logs.read([jel.path])
+    (progress,) = logs.progress(now)
+    return progress.rate
+
+
+def ends(jel: JelWriter, moments: list[float]) -> None:
+    """Ends of jobs so many seconds after the submit."""
+    jel.submit(8, "TF-8", 200)
+    jel.now = START
+    for proc, moment in enumerate(moments):
+        jel.now = START.fromtimestamp(START.timestamp() + moment - 1, START.tzinfo)
+        jel.terminate((8, proc))
+
+
+@pytest.fixture(autouse=True)
+def _in_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_the_rate_is_that_of_the_last_hour_if_enough_jobs_have_ended_in_it(jel: JelWriter) -> None:
+    ends(jel, [*[60.0] * 100, *[9.5 * HOUR] * 20])
+    assert rate(jel, START.timestamp() + 10 * HOUR) == 20
+
+
+def test_where_few_jobs_end_the_rate_is_of_a_longer_time(jel: JelWriter) -> None:
+    ends(jel, [60.0, *[7 * HOUR] * 11, 9.5 * HOUR])
+    assert rate(jel, START.timestamp() + 10 * HOUR) == 12 / 4
+    assert rate(jel, START.timestamp() + 100 * HOUR) == pytest.approx(13 / 100, rel=0.01)
+
+
+def test_of_a_cluster_that_has_ended_the_rate_is_that_of_its_life(jel: JelWriter) -> None:
+    jel.submit(8, "TF-8", 2)
+    jel.now = START.fromtimestamp(START.timestamp() + 2 * HOUR - 2, START.tzinfo)
+    jel.terminate((8, 0))
+    jel.terminate((8, 1))
+    assert rate(jel, START.timestamp() + 50 * HOUR) == pytest.approx(1, rel=0.01)
+
+
+def test_what_is_left_takes_its_time_at_this_rate_and_what_is_held_does_not_count() -> None:
+    progress = replace(CLUSTER, counts=Counts(idle=20, running=4, held=50, done=5), rate=12.0)
+    assert progress.seconds_left() == 2 * HOUR
+    assert replace(progress, rate=None).seconds_left() is None
+    assert replace(progress, counts=Counts(held=3, done=1)).seconds_left() is None
+
+
+# -- what it waits for ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "record", "need", "text", "command"),
+    [
+        ({}, None, Need.RUNS, "running", ""),
+        ({"counts": Counts(running=1, suspended=2)}, None, Need.RUNS, "running, 2 suspended", ""),
+        ({"counts": Counts(idle=2)}, None, Need.WAITS, "waits for machines", "condor_q -better-analyze 8"),
+        (
+            {"counts": Counts(idle=2), "started": False, "since": int(NOW - PATIENCE - 1)},
+            None,
+            Need.PERSON,
+            "no job has started for 30 min",
+            "condor_q -better-analyze 8",
+        ),
+        (
+            {"counts": Counts(idle=2, held=3), "holds": {"Job policy": 1, "User request": 2}},
+            None,
+            Need.PERSON,
+            "3 on hold: User request",
+            "tms-watcher --explain TF-8",
+        ),
+        (
+            {"counts": Counts(running=2, done=5, failed=1), "errors": {"E": 1}},
+            None,
+            Need.LOOK,
+            "1 failed: E",
+            "tms-watcher --explain TF-8",
+        ),
+        (
+            {"counts": Counts(running=2, done=2, failed=1, silent=1)},
+            None,
+            Need.PERSON,
+            "1 failed, 1 ended without a word of their pilots",
+            "tms-watcher --explain TF-8",
+        ),
+        (
+            {"last_event": int(NOW - QUIET - 1)},
+            None,
+            Need.LOOK,
+            "no event for 1 d",
+            "tms-watcher --explain TF-8",
+        ),
+        ({"taskforce_uuid": ""}, None, Need.LOOK, "the log names no taskforce", "tms-watcher --explain 8"),
+        ({"over": True, "counts": Counts(done=3)}, None, Need.OVER, "ended", ""),
+        (
+            {"over": True, "counts": Counts(done=3, failed=9), "errors": {"E": 9}},
+            Record("condor-complete", 8),
+            Need.OVER,
+            "complete; 9 failed: E",
+            "",
+        ),
+        (
+            {},
+            Record("condor-submit", 9),
+            Need.PERSON,
+            "the WMS has cluster 9 for this taskforce",
+            "tms-stopper --orphans",
+        ),
+        (
+            {},
+            Record("condor-complete", 8),
+            Need.PERSON,
+            "the WMS has it as complete, but jobs are left",
+            "tms-stopper --orphans",
+        ),
+        (
+            {},
+            Record("pending-stopper", 8, failed_stops=3),
+            Need.PERSON,
+            "the WMS gave up stopping it after 3 tries",
+            "tms-watcher --explain TF-8",
+        ),
+    ],
+)
+def test_each_state_has_its_words_and_the_command_that_says_more(
+    changes: dict[str, Any], record: Record | None, need: Need, text: str, command: str
+) -> None:
+    verdict = judge(replace(CLUSTER, **changes), NOW, record, wms_answered=record is not None)
+    assert (verdict.need, verdict.text, verdict.command) == (need, text, command)
+
+
+# -- the table ------------------------------------------------------------------------------------
+
+_COUNTS = st.builds(Counts, *[st.integers(0, 10**6)] * 8)
+_TEXTS = st.text(max_size=60) | st.just(HOSTILE) | st.just("\N{CJK UNIFIED IDEOGRAPH-4E2D}" * 90)
+_CLUSTERS = st.builds(
+    replace,
+    st.just(CLUSTER),
+    cluster_id=st.integers(1, 10**9),
+    taskforce_uuid=st.sampled_from(["", "TF-8", "TF-6b063d63-0994b02f-cd24fe0f-3724f72c", "x" * 128]),
+    counts=_COUNTS,
+    since=st.none() | st.integers(0, int(NOW)),
+    rate=st.none() | st.floats(0.001, 10**6),
+    errors=st.dictionaries(_TEXTS, st.integers(1, 9), max_size=2),
+    holds=st.dictionaries(_TEXTS, st.integers(1, 9), max_size=2),
+)
+
+
+@given(
+    clusters=st.lists(_CLUSTERS, max_size=6), width=st.integers(20, 260), most=st.none() | st.integers(8, 30)
+)
+def test_the_table_keeps_within_the_terminal_and_acts_on_nothing(
+    clusters: list[Progress], width: int, most: int | None
+) -> None:
+    seen = overview(*map(row, clusters), wms=f"is down {HOSTILE}", damage={HOSTILE: 7})
+    lines = [line.plain for line in table(seen, width, None, most)]
+    assert max(map(cell_len, lines)) <= width
+    assert all(line.isprintable() for line in lines)
+    if most:
+        assert len(lines) <= most
+
+
+def test_where_not_all_have_room_it_is_said_how_many_more_there_are() -> None:
+    seen = overview(*(row(replace(CLUSTER, cluster_id=n, taskforce_uuid=f"TF-{n}")) for n in range(1, 301)))
+    lines = [line.plain for line in table(seen, 80, None, most=24)]
+    assert len(lines) == 24
+    shown = sum(line.startswith("  TF-") for line in lines)
+    assert f"  ... and {300 - shown} more; they count in the sum" in lines
+    assert any(line.startswith("  sum of 300 ") and " 900 " in line for line in lines)
+
+
+def test_a_reason_too_long_for_its_line_is_cut_before_the_command() -> None:
+    held = replace(CLUSTER, counts=Counts(held=3), holds={"x" * 1000: 3})
+    (line,) = (line.plain for line in table(overview(row(held)), 160, None) if line.plain.startswith("!"))
+    assert len(line) == 160
+    assert line.endswith("xxx...  > tms-watcher --explain TF-8")
+
+
+def test_names_are_prefixes_that_are_no_others() -> None:
+    uuids = ["TF-6b063d63-0994b02f-cd24fe0f-3724f72c", "TF-6b063d63-1994b02f-cd24fe0f-3724f72c"]
+    rows = [row(replace(CLUSTER, cluster_id=n, taskforce_uuid=uuid)) for n, uuid in enumerate(uuids)]
+    text = "\n".join(line.plain for line in table(overview(*rows), 80, None))
+    assert "TF-6b063d63-0 " in text
+    assert "TF-6b063d63-1 " in text
+
+
+def test_a_bar_has_a_sign_of_each_kind_however_few_there_are() -> None:
+    assert bar_of(Counts(idle=1, running=10, held=1, done=10_000, failed=1), 10).plain == "[######x=!-]"
+    assert bar_of(Counts(), 10).plain == "[]"
+    assert bar_of(Counts(done=3), 10).plain == "[##########]"
+
+
+def test_no_two_statuses_have_the_same_sign() -> None:
+    signs = [sign for _, sign, _ in PARTS]
+    assert len(set(signs)) == len(signs)
+
+
+# -- live -----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def on_a_terminal(directory: Path, columns: int, lines: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """`--status --watch` in a terminal of its own; what it reads, and its process."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    environment = {**os.environ, "JOB_EVENT_LOG_DIR": str(directory), "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "LINES", "EWMS_ADDRESS"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "watcher", "--status", "--watch"]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.close(theirs)
+    try:
+        yield ours, process
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def test_it_follows_the_logs_and_the_size_of_the_terminal_until_q_is_pressed(jel: JelWriter) -> None:
+    jel.submit(8, "TF-8", 5)
+    with on_a_terminal(jel.path.parent, 80, 24) as (terminal, process):
+        os.set_blocking(terminal, False)
+        seen = bytearray()
+
+        def shows(text: bytes) -> bool:
+            with suppress(OSError):  # nothing yet, or the other side has ended
+                seen.extend(os.read(terminal, 1 << 16))
+            return text in seen
+
+        eventually(lambda: shows(b"sum of 1"), "the table")
+        seen.clear()
+        jel.execute((8, 0))
+        eventually(lambda: shows(b"=="), "a running job")
+        seen.clear()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
+        eventually(lambda: shows(b"WHAT IT WAITS FOR"), "the column that needs a wide terminal")
+        os.write(terminal, b"q")
+        eventually(lambda: (shows(b""), process.poll() is not None)[1], "the end")
+        assert process.returncode == 0
+        assert b"\x1b[?1049l" in seen  # the terminal has its earlier screen again
+
+
+def test_where_nobody_watches_it_is_printed_once(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 5)
+    lines = printed(capsys, "--watch")
+    assert sum("TF-8" in line for line in lines) >= 1
+    assert "\x1b" not in "".join(lines)

@@ -1,0 +1,23 @@
+"""The logs of the service's scratch directory, for views that are not given any files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.errors import ScratchUnavailable
+from common.joblog.texts import safe_key
+from common.scratch.durable import files_in
+from watcher.reading.log_file import Unreadable, in_order
+
+
+def logs_of_the_service(directory: Path, *, archives: bool) -> Sequence[Path]:
+    """The logs there, with `archives` the compressed ones, too, in the order in which they were written.
+
+    Raises Unreadable if the directory cannot be listed.
+    """
+    endings = (".tms.jel.gz", ".tms.jel") if archives else (".tms.jel",)
+    try:
+        return in_order([path for ending in endings for path in files_in(directory, ending)])
+    except ScratchUnavailable as error:
+        raise Unreadable(safe_key(str(error))) from error

@@ -1,0 +1,119 @@
+"""`python -m watcher --status`: all taskforces of the scratch directory in one table, or live, or as JSON.
+
+Reads the logs as the service does, and beside it; changes nothing. The WMS is asked for phases where its
+settings are in the environment, for two seconds at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from common.exit_codes import EX_FAILED, EX_OK
+from common.privacy import forget_secrets, keep_private
+from watcher.reading.batch import keep_memory
+from watcher.reading.log_file import Unreadable, zone
+from watcher.views.scratch_logs import logs_of_the_service
+from watcher.views.status_json import to_json
+from watcher.views.status_overview import Status
+from watcher.views.wms_phases import WmsPhases
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what the command line asks for; the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.watch and options.json:
+        parser.error("--watch is for a person, --json is not")
+    keep_private()
+    environ = dict(os.environ)
+    forget_secrets(os.environ)
+    logging.getLogger("watcher").addHandler(logging.NullHandler())  # damage is shown in the table
+    logging.getLogger("common").addHandler(logging.NullHandler())
+    keep_memory()
+    with_ended = bool(options.all or options.day or options.files)
+    try:
+        paths = _paths(parser, options, environ)
+        paths()
+        with WmsPhases(environ) as phases:
+            return _show(Status(paths, phases, options.tz, with_ended=with_ended), options)
+    except Unreadable as error:
+        sys.stderr.write(f"watcher: {error}\n")
+        return EX_FAILED
+
+
+def _show(status: Status, options: argparse.Namespace) -> int:
+    if options.watch and sys.stdout.isatty() and sys.stdin.isatty():
+        from watcher.views.status_watch import watch
+
+        watch(status, options.tz)
+        return EX_OK
+    overview = status.read(time.time())
+    if options.json:
+        sys.stdout.write(json.dumps(to_json(overview), indent=1) + "\n")
+    else:
+        from watcher.views.status_print import print_once
+
+        print_once(overview, options.tz)
+    return EX_FAILED if overview.complaints else EX_OK
+
+
+def _paths(
+    parser: argparse.ArgumentParser, options: argparse.Namespace, environ: Mapping[str, str]
+) -> Callable[[], Sequence[Path]]:
+    if options.files:
+        return lambda: options.files
+    directory = environ.get("JOB_EVENT_LOG_DIR")
+    if not directory:
+        parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
+    archives = bool(options.all or options.day)
+    day = options.day.isoformat() if options.day else ""
+    return lambda: [
+        path for path in logs_of_the_service(Path(directory), archives=archives) if path.name.startswith(day)
+    ]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tms-watcher",
+        description="Show every taskforce of the scratch directory that goes on, in one table; those first"
+        " that need a person. Done and failed are the pilots' own word. Changes nothing.",
+        epilog="In the first column: ! needs a person, ? is worth a look, . waits, = has ended."
+        " READY is when idle and running jobs will have ended at the rate of the last hours; jobs on hold"
+        " wait for a person. The WMS is asked for phases if its settings are in the environment.",
+    )
+    parser.add_argument("--status", action="store_true", required=True, help="do this, and nothing else")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="also those that have ended, and archives of logs")
+    which.add_argument(
+        "--day", type=_day, metavar="YYYY-MM-DD", help="only those submitted on this day, also ended ones"
+    )
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--watch", action="store_true", help="stay and show it live; q quits")
+    how.add_argument("--json", action="store_true", help="as JSON, for scripts")
+    parser.add_argument(
+        "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
+    )
+    parser.add_argument(
+        "files",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="if none is given: the logs of JOB_EVENT_LOG_DIR",
+    )
+    return parser
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-25") from None

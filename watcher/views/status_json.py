@@ -1,0 +1,44 @@
+"""An overview as JSON, for scripts; the names stay as they are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from watcher.views.status_overview import Overview, Row
+
+
+def to_json(overview: Overview) -> dict[str, Any]:
+    """The overview as one object. Times are epoch seconds; what is not known is null."""
+    return {
+        "time": round(overview.now),
+        "taskforces": [_row(row) for row in overview.rows],
+        "sum": asdict(overview.sum),
+        "rate_per_hour": overview.rate,
+        "seconds_left": overview.seconds_left,
+        "ended_left_out": overview.ended,
+        "wms": overview.wms or None,
+        "unreadable": list(overview.complaints),
+        "damaged_bytes": dict(overview.damage),
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    progress, verdict = row.progress, row.verdict
+    return {
+        "taskforce_uuid": progress.taskforce_uuid or None,
+        "cluster_id": progress.cluster_id,
+        "log": progress.log,
+        "since": progress.since,
+        "last_event": progress.last_event,
+        **asdict(progress.counts),
+        "left": progress.counts.left,
+        "rate_per_hour": progress.rate,
+        "seconds_left": progress.seconds_left(),
+        "holds": dict(progress.holds),
+        "errors": dict(progress.errors),
+        "phase": row.phase or None,
+        "need": verdict.need.name.lower(),
+        "waits_for": verdict.text,
+        "command": verdict.command or None,
+    }

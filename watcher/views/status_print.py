@@ -1,0 +1,30 @@
+"""An overview printed once: in colours on a terminal, plain everywhere else."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from datetime import tzinfo
+
+from rich.console import Console
+
+from watcher.views.status_overview import Overview
+from watcher.views.status_table import table
+
+PLAIN_WIDTH = 200  # columns, where nobody says how many there are
+
+
+def console() -> Console:
+    """stdout; without markup, highlighting and emoji codes, so that a log's text stays what it is."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too
+    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS") or PLAIN_WIDTH)
+    return Console(markup=False, highlight=False, emoji=False, width=width, soft_wrap=True)
+
+
+def print_once(overview: Overview, zone: tzinfo | None) -> None:
+    """Print the table."""
+    out = console()
+    for line in table(overview, out.width, zone):
+        out.print(line)

@@ -1,0 +1,295 @@
+"""An overview as a table for a terminal of any width; each colour stands beside a sign that says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from common.joblog.texts import printable
+from watcher.views.durations import short_duration
+from watcher.views.status_counts import Counts, Progress
+from watcher.views.status_overview import Overview, Row
+from watcher.views.status_verdict import Need
+
+# Colours of Okabe and Ito, which people with any kind of colour vision tell apart; each has its own sign.
+GREEN, BLUE, ORANGE, VERMILLION, PURPLE, GREY = "#009e73", "#56b4e9", "#e69f00", "#d55e00", "#cc79a7", "dim"
+# Column, sign in the bar, colour, in the order in which a bar is drawn.
+PARTS = (
+    ("done", "#", GREEN),
+    ("failed", "x", VERMILLION),
+    ("silent", "?", PURPLE),
+    ("removed", "~", GREY),
+    ("running", "=", BLUE),
+    ("suspended", "z", BLUE),
+    ("held", "!", ORANGE),
+    ("idle", "-", GREY),
+)
+_NEED_STYLE = {Need.PERSON: f"bold {VERMILLION}", Need.LOOK: ORANGE}
+_COLOURS = {name: colour for name, _, colour in PARTS}
+
+BAR, SHORT_BAR = 16, 10
+WIDE, WIDEST = 132, 220  # columns from which dates, and whole ids, are shown
+LEAST_NOTE = 40  # columns; a narrower note gets a line of its own
+SHORTEST_UUID = 11  # characters: TF-6b063d63
+UNKNOWN = "-"
+
+Names = dict[tuple[str, int], str]  # log and cluster -> taskforce, as it is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its head, the cell of a row and of the sum, and when it is left out (the highest first)."""
+
+    head: str
+    cell: Callable[[Row], Text]
+    total: Callable[[Overview], Text]
+    drop: int = 0
+    right: bool = True
+
+
+def table(overview: Overview, width: int, zone: tzinfo | None, most: int | None = None) -> list[Text]:
+    """The lines of the table, none longer than `width`; with `most`, at most so many lines in all."""
+    if not overview.rows:
+        return [_cut(Text("No taskforce is at work."), width), *_remarks(overview, width)]
+    names = _names([row.progress for row in overview.rows], whole=width >= WIDEST)
+    columns, widths = _fit(overview, names, width, zone)
+    used = sum(widths) + len(widths) + 1
+    beside = width - used - 1 if width - used > LEAST_NOTE else 0
+    rows: list[list[Text]] = []
+    for row in overview.rows:
+        line = _line(row.verdict.need.mark, [c.cell(row) for c in columns], columns, widths)
+        line.stylize(_NEED_STYLE.get(row.verdict.need, ""), 0, 1)
+        command = _command(row, names)
+        if beside:
+            rows.append([line.append(" ").append_text(_note(row, command, beside))])
+        else:
+            rows.append([line, *_below(row, command, width)])
+    head = _line(" ", [Text(c.head, "bold") for c in columns], columns, widths)
+    if beside:
+        head.append(" WHAT IT WAITS FOR", "bold")
+    remarks = _remarks(overview, width)
+    total = _line(" ", [c.total(overview) for c in columns], columns, widths)
+    total.stylize("bold")
+    rest = [_line(" ", [Text("-" * w) for w in widths], columns, widths), total, *remarks]
+    lines = (head, *_shortened(rows, None if most is None else most - 1 - len(rest)), *rest)
+    return [_cut(line, width) for line in lines]
+
+
+def _shortened(rows: Sequence[list[Text]], most: int | None) -> Iterator[Text]:
+    """The lines of as many rows as fit, and how many more there are."""
+    lines = 0
+    for number, row in enumerate(rows):
+        last = number == len(rows) - 1
+        if most is not None and lines + len(row) > most - (not last):
+            yield Text(f"  ... and {len(rows) - number} more; they count in the sum", "dim", no_wrap=True)
+            return
+        lines += len(row)
+        yield from row
+
+
+def _fit(overview: Overview, names: Names, width: int, zone: tzinfo | None) -> tuple[list[Column], list[int]]:
+    """The columns that have room in `width`, and how wide they are."""
+    columns = _columns(overview, names, zone, wide=width >= WIDE)
+    while True:
+        widths = [_width(column, overview) for column in columns]
+        excess = max((column.drop for column in columns), default=0)
+        if sum(widths) + len(widths) + 1 <= width or not excess:
+            return columns, widths
+        columns = [column for column in columns if column.drop < excess]
+
+
+def _width(column: Column, overview: Overview) -> int:
+    cells = (Text(column.head), *(column.cell(row) for row in overview.rows), column.total(overview))
+    return max(cell_len(cell.plain) for cell in cells)
+
+
+def _columns(overview: Overview, names: Names, zone: tzinfo | None, *, wide: bool) -> list[Column]:
+    bar = BAR if wide else SHORT_BAR
+
+    def count(head: str, name: str, drop: int = 0) -> Column:
+        def cell(counts: Counts) -> Text:
+            number = getattr(counts, name)
+            return Text(str(number) if number else "0", _COLOURS[name] if number else GREY)
+
+        return Column(head, lambda row: cell(row.progress.counts), lambda all_: cell(all_.sum), drop)
+
+    def since(row: Row) -> Text:
+        at = row.progress.since
+        if at is None:
+            return Text(UNKNOWN)
+        return Text(
+            f"{datetime.fromtimestamp(at, zone):%m-%d %H:%M}" if wide else short_duration(overview.now - at)
+        )
+
+    def ready(left: float | None) -> Text:
+        if left is None:
+            return Text(UNKNOWN, GREY)
+        at = datetime.fromtimestamp(overview.now + left, zone) if left < 366 * 86400 else None
+        return Text(f"{at:%m-%d %H:%M}" if wide and at else short_duration(left))
+
+    rows = len(overview.rows)
+    columns = [
+        Column(
+            "TASKFORCE",
+            lambda row: Text(names[_key(row.progress)]),
+            lambda _: Text(f"sum of {rows}"),
+            right=False,
+        ),
+        Column("CLUSTER", lambda row: Text(str(row.progress.cluster_id)), lambda _: Text("")),
+        Column("SINCE" if wide else "AGE", since, lambda _: Text(""), drop=1),
+        count("IDLE", "idle"),
+        count("RUN", "running"),
+        count("HELD", "held"),
+        count("DONE", "done"),
+        count("FAILED" if wide else "FAIL", "failed"),
+    ]
+    if overview.sum.silent:
+        columns.append(count("SILENT" if wide else "MUTE", "silent"))
+    columns += [
+        count("REMOVED" if wide else "RM", "removed", drop=2),
+        Column(
+            "",
+            lambda row: bar_of(row.progress.counts, bar),
+            lambda all_: bar_of(all_.sum, bar),
+            drop=5,
+            right=False,
+        ),
+        Column(
+            "/HOUR" if wide else "/H",
+            lambda row: _rate(row.progress.rate),
+            lambda all_: _rate(all_.rate),
+            drop=3,
+        ),
+        Column(
+            "LEFT",
+            lambda row: Text(str(row.progress.counts.left)),
+            lambda all_: Text(str(all_.sum.left)),
+            drop=6,
+        ),
+        Column(
+            "READY" if wide else "ETA",
+            lambda row: ready(row.progress.seconds_left()),
+            lambda all_: ready(all_.seconds_left),
+            drop=4,
+        ),
+    ]
+    if not overview.wms:
+        columns.append(
+            Column("PHASE", lambda row: Text(printable(row.phase)), lambda _: Text(""), drop=7, right=False)
+        )
+    return columns
+
+
+def bar_of(counts: Counts, width: int) -> Text:
+    """A bar of signs, one part for each status; each part that is not empty has a sign at least."""
+    numbers = [getattr(counts, name) for name, _, _ in PARTS]
+    text = Text("[")
+    for (_, sign, colour), cells in zip(PARTS, _shares(numbers, width), strict=True):
+        text.append(sign * cells, colour)
+    return text.append("]")
+
+
+def _shares(numbers: Sequence[int], width: int) -> list[int]:
+    """How many of `width` cells each number gets: for example 1 of [1, 999], 9 of the others, for 10."""
+    total = sum(numbers)
+    if not total:
+        return [0] * len(numbers)
+    cells = [max(number * width // total, number > 0) for number in numbers]
+    while (excess := sum(cells) - width) != 0:
+        largest = max(
+            range(len(cells)), key=lambda at: (numbers[at], cells[at]) if excess < 0 else (cells[at],)
+        )
+        cells[largest] -= 1 if excess > 0 else -1
+    return cells
+
+
+def _rate(rate: float | None) -> Text:
+    if rate is None:
+        return Text(UNKNOWN, GREY)
+    return Text(f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}")
+
+
+def _note(row: Row, command: str, width: int) -> Text:
+    """What the row waits for, and the command that says more: if room is short, the reason is cut."""
+    reason = _reason(row)
+    if not command:
+        return _cut(reason, width)
+    more = Text("  > ", GREY).append(command, "none")
+    return _cut(_cut(reason, max(width - cell_len(more.plain), 16)).append_text(more), width)
+
+
+def _below(row: Row, command: str, width: int) -> Iterator[Text]:
+    """What the row waits for, in lines of their own; nothing where there is nothing to do."""
+    if not command:
+        return
+    reason = Text("    ").append_text(_reason(row))
+    more = Text("> ", GREY).append(command, "none")
+    if cell_len(reason.plain) + 2 + cell_len(more.plain) <= width:
+        yield reason.append("  ").append_text(more)
+    else:
+        yield _cut(reason, width)
+        yield _cut(Text("    ").append_text(more), width)
+
+
+def _reason(row: Row) -> Text:
+    return Text(printable(row.verdict.text), _NEED_STYLE.get(row.verdict.need, GREY))
+
+
+def _command(row: Row, names: Names) -> str:
+    """The command that says more, with the name of the taskforce as it stands in its row."""
+    uuid = row.progress.taskforce_uuid
+    command = row.verdict.command
+    return printable(command.replace(uuid, names[_key(row.progress)]) if uuid else command)
+
+
+def _remarks(overview: Overview, width: int) -> list[Text]:
+    remarks = []
+    if overview.rows:
+        signs = "  ".join(f"{sign} {name}" for name, sign, _ in PARTS if getattr(overview.sum, name))
+        remarks.append(Text(f"  {signs}", GREY))
+    person, look = overview.count(Need.PERSON), overview.count(Need.LOOK)
+    ended = f"; {overview.ended} ended (--all)" if overview.ended else ""
+    remarks.append(Text(f"  needs a person (!): {person}; worth a look (?): {look}{ended}"))
+    if overview.wms:
+        remarks.append(Text(f"  no phases: the WMS {printable(overview.wms)}", GREY))
+    for day, damaged in overview.damage.items():
+        remarks.append(Text(f"  {damaged} bytes of {printable(day)} are damaged", ORANGE))
+    remarks += [Text(f"  cannot be read: {printable(text)}", ORANGE) for text in overview.complaints]
+    return [_cut(remark, width) for remark in remarks]
+
+
+def _line(mark: str, cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:
+    line = Text(mark, no_wrap=True)
+    for cell, column, width in zip(cells, columns, widths, strict=True):
+        space = " " * (width - cell_len(cell.plain))
+        line.append(" ")
+        line.append_text(Text(space).append_text(cell) if column.right else cell.copy().append(space))
+    return line
+
+
+def _cut(text: Text, width: int) -> Text:
+    """The text, cut to so many columns; what was cut ends in three dots."""
+    if cell_len(text.plain) <= width:
+        return text
+    text = text.copy()
+    text.truncate(max(width - 3, 0))
+    return text.append("..."[:width])
+
+
+def _key(progress: Progress) -> tuple[str, int]:
+    return progress.log, progress.cluster_id
+
+
+def _names(clusters: Sequence[Progress], *, whole: bool) -> Names:
+    """The taskforce of each cluster: its whole id, or a prefix of it that is no other's."""
+    uuids = {cluster.taskforce_uuid for cluster in clusters}
+    length = SHORTEST_UUID
+    longest = max((len(uuid) for uuid in uuids), default=0)
+    while length < longest and len({uuid[:length] for uuid in uuids}) < len(uuids):
+        length += 1
+    shown = {uuid: uuid if whole else uuid[:length] for uuid in uuids}
+    return {_key(cluster): printable(shown[cluster.taskforce_uuid]) or "(unknown)" for cluster in clusters}

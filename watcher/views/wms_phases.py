@@ -1,0 +1,181 @@
+"""What the WMS has of taskforces, for views that are useful without it: asked beside them, and briefly.
+
+A process of its own asks, so that a view waits for it no longer than it wants to, and needs none of the
+service's libraries itself. It asks only where the service's settings are in the environment. Whatever goes
+wrong becomes a sentence, and never an error of the view.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any, Self
+
+from common.privacy import forget_secrets, keep_private
+
+if TYPE_CHECKING:  # at run time only in the process that asks: the libraries may be missing
+    from common.wms.client import Wms
+    from common.wms.contract import Taskforce
+
+TIMEOUT = 2  # seconds for one answer of the WMS
+FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
+NO_SETTINGS = "was not asked, because its settings are not in the environment"
+SILENT = "has not answered yet"
+ENDED = "cannot be asked"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the WMS has of one taskforce, as far as a view shows it."""
+
+    phase: str
+    cluster_id: int | None = None
+    n_workers: int | None = None
+    failed_starts: int = 0
+    failed_stops: int = 0
+
+
+class WmsPhases:
+    """Asks the WMS. `why` says why there is no answer; it is empty after one.
+
+    The process starts at once, because it takes a while to load the client. `environ` may have the secret:
+    it goes to the process by a pipe, where no other process can see it.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.why = SILENT if environ.get("EWMS_ADDRESS") else NO_SETTINGS
+        self._records: dict[str, Record] | None = None
+        self._open = False  # whether a question is
+        self._read = b""
+        self._process = _start(environ) if environ.get("EWMS_ADDRESS") else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.communicate()
+
+    def ask(self, uuids: Sequence[str]) -> None:
+        """Begin to ask for these taskforces, unless an earlier question is still open."""
+        if self._process and not self._open:
+            self._open = _send(self._process, list(uuids))
+
+    def answer(self, patience: float) -> Mapping[str, Record] | None:
+        """The records by taskforce; None if the WMS has not answered within `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while self._open and (left := deadline - time.monotonic()) > 0:
+            self._receive(left)
+        return self._records
+
+    def _receive(self, patience: float) -> None:
+        answers = self._process.stdout if self._process else None
+        if not answers or not select.select([answers], [], [], patience)[0]:
+            return
+        chunk = os.read(answers.fileno(), 1 << 16)
+        self._read += chunk
+        if not chunk:
+            self._open, self._records, self.why = False, None, ENDED
+        elif self._read.endswith(b"\n"):
+            answer = json.loads(self._read)
+            self._read, self._open, self.why = b"", False, answer["why"]
+            records = answer["records"]
+            self._records = (
+                {uuid: Record(**entry) for uuid, entry in records.items()} if records is not None else None
+            )
+
+
+def _start(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    visible = dict(environ)
+    forget_secrets(visible)
+    process = subprocess.Popen(
+        [sys.executable, "-sP", "-m", "watcher.views.wms_phases"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=visible | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        start_new_session=True,  # Ctrl-C is for the view
+    )
+    _send(process, dict(environ))
+    return process
+
+
+def _send(process: subprocess.Popen[bytes], value: Any) -> bool:
+    """Write one line; whether the process still reads."""
+    if process.stdin is None:
+        return False
+    try:
+        process.stdin.write(json.dumps(value).encode() + b"\n")
+        process.stdin.flush()
+    except OSError:
+        return False
+    return True
+
+
+def main() -> None:
+    """Answer each line of taskforces with one line; the first line is the environment."""
+    keep_private()
+    questions = sys.stdin
+    wms, why = _connect(json.loads(questions.readline()))
+    for line in questions:
+        _answer(wms, why, json.loads(line), sys.stdout)
+
+
+def _answer(wms: Wms | None, why: str, uuids: Sequence[str], out: IO[str]) -> None:
+    records: dict[str, Any] | None = None
+    if wms:
+        from common.errors import Unavailable, WmsRejected
+
+        try:
+            found = wms.taskforces_with("taskforce_uuid", uuids, FIELDS)
+            records, why = {taskforce.taskforce_uuid: asdict(record_of(taskforce)) for taskforce in found}, ""
+        except (Unavailable, WmsRejected) as error:
+            why = f"does not answer: {error}"
+    out.write(json.dumps({"records": records, "why": why}) + "\n")
+    out.flush()
+
+
+def _connect(environ: Mapping[str, str]) -> tuple[Wms | None, str]:
+    """The WMS, or why it cannot be asked."""
+    try:
+        from common.errors import ConfigError
+        from common.settings import Settings
+        from common.stop import Stop
+        from common.wms.client import ReadOnlyHttp, Wms
+        from common.wms.transport import Transport
+    except ImportError as error:
+        return None, f"was not asked, because {error.name} is not installed"
+    stop = Stop()
+    stop.set()  # a single try
+    try:
+        settings = Settings.from_environment(environ).model_copy(update={"wms_timeout": TIMEOUT})
+    except ConfigError as error:
+        return None, f"was not asked: {'; '.join(error.problems)}"
+    return Wms(ReadOnlyHttp(Transport(settings, stop)), settings.wms_schedd_name), ""
+
+
+def record_of(taskforce: Taskforce) -> Record:
+    """What a view needs of a taskforce's record."""
+    from common.wms.contract import Phase
+
+    return Record(
+        taskforce.phase,
+        taskforce.cluster_id,
+        taskforce.n_workers,
+        taskforce.failures(Phase.CONDOR_SUBMIT),
+        taskforce.failures(Phase.CONDOR_RM),
+    )
+
+
+if __name__ == "__main__":
+    main()
