@@ -8,15 +8,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common.errors import ConfigError, ScratchUnavailable, TmsError, WmsUnavailable
+from common.condor.protection import explain_open
+from common.errors import ConfigError, ScheddUnavailable, ScratchUnavailable, TmsError, WmsUnavailable
 from common.logs import one_line
 from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.scratch.ownership import require_safe
+from common.settings import Settings
 from common.sizes import shown
 from common.wms.transport import Transport
 
 LARGEST_SKEW = 30.0  # seconds; a token service allows about a minute between clocks
+CONTAINERS = ("/.singularity.d", "/.dockerenv", "/run/.containerenv")  # what says that we are in one
 LOCALTIME = Path("/etc/localtime")
 
 
@@ -38,6 +41,8 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "zone": zone,
         "schedd": lambda: _schedd(neighbours),
         "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
+        "jobs": lambda: _jobs(neighbours),
+        "inputs": lambda: _inputs(neighbours.settings),
         "scratch": lambda: _scratch(neighbours),
     }
     if directory := neighbours.settings.metrics_dir:
@@ -92,6 +97,28 @@ def zone() -> str:
     if not chosen:
         raise _Doubtful(f"{text}, for want of TZ and {LOCALTIME}: event times of another zone are misread")
     return text
+
+
+def _jobs(neighbours: Neighbours) -> str:
+    """Read and prove what jobs can change of what binds them; the probe is removed at once."""
+    unprotected = neighbours.schedd.open_attributes(str(neighbours.scratch.directory))
+    if not unprotected:
+        return "they cannot change what binds them"
+    text = explain_open(unprotected)
+    if neighbours.settings.require_protected_jobs:
+        raise ScheddUnavailable(f"nothing is started: {text}")
+    raise _Doubtful(text)
+
+
+def _inputs(settings: Settings) -> str:
+    if settings.input_files_allowed or settings.require_visible_input_files:
+        return "users' files that this service cannot look at are refused"
+    if any(map(os.path.exists, CONTAINERS)):
+        raise _Doubtful(
+            "users' files that are not in this container are read by their paths, without a look at them:"
+            " see TMS_REQUIRE_VISIBLE_INPUT_FILES"
+        )
+    return "users' files are looked at and copied"
 
 
 def _scratch(neighbours: Neighbours) -> str:

@@ -133,6 +133,15 @@ class Settings(BaseModel):
     input_files_allowed: tuple[Path, ...] = _setting(
         "TMS_INPUT_FILES_ALLOWED", "directories of users' input files, separated by colons (default: any)", ()
     )
+    input_files_size: int = _setting(
+        "TMS_INPUT_FILES_SIZE", "the most that the input files of one taskforce may have together", 10 * 2**30
+    )
+    require_visible_input_files: bool = _setting(
+        "TMS_REQUIRE_VISIBLE_INPUT_FILES", "refuse input files that this service cannot look at", False
+    )
+    require_protected_jobs: bool = _setting(
+        "TMS_REQUIRE_PROTECTED_JOBS", "start nothing while jobs can change what binds them", False
+    )
     private_paths: tuple[Path, ...] = _setting(
         "TMS_PRIVATE_PATHS", "files and directories that are nobody's input files, separated by colons", ()
     )
@@ -253,7 +262,7 @@ class Settings(BaseModel):
             raise ValueError('site names cannot hold control characters, macros, " or \\')
         return value
 
-    @field_validator("least_free_space", mode="before")
+    @field_validator("least_free_space", "input_files_size", mode="before")
     @classmethod
     def _read_size(cls, value: str | int) -> int:
         return int(size_in_bytes(str(value)))

@@ -1,101 +1,217 @@
 """The user's input files: files that the user may have, and never what is the service's own.
 
-HTCondor reads them as the service's account, which can read more than the user can: our environment files,
-other taskforces' queue tokens, what is in /proc of our processes. So a file passes only by what it is now,
-behind every link; and the shadow, which reads it later, is told to read nothing else (`reach`).
+HTCondor reads a job's files as the service's account, which can read more than the user can: our
+environment files, other taskforces' queue tokens, what is in /proc of our processes. So each file is opened
+once, looked at as it is behind every link, and copied from there into the taskforce's own directory, which is
+all that the shadow may touch. What becomes of the path later leads nowhere.
+
+A file that the service cannot see, in a container without the user's file systems, cannot be copied. The
+shadow is then limited to the path as it was named.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import SubmitRejected
-from common.scratch.directory import ENVFILE
+from common.scratch.directory import ENVFILE, INPUTS
+from common.scratch.durable import writing
 from common.settings import Settings
+from common.sizes import shown
 from starter.gate import plain_text
+from starter.real_file import KERNEL, RealFile, Unseen, opened
 
 MOST_FILES = 1000
-# The kernel's own: other processes' environments and memory, devices, sockets of services.
-_KERNEL = ("/proc", "/sys", "/dev", "/run")
+CHUNK = 1 << 22  # bytes of a file that are copied at a time
 # What separates, quotes or stands for others in HTCondor's lists of paths.
 _SPECIAL = frozenset(',"*\\')
 
 
-def input_files(paths: Sequence[str], settings: Settings) -> list[str]:
-    """The user's input files, each the absolute path of one file; raises SubmitRejected.
+@dataclass(frozen=True, slots=True)
+class InputFiles:
+    """The paths that a user named: of files to copy, and of files that only HTCondor can see."""
+
+    seen: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+
+    def to_transfer(self, directory: Path) -> list[str]:
+        """What HTCondor transfers for a job of the taskforce in `directory`."""
+        return [*(str(directory / INPUTS / Path(path).name) for path in self.seen), *self.unseen]
+
+    def reach(self, directory: Path) -> str:
+        """All that the shadow may touch for a job: a list for the job's LimitDirectoryAccess.
+
+        The shadow compares it with the real path of what it opens: a link that is put in a file's place later
+        leads nowhere. An entry is a directory, which the shadow resolves itself, or with `*` the beginning of
+        a real path. Nothing else names a single file, so beside one that we do not see those are open whose
+        paths begin like its own (all measured, 23.9.6 and 25.14.1). The directory stays as it is named: its
+        links on the access point need not be those that we see in a container.
+        """
+        return ", ".join([str(directory), *(f"{path}*" for path in self.unseen)])
+
+
+def input_files(paths: Sequence[str], settings: Settings) -> InputFiles:
+    """The user's input files, if the user may have them all; raises SubmitRejected.
 
     All files arrive in one directory, so no two may have the same name, nor that of the env file.
     """
+    _check_names(paths)
+    seen, unseen, size = [], [], 0
+    for path in paths:
+        try:
+            with _allowed_file(path, settings) as file:
+                size += file.state.st_size
+            seen.append(path)
+        except Unseen as reason:
+            _check_unseen(path, settings, reason)
+            unseen.append(path)
+    _check_size(size, settings)
+    return InputFiles(tuple(seen), tuple(unseen))
+
+
+def copy_files(
+    paths: Sequence[str], described: str, settings: Settings, directory: Path, proceed: Callable[[], object]
+) -> None:
+    """Copy those of the user's files into `directory`, the taskforce's own, of which `described` has a copy.
+
+    `described` is what the description has HTCondor transfer; `proceed` is called between the parts. The
+    files are looked at again, as the files that are copied. Raises SubmitRejected, and ScratchUnavailable if
+    a copy cannot be written. Safe to repeat.
+    """
+    inputs, named = directory / INPUTS, set(described.split(", "))
+    paths = [path for path in paths if str(inputs / Path(path).name) in named]
+    if not paths:
+        return
+    with writing():
+        inputs.mkdir(mode=0o700, exist_ok=True)
+    left = settings.input_files_size
+    for path in paths:
+        try:
+            with _allowed_file(path, settings) as file:
+                left -= _copy(file, inputs / Path(path).name, left, proceed)
+        except Unseen as reason:
+            raise SubmitRejected(f"input_files has no file {path!r} any more: {reason}") from None
+        _check_size(settings.input_files_size - left, settings)
+
+
+def _check_names(paths: Sequence[str]) -> None:
     if len(paths) > MOST_FILES:
         raise SubmitRejected(f"input_files has more than {MOST_FILES} files")
     names = {ENVFILE}
     for path in paths:
-        _check_form(path)
-        _check_place(path, os.path.realpath(path), settings)
-        name = os.path.basename(path)  # noqa: PTH119 - Path would drop a trailing slash
-        if name in names:
+        plain_text("input_files", path)
+        if not path.startswith("/") or path.endswith("/") or _SPECIAL & {*path}:
+            raise SubmitRejected(f"input_files must be absolute paths of files, not {path[:200]!r}")
+        name = Path(path).name
+        if name in names or name in ("", ".", ".."):
             raise SubmitRejected(f"input_files have two files named {name!r}, or one like the env file")
         names.add(name)
-    return list(paths)
 
 
-def reach(files: Iterable[str], directory: Path) -> str:
-    """What the shadow may touch for a job: its directory and these files, as they are behind every link now.
+@contextmanager
+def _allowed_file(path: str, settings: Settings) -> Iterator[RealFile]:
+    """The file at `path`, open, if a user may have it; raises SubmitRejected, and Unseen where it is so."""
+    _check_place(path, path, settings, None)  # first: whether a file of ours is there is nobody's to know
+    with suppress(OSError):  # a link that is closed to us
+        _check_place(path, os.path.realpath(path), settings, None)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(opened(path))
+        except FileNotFoundError:
+            raise SubmitRejected(f"input_files has no file {path!r}") from None
+        except OSError as error:
+            raise SubmitRejected(f"input_files must be files, and {path!r} {error.strerror}") from None
+        _check_place(path, file.path, settings, file)
+        if not settings.input_files_allowed and _is_private(file):
+            raise SubmitRejected(f"input_files may not be private: not everybody can read {path!r}")
+        yield file
 
-    A list of path prefixes for the job's LimitDirectoryAccess, which the shadow compares with the real path
-    of what it opens (measured): a link that is put in a file's place later leads nowhere. Empty where a
-    file cannot be seen from here, in a container without the user's file systems: then nothing is limited.
+
+def _check_unseen(path: str, settings: Settings, reason: Unseen) -> None:
+    """What can be checked of a path whose file cannot be seen."""
+    if settings.input_files_allowed or settings.require_visible_input_files:
+        raise SubmitRejected(f"input_files has no file {path!r} that this service can see: {reason}")
+    if os.path.normpath(path) != path:
+        raise SubmitRejected(f"input_files must be plain paths where this service cannot see: {path!r}")
+
+
+def _check_place(path: str, real: str, settings: Settings, file: RealFile | None) -> None:
+    """Raise SubmitRejected if `path`, which really is `real`, is the service's own, or not where it may be.
+
+    Directories and files are compared by what they are, as they may be mounted in several places; those that
+    we cannot see, by their names.
     """
-    real = [os.path.realpath(path) for path in files]
-    if not all(map(os.path.exists, real)):  # Path.exists raises where we may not look
-        return ""
-    return ", ".join([os.path.realpath(directory), *(f"{path}*" for path in real)])
+    on_the_way = {(state.st_dev, state.st_ino) for state in (*file.way, file.state)} if file else set()
 
+    def is_within(place: str | Path) -> bool:
+        return _identity(place) in on_the_way or Path(real).is_relative_to(os.path.realpath(place))
 
-def _check_form(path: str) -> None:
-    plain_text("input_files", path)
-    if not path.startswith("/") or path.endswith("/") or _SPECIAL & {*path, *os.path.realpath(path)}:
-        raise SubmitRejected(f"input_files must be absolute paths of files, not {path[:200]!r}")
-
-
-def _check_place(path: str, real: str, settings: Settings) -> None:
-    own = [settings.job_event_log_dir, settings.run_dir, *settings.private_paths]
-    if any(_within(real, place) for place in (*own, *_KERNEL) if place):
+    own = [settings.job_event_log_dir, settings.run_dir, *settings.private_paths, *KERNEL]
+    if any(is_within(place) for place in own if place):
         raise SubmitRejected(f"input_files may not be the service's own: {path!r}")
     home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() fails where there is none
-    if _within(real, home) and os.path.relpath(real, home).startswith("."):
+    if Path(real).is_relative_to(home) and os.path.relpath(real, home).startswith("."):
         raise SubmitRejected(f"input_files may not be hidden files of the service's account: {path!r}")
-    allowed = settings.input_files_allowed
-    if allowed and not any(_within(real, place) for place in allowed):
+    allowed = settings.input_files_allowed if file else ()
+    if allowed and not any(is_within(place) for place in allowed):
         raise SubmitRejected(f"input_files must be below {', '.join(map(str, allowed))}, not {path!r}")
-    try:
-        kind = Path(real).stat().st_mode
-    except OSError:
-        parent = os.path.dirname(real)  # noqa: PTH120 - as a Path it raises where we may not look
-        if allowed or os.path.isdir(parent):  # noqa: PTH112 - otherwise the shadow may see what we do not
-            raise SubmitRejected(f"input_files has no file {path!r}") from None
-        return
-    if not stat.S_ISREG(kind):
-        raise SubmitRejected(f"input_files must be files, which {path!r} is not")
-    if not allowed and _is_private(Path(real)):
-        raise SubmitRejected(f"input_files may not be private to the service's account: {path!r}")
 
 
-def _is_private(path: Path) -> bool:
-    """Whether only we, or root and a group of ours, can read it: no user has given it to us.
+def _is_private(file: RealFile) -> bool:
+    """Whether not everybody can read and reach it: nobody has given it to this user.
 
-    What another user owns, and lets us read by a group or an access list, is not private in this sense.
+    It does not matter whose it is. What its owner lets us read by a group, or by an access list, the owner
+    lets us read, and not every user whose taskforce we start.
     """
-    states = [place.stat() for place in (path, *path.parents)]
-    ours = [state.st_uid in (0, os.geteuid()) for state in states]
-    needed = [stat.S_IROTH, *(stat.S_IXOTH for _ in path.parents)]
-    return any(
-        mine and not state.st_mode & bit for state, mine, bit in zip(states, ours, needed, strict=True)
-    )
+    reachable = all(directory.st_mode & stat.S_IXOTH for directory in file.way)
+    return not (reachable and file.state.st_mode & stat.S_IROTH)
 
 
-def _within(real: str, place: str | Path) -> bool:
-    return Path(real).is_relative_to(os.path.realpath(place))
+def _identity(place: str | Path) -> tuple[int, int] | None:
+    try:
+        state = os.stat(place)  # noqa: PTH116 - a Path or a text
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino
+
+
+def _copy(file: RealFile, target: Path, most: int, proceed: Callable[[], object]) -> int:
+    """Copy at most `most` bytes, and one more where there are more; how many. The mode is kept."""
+    part, size = target.with_name(f".{target.name}.new"), 0
+    with writing():
+        part.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(part, flags, 0o600), "wb") as copy:
+            for block in _blocks(file, most):
+                copy.write(block)
+                size += len(block)
+                proceed()
+            os.fchmod(copy.fileno(), stat.S_IMODE(file.state.st_mode) & 0o777)
+            copy.flush()
+            os.fsync(copy.fileno())
+        part.replace(target)
+    return size
+
+
+def _blocks(file: RealFile, most: int) -> Iterator[bytes]:
+    left = most + 1
+    while left > 0:
+        try:
+            block = os.read(file.descriptor, min(CHUNK, left))
+        except OSError as error:
+            raise SubmitRejected(f"input_files: {file.path!r} cannot be read: {error.strerror}") from error
+        if not block:
+            return
+        left -= len(block)
+        yield block
+
+
+def _check_size(size: int, settings: Settings) -> None:
+    if size > settings.input_files_size:
+        most = shown(settings.input_files_size)
+        raise SubmitRejected(f"input_files are larger than TMS_INPUT_FILES_SIZE, {most}")

@@ -28,7 +28,9 @@ from common.sizes import shown
 from common.wms.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.worker import Outcome, Worker
 from starter.existing_cluster import clusters_in_log, find_cluster
+from starter.input_files import copy_files
 from starter.pilot_environment import pilot_environment, render, why_silent
+from starter.protection import Protection
 from starter.submit_description import describe, workers
 
 logger = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Starter:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.n = neighbours
+        self.protection = Protection(neighbours)
         self.offered = self.started = self.refused = 0
 
     def run_once(self) -> Outcome:
@@ -79,10 +82,12 @@ class Starter:
         return (
             Number("taskforces_started_total", "Taskforces that were submitted as a cluster.", self.started),
             Number("taskforces_refused_total", "Tries to start a taskforce that has a fault.", self.refused),
+            *self.protection.numbers(),
         )
 
     def _next_offer(self) -> dict[str, Any]:
         """What the WMS offers; raises ScratchUnavailable while the disk has too little room for its jobs."""
+        self.protection.check()
         least, free = self.n.settings.least_free_space, self.n.scratch.free_space()
         if free < least:
             raise ScratchUnavailable(
@@ -167,7 +172,11 @@ class Starter:
         environment = pilot_environment(offer, n.settings.pilot_environment)
         if silent := why_silent(environment):
             logger.warning("taskforce %s: the status of its pilots stays null: %s", uuid, silent)
-        n.scratch.make_taskforce_dir(uuid)
+        directory = n.scratch.make_taskforce_dir(uuid)
+        if not n.dry_run:
+            described = str(intent.submit_dict["transfer_input_files"])
+            files = offer.taskforce.pilot_config.input_files
+            copy_files(files, described, n.settings, directory, n.proceed)
         n.scratch.write_envfile(uuid, render(environment))
         intent = replace(intent, log_before=n.scratch.check_log(Path(intent.log)))
         n.scratch.save(intent)

@@ -11,7 +11,7 @@ from common.scratch.directory import ENVFILE
 from common.settings import Settings
 from common.wms.contract import NewTaskforce
 from starter import gate
-from starter.input_files import input_files, reach
+from starter.input_files import input_files
 
 MAX_INT = 2**31 - 1
 IMAGE_SOURCES = ("cvmfs", "auto")  # both mean the pilot on CVMFS
@@ -52,7 +52,7 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         "initialdir": str(directory),
         "should_transfer_files": "YES",
         "when_to_transfer_output": "ON_EXIT_OR_EVICT",
-        "transfer_input_files": ", ".join([*files, str(directory / ENVFILE)]),
+        "transfer_input_files": ", ".join([*files.to_transfer(directory), str(directory / ENVFILE)]),
         "transfer_output_files": '""',  # nothing but the worker's stdout and stderr
         "log": str(log),
         "batch_name": uuid,
@@ -65,6 +65,7 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         # Lets the pilot chirp. WantIOProxy would do so, too, and would let every job read and write every
         # file of our account (measured, 23.9.6 and 25.14.1).
         "+WantRemoteUpdates": "true",
+        "+LimitDirectoryAccess": f'"{files.reach(directory)}"',
         "+FileSystemDomain": '"blah"',  # no execution point shares a file system with us
         "+OriginalTime": gate.number("max_worker_runtime", worker.max_worker_runtime, least=0, most=MAX_INT),
     }
@@ -72,8 +73,6 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         # Relative to initialdir. The shadow makes the directory when the first job ends (measured).
         description["output"] = "cluster-$(ClusterId)/$(ProcId).out"
         description["error"] = "cluster-$(ClusterId)/$(ProcId).err"
-    if limits := reach(files, directory):
-        description["+LimitDirectoryAccess"] = f'"{limits}"'
     return gate.sealed(description, _COMMANDS)
 
 

@@ -81,6 +81,8 @@ class FakeSchedd:
     history: list[EndedJob] = field(default_factory=list)
     removals: list[tuple[int, str]] = field(default_factory=list)
     born: int = 1_700_000_000  # its job queue
+    unprotected: list[str] = field(default_factory=list)  # what jobs can change of what binds them
+    probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
@@ -144,6 +146,11 @@ class FakeSchedd:
     def queue(self) -> JobQueue:
         self._answer()
         return JobQueue("ap1", self.born)
+
+    def open_attributes(self, tag: str = "") -> list[str]:
+        self._answer()
+        self.probes += [tag] if tag else []
+        return list(self.unprotected)
 
     def exchange(self) -> None:
         """Another schedd answers from now on, or this one after its spool was lost: it has no cluster."""

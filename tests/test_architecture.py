@@ -42,7 +42,7 @@ FLOORS = {
         "starter",
         "submit_description",
         "input_files",
-        "gate existing_cluster pilot_environment",
+        "gate existing_cluster pilot_environment protection real_file",
     ],
     "stopper": [
         "__main__",

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import classad2
 import htcondor2
 
+from common.condor import protection
 from common.condor.records import COMPLETED, REMOVED, UUID_ATTRIBUTE, Cluster, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 
@@ -172,6 +173,21 @@ class Schedd:
         if not born:  # nothing to tell it by: it might be any
             raise _silent(f"no {_BORN}" if ads else "no answer")
         return JobQueue(str(ads[0].get("Name", "")), born)
+
+    def open_attributes(self, tag: str = "") -> list[str]:
+        """The attributes that bind a job of ours and that it could change (`common.condor.protection`).
+
+        By the schedd's own list; with a `tag`, also by trying it on a held job that bears the tag, so that
+        what either shows is named. Raises ScheddUnavailable. Safe to repeat.
+        """
+        try:
+            listed = self._call(lambda _: protection.open_by_list(self._advertisement()))
+        except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
+            listed = self._call(lambda _: protection.open_by_list(self._advertisement()))
+        if not tag or self._dry_run:
+            return listed
+        proved = self._ask(lambda schedd: protection.open_by_proof(schedd, tag))
+        return [attribute for attribute in protection.BINDING if attribute in {*listed, *proved}]
 
     def _has(self, cluster_id: int, uuid: str) -> bool:
         """Whether the queue has this cluster, and as this taskforce's: the id alone may be another's, reused.

@@ -5,6 +5,7 @@ YYYY-MM-DD.tms.jel.gz                 the same, compressed; further ones are YYY
 ewms-taskforce-<uuid>.tar.gz          archive of the directory below, numbered alike (0600)
 ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring back (0700)
     ewms_htcondor_envfile.sh          the pilot's environment, with queue tokens (0600)
+    inputs/                           copies of the user's input files
     cluster-<ClusterId>/<ProcId>.out  and .err, where the user wants the workers' output
 .tms/                                 our own, private (0700)
     <worker>.lock                     held by the one instance of each worker
@@ -44,6 +45,7 @@ LOG_NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.tms\.jel", re.ASCII)
 LOG_ARCHIVE_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\d{1,6})?\.tms\.jel\.gz", re.ASCII)
 DIRECTORY_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})", re.ASCII)
 DIRECTORY_ARCHIVE_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})(?:\.\d{1,6})?\.tar\.gz", re.ASCII)
+INPUTS = "inputs"
 ENVFILE = "ewms_htcondor_envfile.sh"  # the pilot looks for exactly this name in its working directory
 
 

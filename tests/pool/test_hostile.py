@@ -123,8 +123,9 @@ def test_odd_but_legal_text_is_only_text_in_the_job(pool: PoolClient, wms: Stand
     assert not machine.symmetricMatch(ad)
     machine["HAS_IT"] = True
     assert machine.symmetricMatch(ad), "what the user asks for holds, too"
-    assert ad["TransferInput"] == f"{odd},{guarded.scratch}/ewms-taskforce-{uuid}/ewms_htcondor_envfile.sh"
-    assert ad["LimitDirectoryAccess"] == f"{guarded.scratch}/ewms-taskforce-{uuid}, {odd}*"
+    place = f"{guarded.scratch}/ewms-taskforce-{uuid}"
+    assert ad["TransferInput"] == f"{place}/inputs/{odd.name},{place}/ewms_htcondor_envfile.sh"
+    assert ad["LimitDirectoryAccess"] == place
     assert ad["UserLog"] == other["UserLog"] == wms.taskforce(uuid)["job_event_log_fpath"]
     assert not ad.get("WantIOProxy", False)
     assert "canary" not in str(ad)

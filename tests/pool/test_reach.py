@@ -17,20 +17,46 @@ def phase(wms: StandInWms, uuid: str) -> str:
     return str(wms.taskforce(uuid)["phase"])
 
 
-def test_a_link_that_changes_after_the_submit_leads_nowhere(
+def test_what_becomes_of_a_path_after_the_submit_changes_no_job(
     pool: PoolClient, wms: StandInWms, guarded: Tms
 ) -> None:
     data = guarded.scratch.parent / "data"
-    (data / "in").write_text("photons")
+    named = data / "sitecustomize.py"
+    named.write_text("print('photons')\n")
     guarded.environment["TMS_REQUIREMENTS"] = "false"
-    uuid = wms.add_taskforce(worker_config=SMALL, pilot_config={"input_files": [f"{data}/in"]})
+    uuid = wms.add_taskforce(
+        worker_config=SMALL | {"do_transfer_worker_stdouterr": True},
+        pilot_config={"input_files": [str(named)]},
+        pilot_environment={"PYTHONPATH": "."},
+    )
     guarded.start()
     eventually(lambda: phase(wms, uuid) == "condor-submit", "submitted")
 
-    (data / "in").unlink()
-    (data / "in").symlink_to(guarded.scratch.parent / "tms.env")
+    named.unlink()
+    named.symlink_to(guarded.scratch.parent / "tms.env")
     cluster = wms.taskforce(uuid)["cluster_id"]
     pool.tool("condor_qedit", str(cluster), "Requirements", "true")
+    eventually(lambda: phase(wms, uuid) == "condor-complete", "it completes", seconds=120)
+    output = (guarded.scratch / f"ewms-taskforce-{uuid}/cluster-{cluster}/0.out").read_text()
+    assert "photons" in output
+    assert "canary" not in output
+
+
+def test_a_link_that_takes_the_place_of_a_file_that_could_not_be_seen_leads_nowhere(
+    pool: PoolClient, wms: StandInWms, tms: Tms
+) -> None:
+    home = tms.scratch.parent
+    (home / "private").mkdir(mode=0o700)
+    (home / "private/sitecustomize.py").write_text("print('canary')\n")
+    tms.environment["TMS_REQUIREMENTS"] = "false"
+    uuid = wms.add_taskforce(
+        worker_config=SMALL, pilot_config={"input_files": [f"{home}/later/sitecustomize.py"]}
+    )
+    tms.start()
+    eventually(lambda: phase(wms, uuid) == "condor-submit", "submitted")
+
+    (home / "later").symlink_to(home / "private")
+    pool.tool("condor_qedit", str(wms.taskforce(uuid)["cluster_id"]), "Requirements", "true")
     held = "HELD: Transfer"
     eventually(
         lambda: any(held in status for status in wms.taskforce(uuid)["compound_statuses"]),

@@ -20,6 +20,7 @@ POOL_VARIABLE = "TMS_SANDBOX_POOL"
 
 _METHODS = frozenset(
     (
+        "configure",
         "daemon_pid",
         "exchange_queue",
         "facts",
@@ -75,6 +76,10 @@ class PoolClient:
     def restart_daemon(self, name: str) -> None:
         """See Pool.restart_daemon."""
         self._ask("restart_daemon", name)
+
+    def configure(self, *lines: str) -> None:
+        """See Pool.configure."""
+        self._ask("configure", *lines)
 
     def exchange_queue(self) -> None:
         """See Pool.exchange_queue."""

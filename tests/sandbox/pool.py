@@ -162,6 +162,15 @@ class Pool:
         self.stop_daemon(name)
         self.start_daemon(name)
 
+    def configure(self, *lines: str) -> None:
+        """Adds these lines to the daemons' configuration, in place of those of the last call.
+
+        The schedd has them when this returns.
+        """
+        text = "".join(f"{line}\n" for line in lines)
+        (self.layout.directory / "etc/config.d/60-configured").write_text(text, encoding="utf-8")
+        self.restart_daemon("schedd")
+
     def exchange_queue(self) -> None:
         """Restarts the schedd with an empty job queue of its own, and the next time with the one before.
 

@@ -76,6 +76,7 @@ def test_the_description_asks_for_what_the_taskforce_says(settings: Settings) ->
         "submit_event_user_notes": "EWMSTaskforceUUID=TF-1",
         "+EWMSTaskforceUUID": '"TF-1"',
         "+WantRemoteUpdates": "true",
+        "+LimitDirectoryAccess": '"/scratch/ewms-taskforce-TF-1, /data/in*"',
         "+FileSystemDomain": '"blah"',
         "+OriginalTime": "3600",
         "output": "cluster-$(ClusterId)/$(ProcId).out",

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from common.scratch.directory import ENVFILE, Scratch
+from common.scratch.directory import ENVFILE, INPUTS, Scratch
 from common.sizes import shown
 from watcher.files.survey import Node, tree
 
@@ -55,7 +55,7 @@ def archive_directory(scratch: Scratch, name: str, now: float) -> Steps:
     """
     directory, part = scratch.directory / name, scratch.leaving / f"{name}.tar.gz.new"
     before = tree(directory)
-    nodes = [node for node in before if node.path not in _SECRETS]
+    nodes = [node for node in before if node.path not in _SECRETS and not _is_input(node.path)]
     yield from _compress(_tar(directory, nodes), part, 0o600)
     if tree(directory) != before:
         part.unlink()
@@ -67,6 +67,11 @@ def archive_directory(scratch: Scratch, name: str, now: float) -> Steps:
     yield
     shutil.rmtree(gone, ignore_errors=True)  # `leaving.clear` may have been faster, or does the rest
     return f"archived {len(nodes)} file(s) in {shown(archive.stat().st_size)}: {archive.name}"
+
+
+def _is_input(path: str) -> bool:
+    """Whether this is the copies of the user's input files, or one of them: the user has the files."""
+    return path.split("/")[0] == INPUTS
 
 
 def delete(scratch: Scratch, name: str) -> None:

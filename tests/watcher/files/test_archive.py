@@ -40,6 +40,8 @@ def log(scratch: Scratch) -> Path:
 def directory(scratch: Scratch) -> Path:
     path = scratch.make_taskforce_dir("TF-1")
     scratch.write_envfile("TF-1", "export TOKEN=secret\n")
+    (path / "inputs").mkdir()
+    (path / "inputs/table.fits").write_text("photons")
     (path / "cluster-7").mkdir()
     (path / "cluster-7" / "0.out").write_text("out")
     (path / "cluster-7" / "0.err").write_bytes(b"x" * 3_000_000)

@@ -1,0 +1,114 @@
+"""What of its own job ad a job must not be able to change, and what of that it can.
+
+A pilot's chirps need WantRemoteUpdates, and with it a job may set any attribute of its own ad. HTCondor then
+acts upon it with the rights of our account: at once where it writes the job event log, and elsewhere when the
+job starts again, which OnExitRemove makes it do. So what binds a job has to be immutable, and only the
+schedd's configuration can make it so. That list holds against chirps and edits, and anybody may read it (all
+measured, 23.9.6 and 25.14.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import htcondor2
+
+from common.errors import ScheddUnavailable
+
+# Each was set by a job, and brought it a file of ours, changed one or the log, or had credentials sent; or is
+# of the same kind and acts where a test pool has nothing. docs/security.md has what was seen of each. The
+# list holds for all users of an access point, so what they do change of queued jobs is not in it.
+BINDING = (
+    # which events are written, where, and in which form
+    *("UserLog", "UserLogUseXML", "JobAdInformationAttrs", "DAGManNodesLog"),
+    # which files are read for a job
+    *("Cmd", "Iwd", "In", "TransferIn", "TransferExecutable", "TransferInput", "TransferPlugins"),
+    *("PublicInputFiles", "CommonInputFiles", "CommonInputCatalogs", "DataReuseManifestSHA256"),
+    *("ToolDaemonCmd", "ToolDaemonInput"),
+    # which files are written, or deleted, for a job
+    *("Out", "Err", "TransferOutputRemaps", "OutputDestination", "CheckpointDestination", "JobStarterLog"),
+    *("JobStarterDebug", "ManifestDesired", "ManifestDir", "ToolDaemonOutput", "ToolDaemonError"),
+    # how far that may reach, and with whose credentials
+    *("LimitDirectoryAccess", "WantIOProxy", "X509UserProxy", "OAuthServicesNeeded", "SendCredential"),
+    # whether it runs again, what an administrator's programs do with it, and whose it is
+    *("OnExitRemove", "LeaveJobInQueue", "JobUniverse", "OsUser", "HookKeyword", "EWMSTaskforceUUID"),
+)
+PROBE_ATTRIBUTE = "EWMSProbe"
+
+_LISTS = ("IMMUTABLE_JOB_ATTRS", "SYSTEM_IMMUTABLE_JOB_ATTRS")
+_HARMLESS = "EWMSProbeAnswer"
+# Of an immutable attribute, and of a job that is not there (measured, 25.14.1 and 23.9.6).
+_REFUSED = "Unable to edit jobs"
+
+
+def configuration(attributes: Iterable[str]) -> str:
+    """The line of the access point's configuration that makes `attributes` immutable, for a person."""
+    return f"IMMUTABLE_JOB_ATTRS = $(IMMUTABLE_JOB_ATTRS) {' '.join(attributes)}"
+
+
+def explain_open(attributes: Collection[str]) -> str:
+    """What it means that these can be changed, and what closes it, in one line for a person."""
+    return (
+        f"a job can change {len(attributes)} attribute(s) that keep it from files and logs of this account;"
+        f" this closes it in the access point's configuration: {configuration(attributes)}"
+    )
+
+
+def open_by_list(location: Any) -> list[str]:
+    """The binding attributes that the schedd at `location` does not call immutable.
+
+    Raises HTCondorException if it does not tell its list. Safe to repeat.
+    """
+    asked = htcondor2.RemoteParam(location)
+    text = " ".join(str(asked.get(name, "")) for name in _LISTS)
+    listed = set(text.replace(",", " ").lower().split())  # HTCondor, too, takes either, and ignores case
+    return [attribute for attribute in BINDING if attribute.lower() not in listed]
+
+
+def open_by_proof(schedd: Any, tag: str) -> list[str]:
+    """The binding attributes that could be changed in a job of ours, which is made for this and removed.
+
+    The job is held from the start. It carries no taskforce's id and has no log, so no worker takes it for a
+    taskforce's. `tag` tells it from other instances' probes; one that a kill left is removed first. Raises
+    HTCondorException, and ScheddUnavailable if the job tells nothing. Safe to repeat.
+    """
+    _remove(schedd, tag)
+    job = f"{int(schedd.submit(htcondor2.Submit(_probe(tag)), count=1).cluster())}.0"
+    try:
+        changed = [attribute for attribute in BINDING if _can_change(schedd, job, attribute)]
+        if not _can_change(schedd, job, _HARMLESS):  # gone, or nothing of it can be changed
+            raise ScheddUnavailable(
+                "no attribute of a held job of ours can be changed: its refusals prove nothing"
+            )
+    finally:
+        _remove(schedd, tag)
+    return changed
+
+
+def _probe(tag: str) -> dict[str, str]:
+    return {
+        "universe": "vanilla",
+        "executable": "/bin/true",
+        "transfer_executable": "false",
+        "should_transfer_files": "YES",
+        "initialdir": "/",
+        "requirements": "false",
+        "hold": "true",
+        "+LimitDirectoryAccess": '"/nonexistent"',
+        f"+{PROBE_ATTRIBUTE}": f'"{tag}"',
+    }
+
+
+def _can_change(schedd: Any, job: str, attribute: str) -> bool:
+    try:
+        schedd.edit(job, attribute, "undefined")
+    except htcondor2.HTCondorException as error:
+        if _REFUSED in str(error):
+            return False
+        raise
+    return True
+
+
+def _remove(schedd: Any, tag: str) -> None:
+    schedd.act(htcondor2.JobAction.Remove, f'{PROBE_ATTRIBUTE} == "{tag}"', reason=("EWMS: a probe", 0))

@@ -1,0 +1,53 @@
+"""Whether jobs can change what binds them: looked at now and then, said, and where asked for, required."""
+
+from __future__ import annotations
+
+import logging
+
+from common.condor.protection import explain_open
+from common.errors import ScheddUnavailable
+from common.metrics import Number
+from common.neighbours import Neighbours
+
+logger = logging.getLogger(__name__)
+
+AGAIN = 3600.0  # seconds between looks
+SOON = 60.0  # seconds, while nothing is started for it
+
+
+class Protection:
+    """What the schedd last said and showed of it; `open` is None before it did."""
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.n = neighbours
+        self.open: list[str] | None = None
+        self._due = 0.0
+
+    def check(self) -> None:
+        """Look if it is time to; raises ScheddUnavailable if TMS_REQUIRE_PROTECTED_JOBS is not fulfilled."""
+        required = self.n.settings.require_protected_jobs
+        if self.n.clock() >= self._due:
+            try:
+                self._look(prove=required)
+            except ScheddUnavailable as error:
+                if required:
+                    raise
+                logger.info("it is not known what jobs can change of themselves: %s", error)
+            self._due = self.n.clock() + (SOON if required and self.open else AGAIN)
+        if required and self.open:
+            raise ScheddUnavailable(f"nothing is started: {explain_open(self.open)}")
+
+    def numbers(self) -> tuple[Number, ...]:
+        """What the metrics tell of it."""
+        if self.open is None:
+            return ()
+        text = "Attributes that bind a job and that it can change."
+        return (Number("unprotected_job_attributes", text, len(self.open)),)
+
+    def _look(self, *, prove: bool) -> None:
+        before = self.open
+        self.open = self.n.schedd.open_attributes(str(self.n.scratch.directory) if prove else "")
+        if self.open != before and self.open:
+            logger.warning("%s", explain_open(self.open))
+        elif self.open != before:
+            logger.info("no job can change what binds it")
