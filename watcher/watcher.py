@@ -249,7 +249,7 @@ class Watcher:
         return True
 
     def _forget(self, tally: Tally, cluster: ClusterTally) -> None:
-        tally.settle(cluster.cluster_id)
+        tally.settle(cluster)
         self.records.pop(cluster.taskforce_uuid, None)
         self.changed.pop(cluster.cluster_id, None)
         self.gone.discard(cluster.cluster_id)

@@ -15,6 +15,7 @@ from common.joblog.dates import parse_date
 from common.joblog.texts import decode_value, gist, safe_key
 from watcher.counting.job_states import PAGE, JobStates, unpack
 from watcher.counting.job_status import ENDED, IDLE, NO_STATUS
+from watcher.reading.byte_rows import Ints
 
 NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
 TOP_ERRORS = 10
@@ -23,7 +24,10 @@ OTHER_ERRORS = "(other errors)"
 
 
 class ClusterTally:
-    """The counts of one cluster. `dirty` means that they changed since the WMS acknowledged them.
+    """The counts of one cluster, through one life: a number that comes again in a log is another cluster.
+
+    `dirty` means that the counts changed since the WMS acknowledged them, `gone` that the schedd, asked, no
+    longer had the cluster, which only an event from the log can disprove.
 
     Jobs are counted in cells: a cell is the job status times 256 plus the pilot status. A single move updates
     the counts; after a bulk update the counts are recomputed on demand.
@@ -36,6 +40,7 @@ class ClusterTally:
         self.taskforce_uuid = ""
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
         self.dirty = True
+        self.gone = False
         self.last_end = b""  # date of the last event that ended a job, or the cluster
         self._jobs, self._statuses, self._pilots = jobs, statuses, pilots
         self._pages: dict[int, int] = {}  # proc // PAGE -> index of the page's first job
@@ -44,6 +49,9 @@ class ClusterTally:
         self._counted = True
         self._cells: Counter[int] = Counter()
         self._error_counts: Counter[int] = Counter()
+
+    def __repr__(self) -> str:
+        return f"<cluster {self.cluster_id} of {self.taskforce_uuid or 'nobody'}>"
 
     # -- counts ---------------------------------------------------------------------------------------
 
@@ -122,6 +130,19 @@ class ClusterTally:
         """States were set in bulk: recompute the counts on demand."""
         self.dirty = True
         self._counted = False
+
+    def has(self, proc: int) -> bool:
+        """Whether the job has appeared in the log."""
+        base = self._pages.get(proc // PAGE)
+        return base is not None and int(self._jobs.status[base + proc % PAGE]) != NO_STATUS
+
+    def has_any(self, procs: Ints) -> bool:
+        """Whether one of the jobs has appeared in the log."""
+        for number in set((procs // PAGE).tolist()):
+            base = self._pages.get(number)
+            if base is not None and self._jobs.status[base + procs[procs // PAGE == number] % PAGE].any():
+                return True
+        return False
 
     def release(self) -> set[int]:
         """Give the pages back, because the cluster is no longer followed; returns their first indices."""

@@ -19,20 +19,22 @@ from watcher.counting.job_status import (
     RUNNING,
     STATUS_OF_EVENT,
     STATUS_TEXTS,
+    announces_end,
+    eviction_code,
     held_status,
-    may_be_half_of_an_end,
 )
 from watcher.counting.numbered_texts import NumberedTexts
 
 # Plain constants: looking attributes up for each event would cost a quarter of the time.
-EVICTED, GENERIC, HELD, CLUSTER_REMOVE = (
+EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE = (
     EventCode.EVICTED.value,
     EventCode.GENERIC.value,
     EventCode.HELD.value,
+    EventCode.CLUSTER_SUBMIT.value,
     EventCode.CLUSTER_REMOVE.value,
 )
-MOMENT = 5  # seconds between an eviction and the hold or removal whose first half it was
-MOST_EVICTED = 1_000  # evictions that may wait for their second half at once
+MOMENT = 5  # seconds between an eviction without a code and the hold or removal whose first half it was
+MOST_EVICTED = 50_000  # evictions that may wait for their second half at once (10 MB)
 
 
 class EventTally:
@@ -45,16 +47,21 @@ class EventTally:
         self.pilots = NumberedTexts([NO_PILOT_STATUS], "(others)")
         self.pilot_number = lru_cache(maxsize=1024)(self._pilot_number)  # of a chirped value
         self.evicted: dict[int, tuple[bytes, int, int]] = {}  # place -> date, pilot, error before
-        self.settled: set[int] = set()
+        self.settled: dict[int, str] = {}  # clusters whose events are skipped -> their taskforces
+        self.earlier: list[ClusterTally] = []  # whose number another cluster has in this log by now
 
-    def settle(self, cluster_id: int) -> None:
+    def lives(self) -> list[ClusterTally]:
+        """All clusters that are not settled."""
+        return [*self.earlier, *self.clusters.values()]
+
+    def settle(self, cluster: ClusterTally) -> None:
         """The cluster is over and the WMS has everything: keep only its id, to skip its events."""
-        cluster = self.clusters.pop(cluster_id, None)
-        if cluster:
-            pages = cluster.release()
-            for place in [place for place in self.evicted if place - place % PAGE in pages]:
-                del self.evicted[place]
-        self.settled.add(cluster_id)
+        if self.clusters.get(cluster.cluster_id) is cluster:
+            del self.clusters[cluster.cluster_id]
+            self.settled[cluster.cluster_id] = cluster.taskforce_uuid
+        elif cluster in self.earlier:
+            self.earlier.remove(cluster)
+        self._release(cluster)
 
     def cluster(self, cluster_id: int) -> ClusterTally:
         """The cluster of that id; a new one at its first event."""
@@ -67,10 +74,15 @@ class EventTally:
     def count_event(self, event: Event) -> None:
         """Count one event."""
         code = event.code
-        if event.cluster in self.settled or event.proc > MAX_PROC:
+        if event.proc > MAX_PROC:
             return
-        if code in NAMING and self.is_nameless(event.cluster):
-            self.name_by(event)
+        if code in NAMING:
+            if self._begins_life(event):
+                self._begin_life(event)
+            if self.is_nameless(event.cluster):
+                self.name_by(event)
+        if event.cluster in self.settled:
+            return
         if event.proc == CLUSTER_PROC:
             if code == CLUSTER_REMOVE:
                 self._remove(event)
@@ -78,6 +90,38 @@ class EventTally:
             self._chirp(event)
         elif code in STATUS_OF_EVENT or code in (EVICTED, HELD):
             self._set_status(event)
+
+    def _begins_life(self, event: Event) -> bool:
+        """Whether the event shows that its number belongs to another cluster from here on.
+
+        A job queue that was lost begins its numbers again. A 035 begins a cluster; a 000 of a known job does
+        if it names another taskforce, or if the cluster has ended.
+        """
+        if event.cluster in self.settled:
+            return taskforce_of(event) not in ("", self.settled[event.cluster])
+        known = self.clusters.get(event.cluster)
+        if known is None or event.code == CLUSTER_SUBMIT:
+            return known is not None and (known.removed or known.n_jobs > 0)
+        if not known.has(event.proc):
+            return False
+        uuid = taskforce_of(event)
+        return known.over or bool(uuid and known.taskforce_uuid and uuid != known.taskforce_uuid)
+
+    def _begin_life(self, event: Event) -> None:
+        """Count from here on for another cluster; one before it of another taskforce is kept beside it."""
+        self.settled.pop(event.cluster, None)
+        before = self.clusters.pop(event.cluster, None)
+        if before is None:
+            return
+        if before.taskforce_uuid and before.taskforce_uuid != taskforce_of(event):
+            self.earlier.append(before)
+        else:
+            self._release(before)
+
+    def _release(self, cluster: ClusterTally) -> None:
+        pages = cluster.release()
+        for place in [place for place in self.evicted if place - place % PAGE in pages]:
+            del self.evicted[place]
 
     def is_nameless(self, cluster_id: int) -> bool:
         """Whether the cluster still waits for an event that names its taskforce."""
@@ -121,7 +165,10 @@ class EventTally:
         _, pilot, error = unpack(int(self.jobs.packed[place]))
         before = self.evicted.pop(place, None)
         if event.code == EVICTED:
-            if may_be_half_of_an_end(event.text):
+            why = eviction_code(event.text)
+            if announces_end(why):
+                return  # the hold or removal that follows is the other half, whenever it comes
+            if why is None:
                 self._remember(place, event.date, pilot, error)
             status = IDLE
         elif event.code == HELD:

@@ -34,6 +34,7 @@ STATUS_OF_EVENT = {
         EventCode.DATAFLOW_SKIPPED: COMPLETED,
     }.items()
 }
+
 # After these events a job has no pilot, so what its earlier one reported is forgotten.
 FORGETTING = frozenset(
     {
@@ -65,7 +66,12 @@ def held_status(text: bytes) -> str:
     return safe_key(describe_hold(code, subcode, safe_key(reason) if reason else ""))
 
 
-def may_be_half_of_an_end(text: bytes) -> bool:
-    """Whether an eviction may be the first half of a hold or a removal; 23.9.6 gives no reason, so it may."""
+def eviction_code(text: bytes) -> int | None:
+    """Why a job was evicted; None where the log does not say, as HTCondor 23.9.6 does not."""
     why = _EVICTION_CODE.match(text)
-    return why is None or int(why[1]) < 1000 or int(why[1]) == _EVICTED_FOR_REMOVAL
+    return int(why[1]) if why else None
+
+
+def announces_end(why: int | None) -> bool:
+    """Whether an eviction with this code is the first half of a hold or a removal."""
+    return why is not None and (why < 1000 or why == _EVICTED_FOR_REMOVAL)

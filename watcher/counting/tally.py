@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.joblog.events import CLUSTER_PROC, MAX_PROC
-from common.joblog.owner import NAMING
+from common.joblog.owner import NAMING, taskforce_of
 from watcher.counting import chirps
 from watcher.counting.chirps import ChirpKind
 from watcher.counting.cluster_tally import ClusterTally
-from watcher.counting.event_tally import CLUSTER_REMOVE, EVICTED, GENERIC, HELD, EventTally
+from watcher.counting.event_tally import CLUSTER_REMOVE, CLUSTER_SUBMIT, EVICTED, GENERIC, HELD, EventTally
 from watcher.counting.job_states import PAGE
 from watcher.counting.job_status import (
     ENDED,
@@ -39,13 +39,14 @@ _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
 # What the events of each code do, as bits: one look-up gives them all.
-_SETS_STATUS, _CHIRPS, _FORGETS, _ENDS, _NAMES = (np.uint8(1 << bit) for bit in range(5))
+_SETS_STATUS, _CHIRPS, _FORGETS, _ENDS, _NAMES, _REMOVES = (np.uint8(1 << bit) for bit in range(6))
 _DOES = (
     _SETS_STATUS * ((_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD)))
     | _CHIRPS * (_CODES == GENERIC)
     | _FORGETS * np.isin(_CODES, list(FORGETTING))
     | _ENDS * np.isin(_STATUS, ENDED)
     | _NAMES * np.isin(_CODES, list(NAMING))
+    | _REMOVES * (_CODES == CLUSTER_REMOVE)
 )
 
 
@@ -90,7 +91,12 @@ class Tally(EventTally):
 
     def _count_batch(self, batch: Batch) -> None:
         does = _DOES[batch.code]
-        self._name_clusters(batch, np.flatnonzero(does & _NAMES))
+        if again := self._numbers_that_may_begin_again(batch, does):
+            alone = np.isin(batch.cluster, list(again))
+            for at in np.flatnonzero(alone).tolist():
+                self.count_event(batch.event(at))
+            does[alone] = 0
+        self._name_clusters(batch, np.flatnonzero((does & _NAMES != 0) & (batch.proc <= MAX_PROC)))
         generic = np.flatnonzero(does & _CHIRPS)
         kind = np.zeros(len(batch), np.uint8)
         kind[generic] = chirps.kinds_of(batch, generic)
@@ -102,10 +108,39 @@ class Tally(EventTally):
         self._set(changes, owners)
         for changed in _different(changes.owner[self.jobs.packed[changes.place] != before]).tolist():
             owners[changed].recount()
-        removes = (batch.proc == CLUSTER_PROC) & (batch.code == CLUSTER_REMOVE)
+        removes = (batch.proc == CLUSTER_PROC) & (does & _REMOVES != 0)
         for at in np.flatnonzero(removes).tolist():
             self.count_event(batch.event(at))
         self._note_ends(batch, np.flatnonzero(removes | (of_a_job & (does & _ENDS != 0))))
+
+    def _numbers_that_may_begin_again(self, batch: Batch, does: Numbers) -> set[int]:
+        """Numbers of which the batch may have events of two clusters: their events are counted one by one."""
+        begins = np.flatnonzero((does & _NAMES != 0) & (batch.proc <= MAX_PROC))
+        numbers = batch.cluster[begins]
+        repeated = _repeated(numbers, batch.proc[begins])
+        odd = repeated.union(numbers[batch.code[begins] == CLUSTER_SUBMIT].tolist())
+        return {
+            number
+            for number in _different(numbers).tolist()
+            if (number in odd or number in self.clusters or number in self.settled)
+            and self._may_begin_again(number, batch, does, begins[numbers == number], number in repeated)
+        }
+
+    def _may_begin_again(
+        self, number: int, batch: Batch, does: Numbers, begins: Ints, repeated: bool
+    ) -> bool:
+        """Whether two clusters may have this number, given where in the batch one of it begins."""
+        names = (taskforce_of(batch.event(at)) for at in begins.tolist())
+        if number in self.settled:
+            return any(name not in ("", self.settled[number]) for name in names)
+        known, events = self.clusters.get(number), np.flatnonzero(batch.cluster == number)
+        if (batch.code[begins] == CLUSTER_SUBMIT).any():
+            return known is not None or repeated or batch.code[events[0]] != CLUSTER_SUBMIT
+        if not repeated and not (known and known.has_any(batch.proc[begins])):
+            return False
+        if known is None or known.over or (does[events] & (_ENDS | _REMOVES)).any():
+            return True
+        return any(name not in ("", known.taskforce_uuid) for name in names)
 
     def _name_clusters(self, batch: Batch, naming: Ints) -> None:
         cluster = batch.cluster[naming]
@@ -188,6 +223,23 @@ def _different(numbers: Ints) -> Ints:
     """The distinct numbers, in ascending order: [7, 3, 7] -> [3, 7]."""
     first, there = _there(numbers)
     return np.unique(numbers) if there is None else np.flatnonzero(there) + first
+
+
+def _repeated(clusters: Ints, procs: Ints) -> set[int]:
+    """The clusters that have one of their procs twice: [7, 7, 8], [0, 0, 0] -> {7}."""
+    order = np.arange(len(clusters))
+    slots = np.empty(1 << 16, np.int64)  # not filled: only slots that were written are read
+    slot = (clusters * 4093 + procs) & 0xFFFF
+    slots[slot] = order
+    shared = set(
+        clusters[slots[slot] != order].tolist()
+    )  # of two equal jobs the first finds the second there
+    repeated = set()
+    for cluster in shared:
+        of_cluster = procs[clusters == cluster]
+        if len(np.unique(of_cluster)) < len(of_cluster):
+            repeated.add(cluster)
+    return repeated
 
 
 def _distinct(numbers: Ints) -> tuple[Ints, Ints]:

@@ -149,6 +149,49 @@ def test_an_eviction_that_is_half_of_a_hold_or_removal_forgets_nothing(
     assert [list(pilots) for pilots in cluster_of(jel).compound_statuses().values()] == [["Tasking"]]
 
 
+@pytest.mark.parametrize(("code", "end"), [(1023, "abort"), (1, "hold")])
+def test_the_second_half_of_a_removal_or_hold_may_come_late(jel: JelWriter, code: int, end: str) -> None:
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", '"Tasking"')
+    jel.chirp(JOB, "Error", '"RuntimeError: boo"')
+    jel.evict(JOB, code)
+    jel.now = jel.now.replace(hour=23)
+    jel.hold(JOB, 1, 0, "by user") if end == "hold" else jel.abort(JOB)
+    cluster = cluster_of(jel)
+    assert [list(pilots) for pilots in cluster.compound_statuses().values()] == [["Tasking"]]
+    assert cluster.top_task_errors() == {"RuntimeError: boo": 1}
+
+
+@pytest.mark.parametrize("code", [None, 1023])
+def test_thousands_of_jobs_that_are_removed_at_once_keep_their_pilots_last_words(
+    jel: JelWriter, code: int | None
+) -> None:
+    for proc in range(2_000):
+        jel.execute((7, proc))
+        jel.chirp((7, proc), "Status", '"Tasking"')
+    moment = jel.now
+    for proc in range(2_000):
+        jel.now = moment
+        jel.evict((7, proc), code)
+    for proc in range(2_000):
+        jel.now = moment
+        jel.abort((7, proc))
+    assert cluster_of(jel).compound_statuses() == {"REMOVED": {"Tasking": 2_000}}
+
+
+def test_an_eviction_is_remembered_from_one_read_to_the_next(jel: JelWriter) -> None:
+    tally, log = Tally(), EventLog(jel.path)
+    jel.execute(JOB)
+    jel.chirp(JOB, "Status", '"Tasking"')
+    jel.evict(JOB)
+    for events in log.read():
+        tally.count(events)
+    jel.abort(JOB)
+    for events in log.read():
+        tally.count(events)
+    assert tally.clusters[7].compound_statuses() == {"REMOVED": {"Tasking": 1}}
+
+
 @pytest.mark.parametrize("how", ["evict", "vacate", "release", "execute again", "later hold"])
 def test_a_job_that_is_idle_again_or_starts_again_forgets_what_its_earlier_pilot_said(
     jel: JelWriter, how: str
@@ -290,7 +333,7 @@ def test_a_proc_number_beyond_any_cluster_is_damage(jel: JelWriter) -> None:
 def test_a_settled_cluster_is_followed_no_more(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 1)
     tally = tally_of(jel.path)
-    tally.settle(7)
+    tally.settle(tally.clusters[7])
     for events in EventLog(jel.path).read():
         tally.count(events)
     assert tally.clusters == {}
@@ -305,7 +348,7 @@ def test_the_room_of_settled_clusters_is_used_again(jel: JelWriter) -> None:
         for events in log.read():
             tally.count(events)
         assert tally.clusters[cluster].compound_statuses() == {"IDLE": {"null": 1000}}
-        tally.settle(cluster)
+        tally.settle(tally.clusters[cluster])
         sizes.add(len(tally.jobs.packed))
     assert len(sizes) == 1
     assert tally.evicted == {}

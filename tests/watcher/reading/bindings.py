@@ -130,14 +130,16 @@ def _summary_of(cluster: Cluster) -> Any:
     first = list(dict.fromkeys(cluster.gists.values()))
     errors = Counter(job.error for job in jobs if job.error)
     top = sorted(errors, key=lambda text: (-errors[text], first.index(text)))[:10]
-    over = cluster.removed or (bool(jobs) and all(job.status in ("COMPLETED", "REMOVED") for job in jobs))
-    return cluster.uuid, len(jobs), statuses, {text: errors[text] for text in top}, over, cluster.ended_at
+    errors_now = {text: errors[text] for text in top}
+    return cluster.uuid, len(jobs), statuses, errors_now, _is_over(cluster), cluster.ended_at
 
 
 def _count(clusters: dict[int, Cluster], event: Any) -> None:
     code = int(event["EventTypeNumber"])
     uuid = _named(event, code)
     tells = code in STATUS or code in (12, 36) or _chirp(event, code) is not None
+    if event.cluster in clusters and _begins_life(clusters[event.cluster], event, code, uuid):
+        del clusters[event.cluster]
     if not (tells or uuid):
         return
     cluster = clusters.setdefault(event.cluster, Cluster())
@@ -146,6 +148,19 @@ def _count(clusters: dict[int, Cluster], event: Any) -> None:
         cluster.removed, cluster.ended_at = True, event.timestamp
     elif tells:
         _count_job(cluster, cluster.jobs.setdefault(event.proc, Job()), event, code)
+
+
+def _begins_life(cluster: Cluster, event: Any, code: int, uuid: str) -> bool:
+    if code == 35:
+        return cluster.removed or bool(cluster.jobs)
+    if code != 0 or event.proc not in cluster.jobs:
+        return False
+    return _is_over(cluster) or bool(uuid and cluster.uuid and uuid != cluster.uuid)
+
+
+def _is_over(cluster: Cluster) -> bool:
+    ended = all(job.status in ("COMPLETED", "REMOVED") for job in cluster.jobs.values())
+    return cluster.removed or (bool(cluster.jobs) and ended)
 
 
 def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:
@@ -160,8 +175,10 @@ def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:
         job.status = job.status or "RUNNING"
         return
     evicted, job.evicted = job.evicted, None
-    reason = event.get("ReasonCode", 0)
-    if code == 4 and (reason < 1000 or reason == 1023):
+    reason = event.get("ReasonCode")
+    if code == 4 and reason is not None and (reason < 1000 or reason == 1023):
+        return  # the hold or removal that follows is the other half
+    if code == 4 and reason is None:
         job.evicted = event.timestamp, job.pilot, job.error
     if code == 12:
         hold = int(event["HoldReasonCode"]), int(event["HoldReasonSubCode"]), event.get("HoldReason", "")
