@@ -5,12 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import IntEnum
+from functools import lru_cache
 
 import numpy as np
 
+from common.joblog.texts import decode_value, safe_key
+from watcher.counting.numbered_texts import OWN, Vocabulary
 from watcher.reading.batch import Batch
 from watcher.reading.byte_rows import Ints, Numbers, begin_with, rows_at
 
+NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
+# What pilots report of themselves, in the order of their life (v1.2.0).
+PILOT_STATUSES = Vocabulary(
+    [
+        NO_PILOT_STATUS,
+        "Started",
+        "RunningInitCommand",
+        "AwaitingFirstMessage",
+        "Tasking",
+        "PendingRemainingTasks",
+        "Done",
+        "FatalError",
+    ],
+    "(others)",
+)
 # HTChirpEWMSPilotError: "RuntimeError: no such file"
 CHIRP = re.compile(rb"HTChirpEWMSPilot(Status|Error): ([^\n]*)")
 
@@ -34,6 +52,18 @@ def chirp_of(text: bytes) -> tuple[ChirpKind, bytes]:
     if chirp is None:
         return ChirpKind.OTHER, b""
     return (ChirpKind.STATUS if chirp[1] == b"Status" else ChirpKind.ERROR), chirp[2].rstrip(b"\r")
+
+
+@lru_cache(maxsize=1024)
+def pilot_status(raw: bytes) -> str:
+    """The status that a chirped value reports: `"Tasking"` -> Tasking."""
+    text, cut = decode_value(raw)
+    return safe_key(text, cut=cut)
+
+
+def known_status_number(raw: bytes) -> int:
+    """The number of a chirped status that all clusters know, and OWN of any other."""
+    return PILOT_STATUSES.numbers.get(pilot_status(raw), OWN)
 
 
 def kinds_of(batch: Batch, generic: Ints) -> Numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import tzinfo
 from functools import lru_cache
 from heapq import nsmallest
@@ -13,11 +13,12 @@ import numpy as np
 
 from common.joblog.dates import parse_date
 from common.joblog.texts import decode_value, gist, safe_key
+from watcher.counting.chirps import PILOT_STATUSES, pilot_status
 from watcher.counting.job_states import PAGE, JobStates, unpack
-from watcher.counting.job_status import ENDED, IDLE, NO_STATUS
+from watcher.counting.job_status import ENDED, IDLE, NO_STATUS, STATUSES
+from watcher.counting.numbered_texts import NumberedTexts
 from watcher.reading.byte_rows import Ints
 
-NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
 TOP_ERRORS = 10
 MOST_ERRORS = 1_000  # distinct errors that are kept for one cluster
 OTHER_ERRORS = "(other errors)"
@@ -33,16 +34,15 @@ class ClusterTally:
     the counts; after a bulk update the counts are recomputed on demand.
     """
 
-    def __init__(
-        self, cluster_id: int, jobs: JobStates, statuses: Sequence[str], pilots: Sequence[str]
-    ) -> None:
+    def __init__(self, cluster_id: int, jobs: JobStates) -> None:
         self.cluster_id = cluster_id
         self.taskforce_uuid = ""
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
         self.dirty = True
         self.gone = False
         self.last_end = b""  # date of the last event that ended a job, or the cluster
-        self._jobs, self._statuses, self._pilots = jobs, statuses, pilots
+        self.statuses, self.pilots = NumberedTexts(STATUSES), NumberedTexts(PILOT_STATUSES)
+        self._jobs = jobs
         self._pages: dict[int, int] = {}  # proc // PAGE -> index of the page's first job
         self._errors = ["", OTHER_ERRORS]
         self._gists: dict[str, int] = {}
@@ -81,7 +81,8 @@ class ClusterTally:
         statuses: dict[str, dict[str, int]] = {}
         for cell, count in sorted(cells.items()):
             if count:
-                statuses.setdefault(self._statuses[cell >> 8], {})[self._pilots[cell & 0xFF]] = count
+                status, pilot = self.statuses.text(cell >> 8), self.pilots.text(cell & 0xFF)
+                statuses.setdefault(status, {})[pilot] = count
         return statuses
 
     def top_task_errors(self, most: int = TOP_ERRORS) -> dict[str, int]:
@@ -149,6 +150,10 @@ class ClusterTally:
         for base in self._pages.values():
             self._jobs.release(base)
         return set(self._pages.values())
+
+    def pilot_number(self, raw: bytes) -> int:
+        """The number of a chirped status."""
+        return self.pilots.number(pilot_status(raw))
 
     def error_number(self, raw: bytes) -> int:
         """The number of a chirped error; errors that differ only in ids, times and the like share one."""

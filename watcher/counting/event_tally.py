@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from common.joblog.dates import within
 from common.joblog.events import CLUSTER_PROC, MAX_PROC, Event, EventCode
 from common.joblog.owner import NAMING, taskforce_of
-from common.joblog.texts import decode_value, safe_key
 from watcher.counting.chirps import ChirpKind, chirp_of
-from watcher.counting.cluster_tally import NO_PILOT_STATUS, ClusterTally
+from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.job_states import PAGE, JobStates, pack, unpack
 from watcher.counting.job_status import (
     ENDED,
     FORGETTING,
     IDLE,
-    OTHER_STATUS,
     RUNNING,
     STATUS_OF_EVENT,
-    STATUS_TEXTS,
     announces_end,
     eviction_code,
     held_status,
 )
-from watcher.counting.numbered_texts import NumberedTexts
 
 # Plain constants: looking attributes up for each event would cost a quarter of the time.
 EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE = (
@@ -43,9 +37,6 @@ class EventTally:
     def __init__(self) -> None:
         self.clusters: dict[int, ClusterTally] = {}
         self.jobs = JobStates()
-        self.statuses = NumberedTexts(STATUS_TEXTS, OTHER_STATUS)
-        self.pilots = NumberedTexts([NO_PILOT_STATUS], "(others)")
-        self.pilot_number = lru_cache(maxsize=1024)(self._pilot_number)  # of a chirped value
         self.evicted: dict[int, tuple[bytes, int, int]] = {}  # place -> date, pilot, error before
         self.settled: dict[int, str] = {}  # clusters whose events are skipped -> their taskforces
         self.earlier: list[ClusterTally] = []  # whose number another cluster has in this log by now
@@ -67,7 +58,7 @@ class EventTally:
         """The cluster of that id; a new one at its first event."""
         cluster = self.clusters.get(cluster_id)
         if cluster is None:
-            cluster = ClusterTally(cluster_id, self.jobs, self.statuses.texts, self.pilots.texts)
+            cluster = ClusterTally(cluster_id, self.jobs)
             self.clusters[cluster_id] = cluster
         return cluster
 
@@ -153,7 +144,7 @@ class EventTally:
         place = cluster.place(event.proc)
         status, pilot, error = unpack(int(self.jobs.packed[place]))
         if kind == ChirpKind.STATUS:
-            pilot = self.pilot_number(raw)
+            pilot = cluster.pilot_number(raw)
         else:
             error = cluster.error_number(raw)
         cluster.move(place, pack(status or RUNNING, pilot, error))
@@ -172,7 +163,7 @@ class EventTally:
                 self._remember(place, event.date, pilot, error)
             status = IDLE
         elif event.code == HELD:
-            status = self.statuses.number(held_status(event.text))
+            status = cluster.statuses.number(held_status(event.text))
         else:
             status = STATUS_OF_EVENT[event.code]
         if event.code in FORGETTING:
@@ -187,7 +178,3 @@ class EventTally:
         if len(self.evicted) >= MOST_EVICTED:
             del self.evicted[next(iter(self.evicted))]
         self.evicted[place] = date, pilot, error
-
-    def _pilot_number(self, raw: bytes) -> int:
-        text, cut = decode_value(raw)
-        return self.pilots.number(safe_key(text, cut=cut))

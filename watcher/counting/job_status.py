@@ -7,12 +7,15 @@ from functools import lru_cache
 
 from common.joblog.events import EventCode
 from common.joblog.texts import safe_key
-from watcher.counting.hold_reasons import describe_hold
+from watcher.counting.hold_reasons import HOLD_REASONS, describe_hold
+from watcher.counting.numbered_texts import Vocabulary
 
-# Status numbers; those from FIRST_HELD on are hold reasons, in order of their first appearance in a log.
+# Status numbers; those from FIRST_HELD on are hold reasons.
 NO_STATUS, IDLE, RUNNING, SUSPENDED, COMPLETED, REMOVED, FIRST_HELD = range(7)
 STATUS_TEXTS = ["", "IDLE", "RUNNING", "SUSPENDED", "COMPLETED", "REMOVED"]
-OTHER_STATUS = "HELD: (other reasons)"
+STATUSES = Vocabulary(
+    [*STATUS_TEXTS, *(f"HELD: {label}" for label in HOLD_REASONS.values())], "HELD: (other reasons)"
+)
 ENDED = (COMPLETED, REMOVED)
 
 # Event number -> status, in plain numbers, as they are looked up for each event. 004 and 012 depend on their

@@ -1,28 +1,48 @@
-"""Numbers that stand for texts, because a job's state has one byte for each."""
+"""Numbers that stand for texts, because a job's state has one byte for each.
+
+The texts that honest jobs have are known beforehand and have the same numbers in each cluster. What else a
+job invents takes numbers of its own cluster only, so no job can use up those of another taskforce.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 MOST = 256  # numbers that a byte can hold
+OWN = MOST - 1  # stands for each text that a cluster has no other number for
+
+
+class Vocabulary:
+    """The texts that are known beforehand, with their numbers; `others` stands for all that do not fit."""
+
+    def __init__(self, texts: Iterable[str], others: str) -> None:
+        self.texts = tuple(texts)
+        self.numbers = {text: number for number, text in enumerate(self.texts)}
+        self.others = others
 
 
 class NumberedTexts:
-    """Texts with their numbers, in order of arrival; the last number stands for all that did not fit."""
+    """The texts of one cluster: those of the vocabulary, and then its own in order of arrival."""
 
-    def __init__(self, texts: Iterable[str], others: str) -> None:
-        self.texts = list(texts)
-        self._others = others
-        self._numbers = {text: number for number, text in enumerate(self.texts)}
+    def __init__(self, known: Vocabulary) -> None:
+        self._known = known
+        self._own: dict[str, int] = {}
 
     def number(self, text: str) -> int:
-        """The number of `text`; a new text gets the next number."""
-        number = self._numbers.get(text)
+        """The number of `text`; a new text gets the next number, and the last one if there is none left."""
+        number = self._known.numbers.get(text)
         if number is None:
-            if len(self.texts) == MOST:
-                return MOST - 1
-            if len(self.texts) == MOST - 1:
-                text = self._others
-            number = self._numbers[text] = len(self.texts)
-            self.texts.append(text)
+            number = self._own.get(text)
+        if number is None:
+            number = len(self._known.texts) + len(self._own)
+            if number >= OWN:
+                return OWN
+            self._own[text] = number
         return number
+
+    def text(self, number: int) -> str:
+        """The text of a number that `number` gave."""
+        if number == OWN:
+            return self._known.others
+        known = self._known.texts
+        return known[number] if number < len(known) else list(self._own)[number - len(known)]

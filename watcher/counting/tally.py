@@ -30,10 +30,12 @@ from watcher.counting.job_status import (
     STATUS_OF_EVENT,
     held_status,
 )
+from watcher.counting.numbered_texts import OWN
 from watcher.reading.batch import Batch
 from watcher.reading.byte_rows import Bools, Ints, Numbers
 from watcher.reading.event_stream import Events
 
+MOST_NAMELESS = 1_000  # clusters of a log that no event names; a torn log has a few
 _DENSE = 1 << 14  # numbers in a range of this size are distinguished by a table instead of a sort
 _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
@@ -88,6 +90,15 @@ class Tally(EventTally):
         else:
             for event in events:
                 self.count_event(event)
+        if len(self.clusters) > MOST_NAMELESS:
+            self._forget_nameless()
+
+    def _forget_nameless(self) -> None:
+        """Drop the oldest clusters that no event names: a job that forges events may invent a million."""
+        nameless = [cluster for cluster in self.clusters.values() if not cluster.taskforce_uuid]
+        for cluster in nameless[: max(len(nameless) - MOST_NAMELESS, 0)]:
+            del self.clusters[cluster.cluster_id]
+            self._release(cluster)
 
     def _count_batch(self, batch: Batch) -> None:
         does = _DOES[batch.code]
@@ -200,10 +211,15 @@ class Tally(EventTally):
         batch, event = changes.batch, changes.event
         status = _STATUS[changes.code]
         for at in np.flatnonzero(changes.code == HELD).tolist():
-            status[at] = self.statuses.number(held_status(batch.event(event[at]).text))
+            cluster = owners[changes.owner[at]]
+            status[at] = cluster.statuses.number(held_status(batch.event(event[at]).text))
         pilot, error = np.zeros(len(event), np.uint8), np.zeros(len(event), np.uint16)
         reports = changes.kind == ChirpKind.STATUS
-        pilot[reports] = chirps.status_numbers_of(batch, event[reports], self.pilot_number)
+        pilot[reports] = chirps.status_numbers_of(batch, event[reports], chirps.known_status_number)
+        own = np.flatnonzero(reports & (pilot == OWN))
+        raws = chirps.values_of(batch, event[own], ChirpKind.STATUS)
+        for at, owner, raw in zip(own.tolist(), changes.owner[own].tolist(), raws, strict=True):
+            pilot[at] = owners[owner].pilot_number(raw)
         fails = np.flatnonzero(changes.kind == ChirpKind.ERROR)
         raws = chirps.values_of(batch, event[fails], ChirpKind.ERROR)
         for at, owner, raw in zip(fails.tolist(), changes.owner[fails].tolist(), raws, strict=True):

@@ -90,11 +90,11 @@ class Story:
 
     def jobs(self) -> Iterator[Standing]:
         """How each job stands that the logs tell of."""
-        texts = self._replay.statuses.texts
+        statuses = self.tally.statuses
         for proc, place in self.tally.places():
             status = int(self._replay.jobs.status[place])
             if status != NO_STATUS:
-                yield Standing(proc, status, texts[status], self._since[place], self._starts[place])
+                yield Standing(proc, status, statuses.text(status), self._since[place], self._starts[place])
 
     def _note(self, event: Event, move: Move) -> None:
         missing = move.place + 1 - len(self._since)

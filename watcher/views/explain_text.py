@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import nlargest, nsmallest
 
 from common.joblog.events import Event
-from watcher.counting.cluster_tally import MOST_ERRORS, NO_PILOT_STATUS
+from watcher.counting.chirps import NO_PILOT_STATUS
+from watcher.counting.cluster_tally import MOST_ERRORS
 from watcher.counting.job_status import ENDED, FIRST_HELD, IDLE, RUNNING
 from watcher.views.event_text import any_words, words
 from watcher.views.explain_history import Standing, Story, shown

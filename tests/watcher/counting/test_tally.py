@@ -12,7 +12,7 @@ import pytest
 from common.joblog.dates import parse_date
 from tests.jel import JelWriter
 from watcher.counting.cluster_tally import ClusterTally
-from watcher.counting.tally import Tally
+from watcher.counting.tally import MOST_NAMELESS, Tally
 from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
 
@@ -366,6 +366,49 @@ def test_more_different_texts_than_a_log_ever_has_are_told_as_others(jel: JelWri
     assert sum(sum(pilots.values()) for pilots in statuses.values()) == 2_000
     assert statuses["HELD: (other reasons)"]["(others)"] > 1_700
     assert cluster.top_task_errors()["(other errors)"] == 1_000
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_one_cluster_invents_leaves_another_ones_texts_alone(jel: JelWriter, at_once: bool) -> None:
+    log, tally = EventLog(jel.path), Tally()
+
+    def read() -> None:
+        for events in log.read():
+            tally.count(events)
+
+    for proc in range(600):
+        jel.hold((7, proc), 2000, 0, f"reason {proc}")
+        jel.chirp((7, proc), "Status", f'"Status{proc}"')
+        if not at_once:
+            read()
+    jel.execute((8, 0))
+    jel.chirp((8, 0), "Status", '"NewStatus"')
+    jel.execute((8, 1))
+    jel.chirp((8, 1), "Status", '"Tasking"')
+    jel.hold((8, 1), 3, 77, "policy")
+    read()
+    assert tally.clusters[8].compound_statuses() == {
+        "RUNNING": {"NewStatus": 1},
+        "HELD: Job policy: subcode 77": {"Tasking": 1},
+    }
+    assert tally.clusters[7].compound_statuses()["HELD: (other reasons)"]["(others)"] > 300
+
+
+def test_clusters_that_nobody_names_take_bounded_room(jel: JelWriter) -> None:
+    named = range(1_000_000, 1_000_000 + MOST_NAMELESS)
+    for cluster in named:
+        jel.submit(cluster, f"TF-{cluster}", 1)
+    jel.submit(1, "TF-1", 1)
+    jel.execute((2, 0))
+    assert 2 in tally_of(jel.path).clusters
+    for cluster in range(10, MOST_NAMELESS + 500):
+        jel.execute((cluster, 0))
+    jel.execute((1, 0))
+    tally = tally_of(jel.path)
+    assert len(tally.clusters) == len(named) + 1 + MOST_NAMELESS
+    assert tally.clusters[1].compound_statuses() == {"RUNNING": {"null": 1}}
+    assert 2 not in tally.clusters
+    assert MOST_NAMELESS + 499 in tally.clusters
 
 
 @pytest.mark.parametrize("proc", [255, 256, 257, 9_999_999, 10_000_000])
