@@ -15,8 +15,8 @@ the WMS as they change, and tell it when a taskforce is complete; compress and d
 
 Some options only read logs, or archives of them, and need no settings; each has a --help of its own:
   --status                     show every taskforce that goes on in one table, or live with --watch
-  --tally FILE...              print what these logs come to, as JSON
-  --explain WHAT [FILE...]     tell what became of a taskforce, a cluster, or one job (CLUSTER.PROC)
+  --tally FILE...              count what these logs contain, as JSON
+  --explain [WHAT [FILE...]]   sum up a taskforce, a cluster, one job (CLUSTER.PROC), or what needs a person
   --timeline FILE... >out.svg  draw the number of jobs in each status over time
 """
 READERS = {
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _read(module: str, arguments: Sequence[str]) -> int:
-    """Print what one of the readers has to say, as far as anybody wants it: `| head` is no failure."""
+    """Run one of the readers; if nobody reads its output to the end, as with `| head`, that is no failure."""
     try:
         code = int(import_module(module).main(arguments))
         sys.stdout.flush()

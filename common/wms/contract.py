@@ -49,19 +49,18 @@ class WorkerConfig(BaseModel):
     condor_requirements: str = ""
 
 
-class PhaseChange(BaseModel):
-    """One attempt at a phase change, successful or not."""
-
-    target_phase: str
-    was_successful: bool
-
-
 def _whole_number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _moment(value: object) -> float:
+    if isinstance(value, int | float) and 0 <= value < 2**33:
+        return float(value)
+    return 0.0
 
 
 def _cluster_id(value: object) -> int | None:
@@ -88,6 +87,15 @@ def _is_phase_change(entry: object) -> bool:
         and isinstance(entry.get("target_phase"), str)
         and isinstance(entry.get("was_successful"), bool)
     )
+
+
+class PhaseChange(BaseModel):
+    """One attempt at a phase change, successful or not; `timestamp` is in epoch seconds, 0 if unknown."""
+
+    target_phase: str
+    was_successful: bool
+    timestamp: Annotated[float, BeforeValidator(_moment)] = 0.0
+    context: Annotated[str, BeforeValidator(_text)] = ""
 
 
 class Taskforce(BaseModel):

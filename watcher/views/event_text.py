@@ -1,4 +1,4 @@
-"""What an event says, in words for a person: one line, without anything that acts on a terminal."""
+"""An event in words for a person: one line, without anything that acts on a terminal."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _RETURNED = re.compile(rb"\n\t\(1\) Normal termination \(return value (-?\d{1,10
 _SIGNAL = re.compile(rb"\n\t\(0\) Abnormal termination \(signal (\d{1,10})\)")
 
 
-def words(event: Event) -> str:
-    """What happened to a job; nothing if the event is of no matter for its history."""
-    say = _WORDS.get(event.code)
-    return say(event.text) if say and event.proc != CLUSTER_PROC else ""
+def describe_event(event: Event) -> str:
+    """What happened to a job; empty if the event does not matter for its history."""
+    describe = _DESCRIBE.get(event.code)
+    return describe(event.text) if describe and event.proc != CLUSTER_PROC else ""
 
 
-def any_words(event: Event) -> str:
-    """What an event says, whatever it is, and of which job or cluster."""
+def describe_any_event(event: Event) -> str:
+    """Any event in words, with its job or cluster."""
     if event.proc == CLUSTER_PROC:
-        said = _OF_A_CLUSTER.get(event.code) or safe_key(_line(event.text, 0))
-        return f"cluster {event.cluster}: {said}"
-    return f"job {event.cluster}.{event.proc}: {words(event) or safe_key(_line(event.text, 0))}"
+        text = _OF_A_CLUSTER.get(event.code) or safe_key(_line(event.text, 0))
+        return f"cluster {event.cluster}: {text}"
+    return f"job {event.cluster}.{event.proc}: {describe_event(event) or safe_key(_line(event.text, 0))}"
 
 
-def hold_reason(text: bytes) -> str:
-    """The status of a held job and the reason, as the log has it."""
+def describe_hold(text: bytes) -> str:
+    """The status of a held job, with the reason as it stands in the log."""
     status, reason = held_status(text), _line(text, 1).strip()
     return f"{status} ({safe_key(reason)})" if reason and safe_key(reason) not in status else status
 
@@ -84,8 +84,8 @@ def _line(text: bytes, number: int) -> str:
 
 
 _OF_A_CLUSTER: dict[int, str] = {EventCode.CLUSTER_SUBMIT: "submitted", EventCode.CLUSTER_REMOVE: "removed"}
-# Event number -> what to say of its text (HTCondor manual, Job Event Log Codes).
-_WORDS: dict[int, Callable[[bytes], str]] = {
+# Event number -> what describes its text (HTCondor manual, Job Event Log Codes).
+_DESCRIBE: dict[int, Callable[[bytes], str]] = {
     EventCode.SUBMIT: lambda _: "submitted",
     EventCode.EXECUTE: _started,
     EventCode.EXECUTABLE_ERROR: lambda _: "its program cannot be executed",
@@ -96,7 +96,7 @@ _WORDS: dict[int, Callable[[bytes], str]] = {
     EventCode.ABORTED: _with_line("removed"),
     EventCode.SUSPENDED: lambda _: "suspended",
     EventCode.UNSUSPENDED: lambda _: "no longer suspended",
-    EventCode.HELD: hold_reason,
+    EventCode.HELD: describe_hold,
     EventCode.RELEASED: _with_line("released"),
     EventCode.REMOTE_ERROR: _with_line("error at the execution point"),
     EventCode.DISCONNECTED: _with_line("disconnected"),

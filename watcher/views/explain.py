@@ -1,7 +1,8 @@
-"""`python -m watcher --explain WHAT [FILE...]`: what logs say of a taskforce, a cluster or a job, in words.
+"""`python -m watcher --explain [WHAT [FILE...]]`: what logs have of a taskforce, a cluster or a job.
 
-Needs no settings, no WMS and no HTCondor: only where no files are given, JOB_EVENT_LOG_DIR says where they
-are. A log is read twice for a taskforce, once to find its clusters, and once for what became of them.
+Needs no settings, no WMS and no HTCondor. If no files are given, JOB_EVENT_LOG_DIR says where they are, and
+the WMS is asked for the phase where its settings are in the environment. A log is read twice for a taskforce,
+once to find its clusters, and once to count them.
 """
 
 from __future__ import annotations
@@ -9,120 +10,84 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import re
 import sys
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
-from common.joblog.events import Event
-from common.joblog.owner import NAMING, taskforce_of
-from common.joblog.texts import printable, safe_key
-from watcher.reading.batch import Batch, keep_memory
-from watcher.reading.event_stream import Events
+from common.joblog.texts import printable
+from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import (
     UNREADABLE,
     LogFile,
     Unreadable,
     complaint,
     in_order,
-    one_by_one,
     total_size,
 )
 from watcher.reading.progress_bar import ProgressBar
-from watcher.views.explain_history import Story
-from watcher.views.explain_text import account_of, history_of
+from watcher.views.explain_request import Histories, What, parse_what
+from watcher.views.explain_text import describe_cluster, describe_job
+from watcher.views.explain_wms import describe_record
+from watcher.views.scratch_logs import logs_of_the_service
+from watcher.views.status_overview import PATIENCE, Status
+from watcher.views.status_verdict import Need
+from watcher.views.wms_phases import NO_SETTINGS, WmsPhases
 
-_WHAT = re.compile(r"(\d{1,10})(?:\.(\d{1,8}))?|([\w-]{1,128})", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class What:
-    """What is asked for: a cluster, perhaps one of its jobs; or a taskforce."""
-
-    text: str
-    cluster: int | None = None
-    proc: int | None = None
-    uuid: str = ""
-
-
-class Stories:
-    """The stories of the clusters that are asked for, also where one number stands for several taskforces."""
-
-    def __init__(self, what: What) -> None:
-        self.what = what
-        self.clusters: set[int] = set() if what.cluster is None else {what.cluster}
-        self._told: list[Story] = []
-        self._now: dict[int, Story] = {}  # whose a cluster is, at this point of the logs
-
-    def find(self, events: Events, _: LogFile) -> None:
-        """Note the clusters that name the taskforce which is asked for."""
-        if isinstance(events, Batch) and self.what.uuid.encode() not in events.block:
-            return
-        for event in one_by_one(events, codes=NAMING):
-            if taskforce_of(event) == self.what.uuid:
-                self.clusters.add(event.cluster)
-
-    def tell(self, events: Events, log: LogFile) -> None:
-        """Count the events of these clusters."""
-        for event in one_by_one(events, clusters=self.clusters):
-            self._of(event).see(event, log)
-
-    def asked_for(self) -> list[Story]:
-        """Those that are of what was asked for, in the order in which the logs tell of them."""
-        stories = [story for story in self._told if self.what.uuid in ("", story.uuid)]
-        if self.what.proc is not None:
-            stories = [story for story in stories if story.last_of_job]
-        return stories
-
-    def shared(self) -> Iterator[str]:
-        """A line for each cluster number that stands for more than one taskforce."""
-        for number in sorted({story.cluster_id for story in self.asked_for()}):
-            whose = [story.uuid for story in self._told if story.cluster_id == number]
-            if len(whose) > 1:
-                yield f"cluster number {number} stands for {len(whose)} taskforces: {', '.join(whose)}"
-
-    def _of(self, event: Event) -> Story:
-        """The story that an event belongs to: whose a cluster is, its first name or a later submit says."""
-        story = self._now.get(event.cluster)
-        if story and event.code not in NAMING:
-            return story
-        uuid = taskforce_of(event)
-        if story and not story.uuid:
-            story.uuid = uuid
-        if story is None or uuid not in ("", story.uuid):
-            story = self._story(event.cluster, uuid)
-            self._now[event.cluster] = story
-        return story
-
-    def _story(self, cluster_id: int, uuid: str) -> Story:
-        for story in self._told:
-            if (story.cluster_id, story.uuid) == (cluster_id, uuid):
-                return story
-        self._told.append(Story(cluster_id, uuid, self.what.proc))
-        return self._told[-1]
+MOST_WAITING = 10  # taskforces that are explained where none is asked for
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what the logs say of what the command line asks for; the exit code."""
+    """Print what the logs have of what the command line asks for; the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    environ = dict(os.environ)
+    privacy.keep_private()
+    privacy.forget_secrets(os.environ)
+    keep_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too
     try:
-        paths = in_order(options.files) or _logs_of_the_service(parser)
+        paths = in_order(options.files) or _logs_of_the_service(parser, environ)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
-    stories = Stories(options.what)
-    complaints = _read(stories, paths)
+    with WmsPhases({} if options.files else environ) as phases:
+        if options.what is None:
+            return _explain_waiting(paths, phases)
+        return EX_OK if _explain(options.what, paths, phases) else EX_FAILED
+
+
+def _explain(what: What, paths: Sequence[Path], phases: WmsPhases) -> bool:
+    """Print what there is about `what`; whether something was found, and everything could be read."""
+    histories = Histories(what)
+    complaints = _read(histories, paths)
     sys.stderr.writelines(f"watcher: {text}\n" for text in complaints)
-    return EX_OK if _print(stories, paths) and not complaints else EX_FAILED
+    return _print(histories, paths, phases) and not complaints
 
 
-def _read(stories: Stories, paths: Sequence[Path]) -> Collection[str]:
-    """Read the logs as often as it takes; a complaint about each that could not be read to its end."""
-    keep_memory()
-    passes = [stories.find, stories.tell] if stories.what.uuid else [stories.tell]
+def _explain_waiting(paths: Sequence[Path], phases: WmsPhases) -> int:
+    """Explain the taskforces that need a person, or are worth a look; the exit code."""
+    live = [path for path in paths if path.suffix != ".gz"]
+    overview = Status(lambda: live, phases, None, with_ended=False).read(time.time())
+    rows = [row for row in overview.rows if row.verdict.need in (Need.PERSON, Need.LOOK)]
+    if not rows:
+        sys.stdout.write(f"None of {len(overview.rows)} taskforce(s) at work needs a person.\n")
+    for row in rows[:MOST_WAITING]:
+        _write([f"{row.verdict.need.mark} {row.verdict.text}"])
+        number = row.progress.cluster_id
+        _explain(What(str(number), number), live, phases)
+        sys.stdout.write("\n")
+    if left := len(rows) - MOST_WAITING:
+        sys.stdout.write(f"{left} more: tms-watcher --status\n" if left > 0 else "")
+    return EX_FAILED if overview.complaints else EX_OK
+
+
+def _read(histories: Histories, paths: Sequence[Path]) -> Collection[str]:
+    """Read the logs as often as necessary; a complaint about each that could not be read to its end."""
+    passes = [histories.find, histories.count] if histories.what.uuid else [histories.count]
     progress = ProgressBar(len(passes) * total_size(paths))
     complaints: dict[Path, str] = {}
     for use in passes:
@@ -137,30 +102,50 @@ def _read(stories: Stories, paths: Sequence[Path]) -> Collection[str]:
     return complaints.values()
 
 
-def _print(stories: Stories, paths: Sequence[Path]) -> bool:
+def _print(histories: Histories, paths: Sequence[Path], phases: WmsPhases) -> bool:
     """Print what was found; whether anything was."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too
-    found = stories.asked_for()
+    found = histories.requested()
+    uuids = sorted({histories.what.uuid, *(history.uuid for history in found)} - {""})
+    if uuids:
+        phases.ask(uuids)
+    records = phases.answer(PATIENCE) or {}
     if not found:
         names = ", ".join(path.name for path in paths)
         where = f"nothing of it in {len(paths)} log(s): {names}" if paths else "there are no logs"
-        sys.stderr.write(printable(f"watcher: {stories.what.text}: {where}") + "\n")
+        sys.stderr.write(printable(f"watcher: {histories.what.text}: {where}") + "\n")
+        if record := records.get(histories.what.uuid):
+            _write(describe_record(record, ""))
         return False
-    account = account_of if stories.what.proc is None else history_of
-    for line in (*stories.shared(), *(line for story in found for line in account(story))):
-        sys.stdout.write(printable(line) + "\n")
+    describe = describe_cluster if histories.what.proc is None else describe_job
+    lines = [*histories.shared_numbers()]
+    for history in found:
+        lines += describe(history)
+        if phases.why != NO_SETTINGS and history.uuid:
+            lines += describe_record(records.get(history.uuid), phases.why)
+    _write(lines)
     return True
+
+
+def _write(lines: Iterable[str]) -> None:
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tms-watcher",
-        description="Tell what job event logs, or archives of them, say of a taskforce, a cluster, or a job."
-        " Times are those of the logs.",
+        description="Print what job event logs, or archives of them, have of a taskforce, a cluster, or a"
+        " job. Times are those of the logs. The WMS is asked for the phase if its settings are in the"
+        " environment.",
     )
     parser.add_argument("--explain", action="store_true", required=True, help="do this, and nothing else")
-    parser.add_argument("what", type=_what, metavar="WHAT", help="UUID, CLUSTER or CLUSTER.PROC")
+    parser.add_argument(
+        "what",
+        type=parse_what,
+        nargs="?",
+        metavar="WHAT",
+        help="UUID or the beginning of one, CLUSTER, or CLUSTER.PROC; if none is given: every taskforce"
+        " that needs a person",
+    )
     parser.add_argument(
         "files",
         nargs="*",
@@ -172,32 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _what(text: str) -> What:
-    said = _WHAT.fullmatch(text)
-    if said is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no taskforce, CLUSTER or CLUSTER.PROC")
-    cluster, proc, uuid = said.groups()
-    if uuid:
-        return What(text, uuid=uuid)
-    return What(text, int(cluster), None if proc is None else int(proc))
-
-
-def _logs_of_the_service(parser: argparse.ArgumentParser) -> Sequence[Path]:
-    """The logs and archives in the scratch directory; what else the environment has may be secret.
-
-    Raises Unreadable if they cannot be listed.
-    """
-    directory = os.environ.get("JOB_EVENT_LOG_DIR")
+def _logs_of_the_service(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> Sequence[Path]:
+    directory = environ.get("JOB_EVENT_LOG_DIR")
     if not directory:
         parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
-    from common.errors import ScratchUnavailable
-    from common.privacy import forget_secrets, keep_private
-    from common.scratch.directory import Scratch
-
-    keep_private()
-    forget_secrets(os.environ)
-    scratch = Scratch(Path(directory))
-    try:
-        return in_order(scratch.log_archives() + scratch.logs())
-    except ScratchUnavailable as error:
-        raise Unreadable(safe_key(str(error))) from error
+    return logs_of_the_service(Path(directory), archives=True)

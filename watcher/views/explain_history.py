@@ -1,4 +1,4 @@
-"""What logs say of one cluster of one taskforce: counts, its jobs, what is frequent, one job's history."""
+"""What the logs have of one cluster: its counts, its jobs, its most frequent errors, one job's history."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from common.joblog.texts import gist
 from watcher.counting.cluster_tally import MOST_ERRORS, OTHER_ERRORS, ClusterTally
 from watcher.counting.job_status import NO_STATUS
 from watcher.reading.log_file import LogFile
-from watcher.views.event_text import error_of, hold_reason, words
+from watcher.views.event_text import describe_event, describe_hold, error_of
 from watcher.views.replay import Move, Replay
 
 MOST_LINES = 1_000  # of one job's history, the last ones
 
 
-class Standing(NamedTuple):
-    """How a job stands, and since when: epoch seconds, as if the writer's clock were UTC."""
+class JobState(NamedTuple):
+    """A job's status, and since when: epoch seconds, as if the writer's clock were UTC."""
 
     proc: int
     status: int
@@ -31,25 +31,25 @@ class Standing(NamedTuple):
     starts: int
 
 
-class Frequent:
-    """Texts and how often they came; those that differ only in what is volatile are the same."""
+class FrequentTexts:
+    """Texts and how often they came. Two that differ only in ids, addresses or times count as one."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self._texts: dict[str, str] = {}
 
     def add(self, text: str) -> None:
-        """It came once more."""
+        """Count it once more."""
         what = gist(text)
         if what not in self._texts and len(self._texts) >= MOST_ERRORS:
             what = text = OTHER_ERRORS
         self.counts[self._texts.setdefault(what, text)] += 1
 
 
-class Story:
-    """One cluster of one taskforce, as its events tell it, one by one.
+class ClusterHistory:
+    """One cluster of one taskforce, counted event by event.
 
-    `proc` is the job whose history is kept, if one is asked for. Memory: sixteen bytes for a job.
+    `proc` is the job whose history is kept, if one is asked for. Memory: sixteen bytes for each job.
     """
 
     def __init__(self, cluster_id: int, uuid: str, proc: int | None) -> None:
@@ -57,7 +57,7 @@ class Story:
         self.logs: list[LogFile] = []
         self.first: Event | None = None
         self.last: Event | None = None
-        self.errors, self.holds = Frequent(), Frequent()
+        self.errors, self.holds = FrequentTexts(), FrequentTexts()
         self.history: deque[str] = deque(maxlen=MOST_LINES)
         self.history_lines = 0
         self.last_of_job: Event | None = None
@@ -69,8 +69,8 @@ class Story:
         """The counts, as the watcher has them."""
         return self._replay.cluster(self.cluster_id)
 
-    def see(self, event: Event, log: LogFile) -> None:
-        """The next event of the cluster, and the log that it is from."""
+    def count(self, event: Event, log: LogFile) -> None:
+        """Count the next event of the cluster; `log` is where it stands."""
         if not self.logs or self.logs[-1] is not log:
             self.logs.append(log)
         self.first = self.first or event
@@ -81,20 +81,20 @@ class Story:
         if error := error_of(event):
             self.errors.add(error)
         if event.code == EventCode.HELD and event.proc != CLUSTER_PROC:
-            self.holds.add(hold_reason(event.text))
+            self.holds.add(describe_hold(event.text))
         if event.proc == self.proc and event.code != EventCode.INFORMATION:
             self.last_of_job = event
-            if said := words(event):
-                self.history.append(f"{shown(event.date)}  {said}")
+            if text := describe_event(event):
+                self.history.append(f"{format_date(event.date)}  {text}")
                 self.history_lines += 1
 
-    def jobs(self) -> Iterator[Standing]:
-        """How each job stands that the logs tell of."""
+    def jobs(self) -> Iterator[JobState]:
+        """The state of each job that the logs have."""
         statuses = self.tally.statuses
         for proc, place in self.tally.places():
             status = int(self._replay.jobs.status[place])
             if status != NO_STATUS:
-                yield Standing(proc, status, statuses.text(status), self._since[place], self._starts[place])
+                yield JobState(proc, status, statuses.text(status), self._since[place], self._starts[place])
 
     def _note(self, event: Event, move: Move) -> None:
         missing = move.place + 1 - len(self._since)
@@ -106,8 +106,8 @@ class Story:
         self._starts[move.place] += event.code == EventCode.EXECUTE
 
 
-def shown(date: bytes | int) -> str:
-    """A date as its writer's clock had it, whatever the log's format: of an event, or of a job's standing."""
+def format_date(date: bytes | int) -> str:
+    """A date as its writer's clock had it, whatever the log's format: an event's, or epoch seconds."""
     seconds = _seconds(date) if isinstance(date, bytes) else date
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}" if seconds else "at no date"
 

@@ -1,4 +1,4 @@
-"""A story in a few lines, as an operator reads it."""
+"""The history of a cluster or a job in a few lines, as an operator reads it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from common.joblog.events import Event
 from watcher.counting.chirps import NO_PILOT_STATUS
 from watcher.counting.cluster_tally import MOST_ERRORS
 from watcher.counting.job_status import ENDED, FIRST_HELD, IDLE, RUNNING
-from watcher.views.event_text import any_words, words
-from watcher.views.explain_history import Standing, Story, shown
+from watcher.views.event_text import describe_any_event, describe_event
+from watcher.views.explain_history import ClusterHistory, JobState, format_date
 
 FEW = 5  # of what is most frequent
 FEW_JOBS = 3  # that stick out
@@ -19,54 +19,56 @@ MOST_STATUSES = 12
 _LABEL = 17  # columns
 _LONGEST = 240  # characters of one line
 
-_STICKING_OUT: tuple[tuple[str, Callable[[Standing], bool]], ...] = (
+_STICKING_OUT: tuple[tuple[str, Callable[[JobState], bool]], ...] = (
     ("longest on hold", lambda job: job.status >= FIRST_HELD),
     ("longest running", lambda job: job.status == RUNNING),
     ("longest idle", lambda job: job.status == IDLE),
 )
 
 
-def account_of(story: Story) -> Iterator[str]:
+def describe_cluster(history: ClusterHistory) -> Iterator[str]:
     """What the logs say of a cluster."""
-    yield f"cluster {story.cluster_id} {_owner(story)}"
-    yield from _field("logs", [log.name for log in story.logs])
-    yield from _field("first event", _when(story.first))
-    yield from _field("last event", _when(story.last))
-    yield from _field("jobs", _counts(story))
-    yield from _field("errors", _errors(story))
-    yield from _field("holds", _largest(story.holds.counts, FEW, lambda hold: f"x {hold}"))
-    yield from _field("complete", [_completion(story)])
-    yield from _field("damage", _damage(story) or ["none"])
+    yield f"cluster {history.cluster_id} {_owner(history)}"
+    yield from labelled("logs", [log.name for log in history.logs])
+    yield from labelled("first event", _when(history.first))
+    yield from labelled("last event", _when(history.last))
+    yield from labelled("jobs", _counts(history))
+    yield from labelled("errors", _errors(history))
+    yield from labelled("holds", _largest(history.holds.counts, FEW, lambda hold: f"x {hold}"))
+    yield from labelled("complete", [_completion(history)])
+    yield from labelled("damage", _damage(history) or ["none"])
     for label, which in _STICKING_OUT:
-        jobs = nsmallest(FEW_JOBS, filter(which, story.jobs()), key=lambda job: job.since)
-        yield from _field(label, [f"{story.cluster_id}.{job.proc} since {shown(job.since)}" for job in jobs])
-    often = nlargest(FEW_JOBS, (job for job in story.jobs() if job.starts > 1), key=lambda job: job.starts)
-    starts = [f"{story.cluster_id}.{job.proc} {job.starts} times; now {job.text}" for job in often]
-    yield from _field("most starts", starts)
+        jobs = nsmallest(FEW_JOBS, filter(which, history.jobs()), key=lambda job: job.since)
+        yield from labelled(
+            label, [f"{history.cluster_id}.{job.proc} since {format_date(job.since)}" for job in jobs]
+        )
+    often = nlargest(FEW_JOBS, (job for job in history.jobs() if job.starts > 1), key=lambda job: job.starts)
+    starts = [f"{history.cluster_id}.{job.proc} {job.starts} times; now {job.text}" for job in often]
+    yield from labelled("most starts", starts)
 
 
-def history_of(story: Story) -> Iterator[str]:
-    """What happened to the story's job, and how it stands."""
-    logs = ", ".join(log.name for log in story.logs)
-    yield f"job {story.cluster_id}.{story.proc} {_owner(story)}, in {logs}"
-    if left_out := story.history_lines - len(story.history):
+def describe_job(history: ClusterHistory) -> Iterator[str]:
+    """What happened to one job, and how it stands."""
+    logs = ", ".join(log.name for log in history.logs)
+    yield f"job {history.cluster_id}.{history.proc} {_owner(history)}, in {logs}"
+    if left_out := history.history_lines - len(history.history):
         yield f"  ({left_out} earlier lines are left out)"
-    yield from (f"  {line}" for line in story.history)
-    if story.last_of_job and not words(story.last_of_job):
-        yield from _field("last event", _when(story.last_of_job))
-    job = next((job for job in story.jobs() if job.proc == story.proc), None)
+    yield from (f"  {line}" for line in history.history)
+    if history.last_of_job and not describe_event(history.last_of_job):
+        yield from labelled("last event", _when(history.last_of_job))
+    job = next((job for job in history.jobs() if job.proc == history.proc), None)
     if job:
-        since = f"since {shown(job.since)}, started {job.starts} time{'s' * (job.starts != 1)}"
-        yield from _field("now", [f"{job.text} {since}"])
-    yield from _field("damage", _damage(story))
+        since = f"since {format_date(job.since)}, started {job.starts} time{'s' * (job.starts != 1)}"
+        yield from labelled("now", [f"{job.text} {since}"])
+    yield from labelled("damage", _damage(history))
 
 
-def _owner(story: Story) -> str:
-    return f"of taskforce {story.uuid}" if story.uuid else "of a taskforce that the logs do not name"
+def _owner(history: ClusterHistory) -> str:
+    return f"of taskforce {history.uuid}" if history.uuid else "of a taskforce that the logs do not name"
 
 
-def _field(label: str, lines: Iterable[str]) -> Iterator[str]:
-    """The lines, the first one behind the label, the others below it."""
+def labelled(label: str, lines: Iterable[str]) -> Iterator[str]:
+    """The lines, the first one behind the label, the others below it; what is too long is cut."""
     for line in lines:
         text = line if len(line) <= _LONGEST else line[:_LONGEST] + " ..."
         yield f"  {label:<{_LABEL}} {text}"
@@ -74,12 +76,12 @@ def _field(label: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _when(event: Event | None) -> list[str]:
-    return [f"{shown(event.date)}  {any_words(event)}"] if event else []
+    return [f"{format_date(event.date)}  {describe_any_event(event)}"] if event else []
 
 
-def _counts(story: Story) -> Iterator[str]:
-    yield f"{story.tally.n_jobs}"
-    statuses = story.tally.compound_statuses()
+def _counts(history: ClusterHistory) -> Iterator[str]:
+    yield f"{history.tally.n_jobs}"
+    statuses = history.tally.compound_statuses()
     totals = {status: sum(pilots.values()) for status, pilots in statuses.items()}
     yield from _largest(totals, MOST_STATUSES, lambda status: status + _pilots(statuses[status]))
 
@@ -91,11 +93,11 @@ def _pilots(pilots: Mapping[str, int]) -> str:
     return f" ({', '.join(_largest(pilots, FEW, lambda pilot: texts[pilot]))})"
 
 
-def _errors(story: Story) -> Iterator[str]:
+def _errors(history: ClusterHistory) -> Iterator[str]:
     """How often each error came, and how many jobs have it now: this is what the WMS is sent."""
-    now = story.tally.top_task_errors(MOST_ERRORS)
+    now = history.tally.top_task_errors(MOST_ERRORS)
     yield from _largest(
-        story.errors.counts, FEW, lambda error: f"x, now of {_jobs(now.get(error, 0))}: {error}"
+        history.errors.counts, FEW, lambda error: f"x, now of {_jobs(now.get(error, 0))}: {error}"
     )
 
 
@@ -111,20 +113,20 @@ def _largest(counts: Mapping[str, int], most: int, text: Callable[[str], str]) -
         yield f"{sum(counts.values()) - sum(counts[name] for name in names)} in {left} others"
 
 
-def _completion(story: Story) -> str:
-    tally = story.tally
-    since = f"yes, since {shown(tally.last_end)}: "
+def _completion(history: ClusterHistory) -> str:
+    tally = history.tally
+    since = f"yes, since {format_date(tally.last_end)}: "
     if tally.removed:
         return since + "the log says that the cluster was removed"
     if tally.over:
         return since + "every job that the logs tell of has ended"
-    going_on = sum(job.status not in ENDED for job in story.jobs())
+    going_on = sum(job.status not in ENDED for job in history.jobs())
     return f"no: {going_on} of {_jobs(tally.n_jobs)} not ended"
 
 
-def _damage(story: Story) -> list[str]:
+def _damage(history: ClusterHistory) -> list[str]:
     lines = []
-    for log in story.logs:
+    for log in history.logs:
         places = [f"{length} at byte {offset}" for offset, length in log.damage]
         if sum(length for _, length in log.damage) < log.damaged_bytes:
             places.append("...")

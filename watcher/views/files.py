@@ -29,7 +29,7 @@ def show(n: Neighbours) -> bool:
     verdicts = plan(entries, needs, n.settings, now, short=free < least)
     print(f"{directory}: {shown(sum(entry.size for entry in entries))}, and {shown(free)} are free")  # noqa: T201
     if free < least:
-        print(f"TMS_LEAST_FREE_SPACE is {shown(least)}: nothing is started, and times do not count")  # noqa: T201
+        print(f"TMS_LEAST_FREE_SPACE is {shown(least)}: nothing is started, and files go early")  # noqa: T201
     if unknown:
         print(one_line(f"{unknown}: nothing is touched until it answers"))  # noqa: T201
     print_table([HEAD, *(_row(verdict) for verdict in sorted(verdicts, key=lambda v: v.entry.name))])

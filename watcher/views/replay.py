@@ -1,4 +1,4 @@
-"""The tally that counts events one by one, and tells what each does to its job."""
+"""A tally that counts events one by one, and returns what each does to its job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Move(NamedTuple):
 
 
 class Replay(EventTally):
-    """Comes to the same as the watcher's tally."""
+    """Gives the same counts as the watcher's tally."""
 
     def move(self, event: Event) -> Move | None:
         """Count one event; what it does to its job, None if it is about no job."""

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
+from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
-from common.privacy import forget_secrets, keep_private
 from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import Unreadable, zone
 from watcher.views.scratch_logs import logs_of_the_service
@@ -32,9 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.watch and options.json:
         parser.error("--watch is for a person, --json is not")
-    keep_private()
+    privacy.keep_private()
     environ = dict(os.environ)
-    forget_secrets(os.environ)
+    privacy.forget_secrets(os.environ)
     logging.getLogger("watcher").addHandler(logging.NullHandler())  # damage is shown in the table
     logging.getLogger("common").addHandler(logging.NullHandler())
     keep_memory()

@@ -41,12 +41,12 @@ text { font: 12px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f
  .s1 { fill: #8c959f }
  .s5 { fill: #414a56 }
 }
-"""  # colours that are told apart also by those who do not see red and green
+"""  # colours that people who do not see red and green can distinguish, too
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One plot: `counts` is [bin, series], and the last bin's are told in numbers."""
+    """One plot: `counts` is [bin, series]; the counts of the last bin are also written as numbers."""
 
     heading: str
     counts: Ints
@@ -54,7 +54,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The panels, which have the names of the series and the marks of the time axis in common.
+    """The panels, which share the names of the series and the marks of the time axis.
 
     A mark is at a part of the width, from 0 to 1.
     """

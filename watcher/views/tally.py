@@ -1,4 +1,4 @@
-"""`python -m watcher --tally FILE...`: what logs come to, as one JSON object.
+"""`python -m watcher --tally FILE...`: what logs contain, counted, as one JSON object.
 
 Needs no settings, no WMS and no HTCondor, so that a log can be looked at anywhere. Archives of logs
 (`.jel.gz`) are read as they are.
@@ -22,7 +22,7 @@ from watcher.reading.progress_bar import ProgressBar
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what the logs of the command line come to; the exit code."""
+    """Print the counts of the logs of the command line; the exit code."""
     options = _parser().parse_args(arguments)
     keep_memory()
     tally, progress = Tally(), ProgressBar(total_size(options.files))
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tms-watcher", description="Print what job event logs, or archives of them, come to, as JSON."
+        prog="tms-watcher",
+        description="Count what job event logs, or archives of them, contain, and print it as JSON.",
     )
     parser.add_argument("--tally", action="store_true", required=True, help="do this, and nothing else")
     parser.add_argument(

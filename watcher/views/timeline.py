@@ -1,8 +1,8 @@
 """`python -m watcher --timeline FILE... > out.svg`: each cluster's jobs by status over time, as a picture.
 
-Needs no settings, no WMS and no HTCondor. The logs are read twice: to find the largest clusters and when they
-ran, and to count their jobs in a fixed number of bins. So memory is some bytes for a job, and the size of the
-picture does not depend on that of the logs.
+Needs no settings, no WMS and no HTCondor. The logs are read twice, first to find the largest clusters and
+when they ran, then to count their jobs in a fixed number of bins. So memory is some bytes for each job, and
+the size of the picture does not depend on the size of the logs.
 """
 
 from __future__ import annotations
@@ -11,25 +11,21 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
-from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from common.exit_codes import EX_FAILED, EX_OK
-from common.joblog.dates import parse_date
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
-from watcher.reading.batch import Batch, keep_memory
+from watcher.reading.batch import keep_memory
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import Unreadable, in_order, read_all, total_size, zone
 from watcher.reading.progress_bar import ProgressBar
+from watcher.views.cluster_spans import ClusterSpans
 from watcher.views.svg import Panel, Picture, draw
 from watcher.views.timeline_axis import ticks
 from watcher.views.timeline_bins import STATUSES, Bins
 
 MOST_CLUSTERS = 12
-DOOMSDAY = 2**33  # epoch seconds, in 2242: what is dated later is damaged
 MOST_NAMES = 3  # of files in the title
 
 
@@ -38,17 +34,12 @@ class Extent:
 
     def __init__(self, writers: tzinfo | None) -> None:
         self.tally = Tally()
-        self._seconds = lru_cache(maxsize=1024)(lambda date: parse_date(date, writers))
-        self._spans: dict[int, tuple[int, int]] = {}
+        self._spans = ClusterSpans(writers)
 
-    def see(self, events: Events) -> None:
-        """The next events."""
+    def count(self, events: Events) -> None:
+        """Count the next events."""
         self.tally.count(events)
-        for cluster, date in _ends(events):
-            seconds = self._seconds(date)
-            if seconds is not None and 0 <= seconds < DOOMSDAY:
-                first, last = self._spans.get(cluster, (seconds, seconds))
-                self._spans[cluster] = min(first, seconds), max(last, seconds)
+        self._spans.count(events)
 
     def largest(self, options: argparse.Namespace) -> list[ClusterTally]:
         """The clusters that are asked for, the largest first."""
@@ -63,7 +54,7 @@ class Extent:
 
     def span(self, clusters: Sequence[ClusterTally]) -> tuple[int, int]:
         """Epoch seconds of their first and last event."""
-        spans = [span for cluster in clusters if (span := self._spans.get(cluster.cluster_id))] or [(0, 0)]
+        spans = [span for cluster in clusters if (span := self._spans.of(cluster.cluster_id))] or [(0, 0)]
         return min(first for first, _ in spans), max(last for _, last in spans)
 
 
@@ -74,14 +65,14 @@ def main(arguments: Sequence[str]) -> int:
     keep_memory()
     progress, extent = ProgressBar(2 * total_size(paths)), Extent(options.tz)
     try:
-        read_all(paths, progress, extent.see)
+        read_all(paths, progress, extent.count)
         clusters = extent.largest(options)
         if not clusters:
-            raise Unreadable("nothing to draw: these logs do not tell of any such job")
+            raise Unreadable("nothing to draw: these logs have no such job")
         drawn = clusters[:MOST_CLUSTERS]
         span = extent.span(drawn)
         bins = Bins([cluster.cluster_id for cluster in drawn], *span, options.tz)
-        read_all(paths, progress, bins.see)
+        read_all(paths, progress, bins.count)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
@@ -90,17 +81,6 @@ def main(arguments: Sequence[str]) -> int:
     notes = [_when(span, bins, options.tz), *_left_out(clusters[MOST_CLUSTERS:])]
     sys.stdout.write(draw(_picture(_title(paths), notes, drawn, bins, _marks(span, bins, options.tz))))
     return EX_OK
-
-
-def _ends(events: Events) -> Iterator[tuple[int, bytes]]:
-    """The clusters of the events, with the dates of at least the first and last one of each."""
-    if isinstance(events, Batch):
-        _, first = np.unique(events.cluster, return_index=True)
-        _, last = np.unique(events.cluster[::-1], return_index=True)
-        for at in (*first.tolist(), *(len(events) - 1 - last).tolist()):
-            yield int(events.cluster[at]), events.date(at)
-    else:
-        yield from ((event.cluster, event.date) for event in events)
 
 
 def _picture(

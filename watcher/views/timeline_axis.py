@@ -1,4 +1,4 @@
-"""Where the marks of a time axis are, and what they say."""
+"""The marks of a time axis: where they are, and their labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEPS = (
 def ticks(start: int, end: int, zone: tzinfo | None) -> list[tuple[int, str]]:
     """Epoch seconds of round local times from `start` to `end`, with their labels; `zone` None: ours.
 
-    The first label, and each that is of another day than the one before, has the date.
+    The first label has the date, and so has each label whose day differs from that of the one before.
     """
     step = next((step for step in _STEPS if (end - start) / step < MOST_TICKS), _STEPS[-1])
     at = datetime.fromtimestamp(start, zone).replace(hour=0, minute=0, second=0)

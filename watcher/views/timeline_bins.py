@@ -27,7 +27,7 @@ from watcher.views.replay import Replay
 
 BINS = 200  # at most
 
-# What is told apart; all hold reasons are one.
+# The statuses that are counted separately; all hold reasons are one.
 STATUSES = {
     COMPLETED: "COMPLETED",
     REMOVED: "REMOVED",
@@ -43,8 +43,8 @@ _CODES = (*STATUS_OF_EVENT, EventCode.EVICTED, EventCode.HELD, EventCode.GENERIC
 class Bins:
     """The jobs of some clusters from `start` to `end`, in epoch seconds; a bin is `width` seconds.
 
-    The events of one cluster count in the order in which they stand: one that is dated before another that
-    it follows, as when the clock is set back an hour, counts with that one; so does one of no such time.
+    Events count in log order. One dated earlier than its predecessor (after the clock was set back an hour,
+    say), or with no valid date, goes into the predecessor's bin.
     """
 
     def __init__(self, clusters: Iterable[int], start: int, end: int, writers: tzinfo | None) -> None:
@@ -53,7 +53,7 @@ class Bins:
         self._last = (end - start) // self.width
         self._seconds = lru_cache(maxsize=1024)(lambda date: parse_date(date, writers))
         self._moves = {number: np.zeros((self._last + 1, len(STATUSES)), np.int64) for number in clusters}
-        self._at = dict.fromkeys(self._moves, 0)  # the bin that a cluster has come to
+        self._at = dict.fromkeys(self._moves, 0)  # the bin that each cluster has reached
         self._replay = Replay()
 
     @property
@@ -61,8 +61,8 @@ class Bins:
         """How long all bins are together."""
         return self.width * (self._last + 1)
 
-    def see(self, events: Events) -> None:
-        """The next events."""
+    def count(self, events: Events) -> None:
+        """Count the next events."""
         for event in one_by_one(events, clusters=self._moves, codes=_CODES):
             move = self._replay.move(event)
             if move is None or move.before == move.after:

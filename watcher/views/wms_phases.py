@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from common.privacy import forget_secrets, keep_private
+from common import privacy
 
 if TYPE_CHECKING:  # at run time only in the process that asks: the libraries may be missing
     from common.wms.client import Wms
@@ -32,14 +32,28 @@ ENDED = "cannot be asked"
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """One attempt at a phase change; `at` is in epoch seconds, 0 if unknown."""
+
+    phase: str
+    successful: bool
+    at: float = 0.0
+    context: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What the WMS has of one taskforce, as far as a view shows it."""
 
     phase: str
     cluster_id: int | None = None
     n_workers: int | None = None
-    failed_starts: int = 0
-    failed_stops: int = 0
+    changes: Sequence[Change] = ()
+
+    @property
+    def failed_stops(self) -> int:
+        """How many attempts to stop it have failed."""
+        return sum(change.phase == "condor-rm" and not change.successful for change in self.changes)
 
 
 class WmsPhases:
@@ -89,15 +103,12 @@ class WmsPhases:
         elif self._read.endswith(b"\n"):
             answer = json.loads(self._read)
             self._read, self._open, self.why = b"", False, answer["why"]
-            records = answer["records"]
-            self._records = (
-                {uuid: Record(**entry) for uuid, entry in records.items()} if records is not None else None
-            )
+            self._records = _records(answer["records"])
 
 
 def _start(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     visible = dict(environ)
-    forget_secrets(visible)
+    privacy.forget_secrets(visible)
     process = subprocess.Popen(
         [sys.executable, "-sP", "-m", "watcher.views.wms_phases"],
         stdin=subprocess.PIPE,
@@ -124,7 +135,7 @@ def _send(process: subprocess.Popen[bytes], value: Any) -> bool:
 
 def main() -> None:
     """Answer each line of taskforces with one line; the first line is the environment."""
-    keep_private()
+    privacy.keep_private()
     questions = sys.stdin
     wms, why = _connect(json.loads(questions.readline()))
     for line in questions:
@@ -166,15 +177,21 @@ def _connect(environ: Mapping[str, str]) -> tuple[Wms | None, str]:
 
 def record_of(taskforce: Taskforce) -> Record:
     """What a view needs of a taskforce's record."""
-    from common.wms.contract import Phase
+    changes = [
+        Change(change.target_phase, change.was_successful, change.timestamp, change.context)
+        for change in taskforce.phase_change_log
+    ]
+    return Record(taskforce.phase, taskforce.cluster_id, taskforce.n_workers, changes)
 
-    return Record(
-        taskforce.phase,
-        taskforce.cluster_id,
-        taskforce.n_workers,
-        taskforce.failures(Phase.CONDOR_SUBMIT),
-        taskforce.failures(Phase.CONDOR_RM),
-    )
+
+def _records(entries: Mapping[str, dict[str, Any]] | None) -> dict[str, Record] | None:
+    """What `record_of` gave, after its way through the pipe."""
+    if entries is None:
+        return None
+    return {
+        uuid: Record(**entry | {"changes": [Change(**change) for change in entry["changes"]]})
+        for uuid, entry in entries.items()
+    }
 
 
 if __name__ == "__main__":

@@ -6,12 +6,16 @@ import gzip
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 
+from common.neighbours import Neighbours
 from tests.jel import JelWriter, read_events
+from tests.sandbox.wms import StandInWms
+from tests.taskforces import add_running
 from tests.watcher.reading.any_log import FORMS, logs
 from tests.watcher.reading.bindings import as_xml, read_by_bindings
 from tests.watcher.views.commands import HOSTILE, run_alone
@@ -20,8 +24,8 @@ from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
 from watcher.reading.log_file import LogFile
 from watcher.reading.progress_bar import ProgressBar
-from watcher.views import explain_history as story
-from watcher.views.explain import Stories, What
+from watcher.views import explain_history
+from watcher.views.explain_request import Histories, What
 
 SAMPLES = Path(__file__).parents[2] / "job_event_logs"
 
@@ -224,7 +228,6 @@ def test_without_files_the_services_own_logs_are_read(
         gzip.compress(jel.path.read_bytes().replace(b"TF-8", b"TF-7").replace(b"008", b"007"))
     )
     jel.path.with_name("notes.txt").write_text("no log\n")
-    monkeypatch.setattr("common.privacy.keep_private", lambda: None)  # not of the process of the tests
     monkeypatch.setenv("JOB_EVENT_LOG_DIR", str(jel.path.parent))
     assert told(capsys, "TF-7")[0] == "cluster 7 of taskforce TF-7"
     assert told(capsys, "8")[0] == "cluster 8 of taskforce TF-8"
@@ -234,9 +237,70 @@ def test_without_files_the_services_own_logs_are_read(
     with pytest.raises(SystemExit, match="2"):
         main(["--explain", "TF-8"])
     assert "JOB_EVENT_LOG_DIR" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        main(["--explain"])
-    assert capsys.readouterr().err.endswith("the following arguments are required: WHAT\n")
+
+
+def test_the_beginning_of_an_id_is_enough(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
+    for cluster, uuid in ((7, "TF-1a-7"), (8, "TF-1a"), (9, "TF-1b-9")):
+        jel.submit(cluster, uuid, 1)
+    assert told(capsys, "TF-1b", jel.path)[0] == "cluster 9 of taskforce TF-1b-9"
+    heads = [line for line in told(capsys, "TF-1", jel.path) if line.startswith("cluster")]
+    assert heads == [
+        f"cluster {n} of taskforce {uuid}" for n, uuid in ((7, "TF-1a-7"), (8, "TF-1a"), (9, "TF-1b-9"))
+    ]
+    whole = [line for line in told(capsys, "TF-1a", jel.path) if line.startswith("cluster")]
+    assert whole == ["cluster 8 of taskforce TF-1a"]
+
+
+def test_where_the_wms_answers_its_phase_is_shown_with_its_history(
+    with_wms: None, n: Neighbours, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uuid = add_running(wms, 8, 3)
+    jel.submit(8, uuid, 3)
+    wms.abort(uuid)
+    n.wms.report_stop_failed(uuid, "\x1b[2Jno such job", failures=0)
+    lines = told(capsys, uuid)
+    assert "  phase             pending-stopper, cluster 8, 3 workers (the WMS)" in lines
+    at = next(n for n, line in enumerate(lines) if line.startswith("  phase changes"))
+    assert lines[at].endswith("  pending-stopper")
+    assert lines[at + 1].endswith("condor-rm failed: ERROR: \N{REPLACEMENT CHARACTER}[2Jno such job")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_where_the_wms_does_not_answer_the_logs_are_still_explained(
+    with_wms: None, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str], known: bool
+) -> None:
+    jel.submit(8, "TF-8", 3)
+    if known:
+        wms.down()
+    lines = told(capsys, "8")
+    assert lines[0] == "cluster 8 of taskforce TF-8"
+    assert lines[-1].startswith(
+        "  WMS               does not " + ("answer: " if known else "know this taskforce")
+    )
+
+
+def test_a_taskforce_without_a_log_still_has_a_phase(
+    with_wms: None, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uuid = wms.add_taskforce()
+    assert (
+        told(capsys, uuid, code=1)[0] == "  phase             pending-starter, no cluster, 1 worker (the WMS)"
+    )
+
+
+def test_if_none_is_asked_for_those_that_need_a_person_are_explained(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for cluster in (7, 8):
+        jel.submit(cluster, f"TF-{cluster}", 1)
+        jel.execute((cluster, 0))
+    jel.now = datetime.now(UTC)
+    jel.chirp((7, 0), "Status", "Tasking")
+    jel.hold((8, 0), 3, 0, "my policy")
+    assert main(["--explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["! 1 on hold: Job policy", "cluster 8 of taskforce TF-8"]
+    assert not any("TF-7" in line for line in lines)
 
 
 def test_logs_that_cannot_be_seen_are_said_in_one_line(
@@ -244,7 +308,6 @@ def test_logs_that_cannot_be_seen_are_said_in_one_line(
 ) -> None:
     long = jel.path.parent / ("x" * 300)
     assert f"watcher: {long}: File name too long\n" in complaint(capsys, "8", long)
-    monkeypatch.setattr("common.privacy.keep_private", lambda: None)
     monkeypatch.setenv("JOB_EVENT_LOG_DIR", str(long))
     assert complaint(capsys, "8") == f"watcher: {long}: File name too long (ENAMETOOLONG)\n"
 
@@ -318,7 +381,7 @@ def test_damage_is_told_where_it_is(jel: JelWriter, capsys: pytest.CaptureFixtur
 def test_long_histories_and_texts_stay_short(
     jel: JelWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(story, "MOST_LINES", 10)
+    monkeypatch.setattr(explain_history, "MOST_LINES", 10)
     jel.submit(8, "TF-8", 1)
     for number in range(30):
         jel.chirp((8, 0), "Error", f'"{number} {"x" * 900}"')
@@ -368,11 +431,11 @@ def test_the_counts_are_those_of_the_tally(tmp_path: Path, content: bytes) -> No
     for event in read_events(EventLog(path)):
         tally.count_event(event)
     for number, cluster in tally.clusters.items():
-        stories = Stories(What(str(number), number))
+        histories = Histories(What(str(number), number))
         log = LogFile(path, ProgressBar(1))
         for events in log.read():
-            stories.tell(events, log)
-        (found,) = stories.asked_for()
+            histories.count(events, log)
+        (found,) = histories.requested()
         assert found.tally.compound_statuses() == cluster.compound_statuses()
         assert (found.tally.over, found.tally.last_end) == (cluster.over, cluster.last_end)
         assert sum(1 for _ in found.jobs()) == cluster.n_jobs

@@ -33,7 +33,7 @@ from watcher.views.status_counts import Counts, Progress, ScratchLogs
 from watcher.views.status_overview import Overview, Row
 from watcher.views.status_table import PARTS, bar_of, table
 from watcher.views.status_verdict import PATIENCE, QUIET, Need, judge
-from watcher.views.wms_phases import Record
+from watcher.views.wms_phases import Change, Record
 
 SAMPLES = Path(__file__).parents[2] / "job_event_logs"
 NOW = START.timestamp() + 3600.0
@@ -42,24 +42,6 @@ HOUR = 3600.0
 CLUSTER = Progress(
     8, "TF-8", "2026-11-22", Counts(running=3), int(NOW - HOUR), int(NOW - 60), True, False, 12.0, {}, {}
 )
-
-
-@pytest.fixture
-def scratch(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, jel: JelWriter) -> Path:
-    """The scratch directory, named in the environment; the WMS's settings are not."""
-    for name in list(os.environ):
-        if name.startswith(("EWMS_", "TMS_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("JOB_EVENT_LOG_DIR", environment["JOB_EVENT_LOG_DIR"])
-    return jel.path.parent
-
-
-@pytest.fixture
-def with_wms(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
-    """The service's settings are in the environment, and there is time for the WMS on any machine."""
-    monkeypatch.setattr("watcher.views.status_overview.PATIENCE", 60.0)
-    for name, value in (environment | {"TMS_REQUIREMENTS": "Memory > 1"}).items():
-        monkeypatch.setenv(name, value)
 
 
 def status(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> dict[str, Any]:
@@ -364,7 +346,7 @@ def test_what_is_left_takes_its_time_at_this_rate_and_what_is_held_does_not_coun
         ),
         (
             {},
-            Record("pending-stopper", 8, failed_stops=3),
+            Record("pending-stopper", 8, changes=[Change("condor-rm", False)] * 3),
             Need.PERSON,
             "the WMS gave up stopping it after 3 tries",
             "tms-watcher --explain TF-8",

@@ -135,7 +135,7 @@ def test_the_bins_go_with_the_tally(tmp_path: Path, content: bytes) -> None:
     tally.count(events)
     start = int(START.timestamp())
     bins = Bins(tally.clusters, start, start + 100, UTC)
-    bins.see(events)
+    bins.count(events)
     for number, cluster in tally.clusters.items():
         counts = bins.counts(number)
         assert counts.min() >= 0
