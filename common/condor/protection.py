@@ -32,14 +32,16 @@ BINDING = (
     # how far that may reach, and with whose credentials
     *("LimitDirectoryAccess", "WantIOProxy", "X509UserProxy", "OAuthServicesNeeded", "SendCredential"),
     # whether it runs again, what an administrator's programs do with it, and whose it is
-    *("OnExitRemove", "LeaveJobInQueue", "JobUniverse", "OsUser", "HookKeyword", "EWMSTaskforceUUID"),
+    *("OnExitRemove", "LeaveJobInQueue", "JobUniverse", "HookKeyword", "EWMSTaskforceUUID"),
 )
 PROBE_ATTRIBUTE = "EWMSProbe"
 
-_LISTS = ("IMMUTABLE_JOB_ATTRS", "SYSTEM_IMMUTABLE_JOB_ATTRS")
+# Each was refused to a job's chirps. A protected attribute can be changed by the queue's administrators.
+_LISTS = ("IMMUTABLE_JOB_ATTRS", "SYSTEM_IMMUTABLE_JOB_ATTRS", "PROTECTED_JOB_ATTRS")
 _HARMLESS = "EWMSProbeAnswer"
-# Of an immutable attribute, and of a job that is not there (measured, 25.14.1 and 23.9.6).
-_REFUSED = "Unable to edit jobs"
+# Of an attribute that may not be changed, and of a job that is not there. Asked for a job by its id, 23.9.6
+# may say that it was changed when it was not (measured).
+_REFUSED = "Unable to edit jobs matching constraint"
 
 
 def configuration(attributes: Iterable[str]) -> str:
@@ -74,7 +76,7 @@ def open_by_proof(schedd: Any, tag: str) -> list[str]:
     HTCondorException, and ScheddUnavailable if the job tells nothing. Safe to repeat.
     """
     _remove(schedd, tag)
-    job = f"{int(schedd.submit(htcondor2.Submit(_probe(tag)), count=1).cluster())}.0"
+    job = f"ClusterId == {int(schedd.submit(htcondor2.Submit(_probe(tag)), count=1).cluster())}"
     try:
         changed = [attribute for attribute in BINDING if _can_change(schedd, job, attribute)]
         if not _can_change(schedd, job, _HARMLESS):  # gone, or nothing of it can be changed
@@ -101,8 +103,8 @@ def _probe(tag: str) -> dict[str, str]:
 
 
 def _can_change(schedd: Any, job: str, attribute: str) -> bool:
-    try:
-        schedd.edit(job, attribute, "undefined")
+    try:  # the schedd itself looks at the universe: that stays what it is (vanilla)
+        schedd.edit(job, attribute, "5" if attribute == "JobUniverse" else "undefined")
     except htcondor2.HTCondorException as error:
         if _REFUSED in str(error):
             return False
