@@ -63,20 +63,25 @@ class MissingEnds:
         self._missing, self._looked_at = missing, self.n.clock()
         return gone
 
-    def _missing_from(self, followed: Container[int], unread: Container[str]) -> dict[int, Taskforce]:
-        """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours tells of.
+    def _missing_from(self, tallies: Mapping[int, Tally], unread: Container[str]) -> dict[int, Taskforce]:
+        """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours contains.
 
         Only clusters that log into our scratch directory: another instance may serve the same schedd from
-        another one.
+        another one. A cluster that a log contains without naming its owner is named here.
         """
-        phases = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value]
-        query = {"schedd": self.n.wms.schedd, "phase": {"$in": phases}}
-        return {
-            cluster_id: taskforce
-            for taskforce in self.n.wms.taskforces(query, FIELDS)
-            for cluster_id in self._clusters_of(taskforce)
-            if cluster_id not in followed and taskforce.job_event_log_fpath not in unread
-        }
+        missing: dict[int, Taskforce] = {}
+        phases = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value, Phase.PENDING_STOPPER.value]
+        for taskforce in self.n.wms.taskforces(
+            {"schedd": self.n.wms.schedd, "phase": {"$in": phases}}, FIELDS
+        ):
+            if taskforce.phase == Phase.PENDING_STOPPER and taskforce.cluster_id is not None:
+                continue  # the stopper is offered it
+            for cluster_id in self._clusters_of(taskforce):
+                if tally := tallies.get(cluster_id):
+                    tally.name(cluster_id, taskforce.taskforce_uuid)
+                elif taskforce.job_event_log_fpath not in unread:
+                    missing[cluster_id] = taskforce
+        return missing
 
     def _clusters_of(self, taskforce: Taskforce) -> list[int]:
         """The clusters that log into our directory; the WMS knows none of a start that it did not confirm."""

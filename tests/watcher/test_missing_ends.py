@@ -12,7 +12,7 @@ from common.condor.records import EndedJob
 from common.errors import ScheddUnavailable, WmsUnavailable
 from common.neighbours import Neighbours
 from starter.starter import Starter
-from tests.fakes import FakeClock, FakeSchedd
+from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from watcher.missing_ends import QUIET
@@ -147,6 +147,27 @@ def test_a_cluster_that_the_wms_never_knew_of_completes_too_when_its_log_is_gone
 
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
     assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"null": 3}}
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_cluster_that_neither_log_nor_wms_names_is_found_through_the_schedd(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, logged: bool
+) -> None:
+    """Aborted before its confirmation; its submit event does not name it, as in the original's logs."""
+    uuid = wms.add_taskforce(taskforce={"phase": "pending-stopper", "n_workers": 2})
+    jel = JelWriter(n.scratch.directory / "2026-11-22.tms.jel")
+    schedd.known[100] = FakeCluster(100, uuid, {"log": str(jel.path)}, 2, 0, alive=False)
+    schedd.history = [EndedJob(100, proc, True, int(clock())) for proc in range(2)]
+    if logged:
+        jel.submit(100, "", 2)
+        jel.information((100, 0), uuid)
+        jel.abort((100, 0))
+        jel.abort((100, 1))
+
+    later(Watcher(n), clock, looks=3)
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"null": 2}}
 
 
 def test_of_a_taskforce_without_any_cluster_the_schedd_is_asked_once(

@@ -208,7 +208,7 @@ def test_what_the_original_left_is_taken_over_and_can_be_given_back(scene: Scene
     assert (envfile.parent.stat().st_mode & 0o777, envfile.stat().st_mode & 0o777) == (0o700, 0o600)
     log = Path(str(ours["job_event_log_fpath"]))
     assert log == scene.original.log()
-    assert f'\nEWMSTaskforceUUID = "{scene.uuids["not submitted"]}"\n' in log.read_text()
+    assert f"\n    EWMSTaskforceUUID={scene.uuids['not submitted']}\n" in log.read_text()
     for name in ("late log", "running", "not confirmed"):
         assert scene.jobs(name) == ["RUNNING"] * WORKERS
 
