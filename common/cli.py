@@ -34,14 +34,15 @@ instance runs; 2 for a wrong command line; 78 for wrong settings.
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """An option of one worker that reads, prints and ends; `show` returns whether it saw everything.
+    """An option of one worker that prints and ends; `show` returns whether it saw everything.
 
-    With a `metavar` the option has a value, which `show` gets as well.
+    With a `metavar` the option has a value, which `show` gets as well. It writes nothing unless it `writes`.
     """
 
     help: str
     show: Callable[..., bool]
     metavar: str = ""
+    writes: bool = False
 
 
 def main(
@@ -66,7 +67,8 @@ def main(
     forget_secrets(os.environ)
     _configure_logs(name, settings, arguments.log_level)
     chosen = next((option for option in options if getattr(arguments, option) is not None), None)
-    dry_run = arguments.dry_run or settings.dry_run or chosen is not None
+    reads_only = chosen is not None and not options[chosen].writes
+    dry_run = arguments.dry_run or settings.dry_run or reads_only
     stop = Stop()
     transport = Transport(settings, stop)
     neighbours = _meet(name, settings, transport, stop, dry_run=dry_run)

@@ -11,6 +11,7 @@
     │   │   └── OtherQueue           a schedd without our clusters answers: conclude nothing from it
     │   └── ScratchUnavailable   the scratch directory cannot be written (full, read-only)
     ├── WmsRejected          the WMS itself refuses this request: report, go on with the next item
+    ├── ItemWaits            this item cannot go on, for a reason of its own: set it aside, go on
     ├── SubmitRejected       the taskforce's own fault: report why to the WMS, go on with the next one
     └── RemoveRejected       this cluster will not become removable: report why to the WMS, go on
 
@@ -88,6 +89,10 @@ class WmsRejected(TmsError):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ItemWaits(TmsError):
+    """This item cannot go on now; the reason concerns no other item, and is not the taskforce's fault."""
 
 
 class SubmitRejected(TmsError):

@@ -13,8 +13,10 @@ from common.wms.contract import Phase, Taskforce
 MOST_STOPS = 3  # failed ones, after which the WMS offers a taskforce to no stopper again (contract of /tms/*)
 
 
-def confirm_stopped(neighbours: Neighbours, uuid: str, cluster_id: int) -> None:
+def confirm_stopped(neighbours: Neighbours, uuid: str, cluster_id: int) -> bool:
     """Post condor-rm for a taskforce that waits for it, now that its cluster is removed.
+
+    Returns whether the WMS has the taskforce as stopped or complete now.
 
     If the watcher saw the last job end before us, its condor-complete must stand: nothing is posted unless
     the record is in pending-stopper, or if the WMS holds another cluster for this taskforce. Safe to repeat.
@@ -23,9 +25,11 @@ def confirm_stopped(neighbours: Neighbours, uuid: str, cluster_id: int) -> None:
     with neighbours.scratch.phase_lock(neighbours.stop):
         taskforce = neighbours.wms.taskforce(uuid)
         if taskforce is None or taskforce.cluster_id not in (None, cluster_id):
-            return
+            return False
         if taskforce.phase == Phase.PENDING_STOPPER:
             neighbours.wms.confirm_stopped(uuid)
+            return True
+        return taskforce.phase in (Phase.CONDOR_RM, Phase.CONDOR_COMPLETE)
 
 
 def confirm_complete(neighbours: Neighbours, uuid: str, cluster_id: int, ended_at: int) -> bool:

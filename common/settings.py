@@ -155,6 +155,11 @@ class Settings(BaseModel):
         "TMS_FILE_MANAGER_INTERVAL", "pause between looks after the files", 3600
     )
     logging_interval: Seconds = _setting("TMS_MAX_LOGGING_INTERVAL", "longest silence of a worker's log", 300)
+    report_stuck_after: Seconds = _setting(
+        "TMS_REPORT_STUCK_AFTER",
+        "how long an item may wait, set aside, before health and the WMS are told of it",
+        3600,
+    )
     error_wait: Seconds = _setting("TMS_ERROR_WAIT", "pause after a failed start or stop", 10)
     pass_timeout: Seconds = _setting(
         "TMS_PASS_TIMEOUT",

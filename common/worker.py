@@ -26,10 +26,29 @@ LONGEST_BACKOFF = 60.0  # seconds between tries in an outage, unless the worker'
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a pass did: items settled, and items that failed."""
+    """What a pass did: items settled, items that failed, and which unexpected error one of them met.
+
+    `waiting` items are set aside; `oldest` of them, in words, for `seconds`.
+    """
 
     done: int = 0
     failed: int = 0
+    bug: str = ""
+    waiting: int = 0
+    oldest: str = ""
+    seconds: float = 0.0
+
+    def verdict(self) -> str:
+        """How the pass ended, in the words of the log and of `tms health`."""
+        if self.bug:
+            return f"unexpected {self.bug}"
+        return "items failed" if self.failed else "ok"
+
+    def stuck(self) -> str:
+        """What waits, for a person; empty if nothing does."""
+        if not self.waiting:
+            return ""
+        return f"{self.waiting} set aside, the first for {self.seconds:.0f} s: {self.oldest}"
 
 
 class Pulse:
@@ -65,6 +84,7 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
     outages = OutageLog(settings.logging_interval, clock)
     tell = _metrics(worker, neighbours)
     longest, strikes = max(LONGEST_BACKOFF, worker.interval), 0
+    stuck, stuck_for = "", 0.0
     while neighbours.proceed():
         began = time.monotonic()
         try:
@@ -79,14 +99,16 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
             verdict, strikes = f"unexpected {type(error).__name__}", strikes + 1
             outages.failed(verdict, error, unexpected=True)
         else:
-            verdict, strikes = ("items failed", 1) if outcome.failed else ("ok", 0)
+            verdict, strikes = outcome.verdict(), int(outcome.failed > 0)
+            stuck, stuck_for = outcome.stuck(), outcome.seconds
             outages.passed(worker.alive())
         tell(verdict, time.monotonic() - began)
         faulthandler.cancel_dump_traceback_later()
         backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
         pause = backoff if strikes else worker.interval
         now = clock()
-        _beat(worker.name, neighbours.scratch, now, now + pause + settings.pass_timeout, verdict)
+        due = now + pause + settings.pass_timeout
+        _beat(worker.name, neighbours.scratch, now, due, verdict, stuck, stuck_for)
         neighbours.stop.wait(pause)
     faulthandler.cancel_dump_traceback_later()
 
@@ -110,6 +132,8 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
     now = neighbours.clock()
     _beat(worker.name, neighbours.scratch, now, now + neighbours.settings.pass_timeout, "ok")
     logger.info("one pass: %d done, %d failed", outcome.done, outcome.failed)
+    if stuck := outcome.stuck():
+        logger.warning("%s", stuck)
     return outcome.failed == 0
 
 
@@ -133,8 +157,11 @@ def _metrics(worker: Worker, neighbours: Neighbours) -> Callable[[str, float], N
     return tell
 
 
-def _beat(name: str, scratch: Scratch, now: float, due: float, verdict: str) -> None:
+def _beat(
+    name: str, scratch: Scratch, now: float, due: float, verdict: str, stuck: str = "", stuck_for: float = 0.0
+) -> None:
+    beat = Heartbeat(os.getpid(), version("ewms-tms"), now, due, verdict, stuck, stuck_for)
     try:
-        scratch.beat(name, Heartbeat(os.getpid(), version("ewms-tms"), now, due, verdict))
+        scratch.beat(name, beat)
     except Unavailable as error:
         logger.debug("no heartbeat: %s", error)

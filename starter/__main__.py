@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from common import cli
-from starter import show
+from starter import decide, show
 from starter.starter import build
 
 SUMMARY = """\
@@ -14,11 +14,18 @@ Start the taskforces that the WMS has pending for this access point: each become
 cluster, also when this program is killed, a reply is lost, or a neighbour is down.
 """
 SHOW = "show what HTCondor would be given for the taskforce UUID, with secrets masked, or why it is refused"
+ADOPT = "decide that CLUSTER is that of a taskforce that waits for a decision; the next pass confirms it"
+FORGET = "decide that a taskforce that waits for a decision has no cluster yet; the next pass starts it"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the starter; returns its exit code."""
-    return cli.main("starter", SUMMARY, build, argv, {"show": cli.Option(SHOW, show.show, "UUID")})
+    options = {
+        "show": cli.Option(SHOW, show.show, "UUID"),
+        "adopt": cli.Option(ADOPT, decide.adopt, "UUID:CLUSTER", writes=True),
+        "forget": cli.Option(FORGET, decide.forget, "UUID", writes=True),
+    }
+    return cli.main("starter", SUMMARY, build, argv, options)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ import gzip
 import logging
 import mmap
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from common.condor.records import AccessPoint, Cluster
+from common.errors import ItemWaits
 from common.joblog.events import MAX_EVENT
 from common.joblog.owner import NOTE, taskforce_of
 from common.joblog.search import Form, events_with, form_of, last_end
@@ -20,7 +21,17 @@ from common.scratch.directory import LOG_ARCHIVE_NAME, LOG_NAME, Scratch
 logger = logging.getLogger(__name__)
 
 DAY = 86400.0  # how far the clocks of WMS and AP, and the times of files, may be apart
+_INFORMATION = b"TriggerEventTypeNumber"
 CHUNK = 1 << 20  # bytes of an archive, unpacked, that are searched at a time
+
+
+class DoubtfulCluster(ItemWaits):
+    """These clusters may be the taskforce's, or a job of another one wrote so: a person has to decide."""
+
+    def __init__(self, clusters: Sequence[Cluster]) -> None:
+        ids = ", ".join(str(number) for number in sorted({cluster.cluster_id for cluster in clusters}))
+        super().__init__(f"cluster {ids} may be its own, but only a log names it into which jobs can write")
+        self.clusters = clusters
 
 
 def find_cluster(
@@ -29,25 +40,38 @@ def find_cluster(
     """The taskforce's cluster: in the queue, the schedd's history, or a job event log or its archive.
 
     `since` (epoch seconds) is when the taskforce was made, or 0; what is older is not searched. `but` are
-    clusters that do not count: they were withdrawn. Raises ScheddUnavailable if the schedd cannot be asked;
-    the caller must then not submit. Safe to repeat.
+    clusters that do not count: we removed them, or a person decided so. Raises ScheddUnavailable if the
+    schedd cannot be asked, and DoubtfulCluster if a job may have written what names the cluster; the caller
+    must then not submit. Safe to repeat.
     """
     earliest = max(since - DAY, 0)
     found = [
         cluster
         for cluster in schedd.clusters_of(uuid, since=earliest, but=but)
-        if not _is_anothers(cluster.cluster_id, uuid, _recent(scratch, earliest))
+        if not _is_anothers(cluster, uuid, _recent(scratch, earliest))
     ]
     if not found:
-        found = [
-            Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0)
+        named = [
+            (Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0), log)
             for log in _recent(scratch, earliest)
             for cluster_id in clusters_in_log(log, uuid) - set(but)
         ]
+        found = [cluster for cluster, log in named if not can_be_forged(log)]
+        if named and not found:
+            raise DoubtfulCluster([cluster for cluster, _ in named])
     if len(found) > 1:
         ids = sorted(cluster.cluster_id for cluster in found)
         logger.error("taskforce %s has several clusters: %s; using the first", uuid, ids)
     return min(found, key=lambda cluster: cluster.cluster_id, default=None)
+
+
+def can_be_forged(log: Path) -> bool:
+    """Whether jobs may have written whole events into this log: it has a job-ad-information event.
+
+    That event prints attributes that a job can set, line breaks among them (measured). It names the event
+    before it: in text by a line like "TriggerEventTypeNumber = 0", in XML by an attribute of that name.
+    """
+    return any(text.find(_INFORMATION) >= 0 for text, _ in _texts(log))
 
 
 def clusters_in_log(log: Path, uuid: str) -> set[int]:
@@ -64,15 +88,23 @@ def clusters_in_log(log: Path, uuid: str) -> set[int]:
     }
 
 
-def _is_anothers(cluster_id: int, uuid: str, logs: Iterable[Path]) -> bool:
+def _is_anothers(cluster: Cluster, uuid: str, logs: Iterable[Path]) -> bool:
     """Whether one of our logs has this cluster's submit, as another taskforce's.
 
-    The schedd's history knows jobs by their own ads, which they can change while they run.
+    The schedd's history knows jobs by their own ads, which they can change while they run. Raises
+    DoubtfulCluster if jobs can have written the log, too.
     """
-    owner = next(filter(None, (_owner(cluster_id, log) for log in logs)), uuid)
-    if owner != uuid:
-        logger.error("cluster %d claims to be taskforce %s's, but its log names another", cluster_id, uuid)
-    return owner != uuid
+    for log in logs:
+        owner = _owner(cluster.cluster_id, log)
+        if owner and owner != uuid:
+            logger.error(
+                "cluster %d claims to be taskforce %s's, but its log names another", cluster.cluster_id, uuid
+            )
+            if can_be_forged(log):
+                raise DoubtfulCluster([cluster])
+        if owner:
+            return owner != uuid
+    return False
 
 
 def _owner(cluster_id: int, log: Path) -> str:

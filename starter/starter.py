@@ -1,123 +1,124 @@
 """One pass of the starter: settle what an earlier pass began, then start what the WMS offers.
 
 A start is: look for a cluster of the taskforce; if there is none, put an intent on disk and submit; then
-confirm to the WMS. Killed at any point, the next pass finds the intent or is offered the taskforce again,
-and its look finds the cluster. So each taskforce gets one cluster.
+confirm to the WMS. After a kill at any point, the next pass finds the intent or is offered the taskforce
+again, and its look finds the cluster. So each taskforce gets one cluster.
 
-A schedd that cannot write the job event log says nothing, and the jobs run unseen (measured). So the log is
-looked at before the submit and after it; a cluster that was not written into it is withdrawn: removed, and
-remembered in the intent, so that no look takes it for the taskforce's.
+A taskforce that cannot go on is set aside and tried again, with growing pauses. The WMS offers only the first
+of its queue (the highest priority, then the fewest failed starts, then the oldest), until its start is
+confirmed or has failed three times. So one that waits for long yields: a failure is reported for it, at most
+twice, which puts it behind the others of its priority and leaves it one more try.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common.condor.records import Cluster
-from common.errors import RemoveRejected, ScratchUnavailable, SubmitRejected, WmsRejected, WmsUnavailable
+from common.consent import can_never_start, why_unwanted
+from common.errors import (
+    ItemWaits,
+    RefusedOnTheWay,
+    RemoveRejected,
+    ScratchUnavailable,
+    SubmitRejected,
+    WmsRejected,
+)
 from common.last_word import confirm_stopped
 from common.metrics import Number
 from common.neighbours import Neighbours
 from common.same_queue import note_queue, require_same_queue
 from common.scratch.intent import Intent
+from common.set_aside import SetAside, Turn
 from common.sizes import shown
 from common.wms.contract import NewTaskforce, Offer, Phase, Taskforce, parse_offer, parse_taskforce
 from common.worker import Outcome, Worker
-from starter.existing_cluster import clusters_in_log, find_cluster
+from starter.existing_cluster import DoubtfulCluster, find_cluster
 from starter.input_files import copy_files
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.protection import Protection
 from starter.submit_description import describe, workers
+from starter.watchable import UNWATCHED, require_watchable
 
 logger = logging.getLogger(__name__)
 
 MAX_REASON = 1000  # characters; a reason may quote what it refuses
-LOOKS = 50  # at the log for a new cluster, a tenth of a second apart
-UNSEEN = "EWMS: HTCondor could not write its job event log"
+MAX_VALUE = 1000  # characters of one submit command in a confirmation that was refused as a whole
+MOST_YIELDS = 2  # of the three failed starts after which the WMS offers a taskforce never again
+UNWANTED = "EWMS: the taskforce was stopped before its start was confirmed"
 
 
 class Starter:
-    """The starter's passes; between them it keeps nothing but counts for its log."""
+    """The starter's passes. Between them it keeps counts for its log, and what is set aside."""
 
     def __init__(self, neighbours: Neighbours) -> None:
-        self.n = neighbours
+        self.site = neighbours
+        self.aside = SetAside(neighbours.clock, neighbours.settings.outer_loop_wait)
         self.protection = Protection(neighbours)
         self.offered = self.started = self.refused = 0
 
     def run_once(self) -> Outcome:
-        """One pass. Raises Unavailable where it could not go on; what has begun is settled by the next."""
-        done, failed = self._settle_intents()
-        seen: set[str] = set()
-        while self.n.proceed() and (reply := self._next_offer()):
-            offered = parse_taskforce(reply.get("taskforce"))
-            uuid = offered.taskforce_uuid
-            if uuid in seen:  # refused just now, or not confirmed: the WMS has nothing else for us
-                break
-            seen.add(uuid)
-            self.offered += 1
-            try:
-                self._start(uuid, reply)
-                done += 1
-            except SubmitRejected as error:
-                failed += 1
-                self.refused += 1
-                self._refuse(offered, str(error)[:MAX_REASON])
-            except (WmsRejected, RemoveRejected) as error:
-                failed += 1
-                logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
-        return Outcome(done, failed)
+        """One pass. Raises Unavailable where a neighbour answers nothing; the next pass goes on."""
+        turn = Turn(self.site, self.aside)
+        waiting = self._settle_intents(turn)
+        waiting |= self._start_offers(turn)
+        self.aside.keep(waiting)
+        return turn.outcome()
 
     def alive(self) -> str:
-        """What to say after a long silence."""
+        """What to log after a long silence."""
         if not self.offered:
-            return f"alive; nothing offered so far, asking the WMS for schedd {self.n.wms.schedd!r}"
+            return f"alive; nothing offered so far, asking the WMS for schedd {self.site.wms.schedd!r}"
         return f"alive; {self.started} taskforces started since this worker's start"
 
     def numbers(self) -> tuple[Number, ...]:
-        """What this worker's metrics tell."""
+        """The starter's own metrics."""
         return (
             Number("taskforces_started_total", "Taskforces that were submitted as a cluster.", self.started),
             Number("taskforces_refused_total", "Tries to start a taskforce that has a fault.", self.refused),
+            *self.aside.numbers(),
             *self.protection.numbers(),
         )
 
-    def _next_offer(self) -> dict[str, Any]:
-        """What the WMS offers; raises ScratchUnavailable while the disk has too little room for its jobs."""
-        self.protection.check()
-        least, free = self.n.settings.least_free_space, self.n.scratch.free_space()
-        if free < least:
-            raise ScratchUnavailable(
-                f"{shown(free)} are free for {self.n.scratch.directory}, and TMS_LEAST_FREE_SPACE is"
-                f" {shown(least)}: nothing is started"
-            )
-        return self.n.wms.next_to_start()
+    def _attempt(self, turn: Turn, uuid: str, act: Callable[[], bool]) -> None:
+        """Do one item; raises Unavailable where a neighbour answers nothing, and SubmitRejected."""
+        state = partial(self.site.scratch.intent, uuid)
+        try:
+            turn.attempt(uuid, act, state)
+        except RemoveRejected as error:
+            turn.put(uuid, str(error), state=state())
 
-    def _settle_intents(self) -> tuple[int, int]:
-        done = failed = 0
-        for intent in self.n.scratch.intents():
-            if not self.n.proceed():
+    # -- what an earlier pass began -------------------------------------------------------------------
+
+    def _settle_intents(self, turn: Turn) -> set[str]:
+        """Settle each start that has begun; returns the taskforces that have one."""
+        intents = self.site.scratch.intents()
+        for intent in intents:
+            if not self.site.proceed():
                 break
-            uuid = intent.taskforce_uuid
-            try:
-                done += self._settle(intent)
-            except (WmsRejected, RemoveRejected) as error:
-                failed += 1
-                logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
-        return done, failed
+            if self.aside.is_due(intent.taskforce_uuid, intent):
+                self._attempt(turn, intent.taskforce_uuid, partial(self._settle, intent))
+        return {intent.taskforce_uuid for intent in intents}
 
     def _settle(self, intent: Intent) -> bool:
         """Confirm a start that an earlier pass began; False if it came to nothing."""
-        if intent.cluster_id is None:  # with one, it was seen in its log before that was noted
+        if intent.halted:
+            self._drop(intent)
+            return False
+        if intent.cluster_id is None:
             cluster = self._find(intent, intent.begun_at)
             if cluster is None:  # never submitted: the WMS offers it again, if it is still wanted
                 self._drop(intent)
                 return False
             intent = intent.adopted(cluster)
-            self._check_logged(intent)
+        if intent.unseen:
+            intent = self._require_watchable(intent)
         logger.info(
             "taskforce %s: cluster %d was not confirmed yet", intent.taskforce_uuid, intent.cluster_id
         )
@@ -126,38 +127,104 @@ class Starter:
 
     def _find(self, intent: Intent, since: float) -> Cluster | None:
         """The cluster that the taskforce, made at `since`, has already."""
-        require_same_queue(self.n)
-        uuid, withdrawn = intent.taskforce_uuid, intent.withdrawn
-        for cluster_id in withdrawn:  # once more: a kill may have come between the note and the removal
-            self.n.schedd.remove(cluster_id, uuid, UNSEEN)
-        return find_cluster(uuid, since, self.n.schedd, self.n.scratch, but=withdrawn)
+        require_same_queue(self.site)
+        uuid, schedd = intent.taskforce_uuid, self.site.schedd
+        for cluster_id in intent.withdrawn:  # again: a kill may have come between the note and the removal
+            schedd.remove(cluster_id, uuid, UNWATCHED)
+        try:
+            return find_cluster(uuid, since, schedd, self.site.scratch, but=intent.ignored())
+        except DoubtfulCluster as error:
+            raise ItemWaits(self._halt(intent, error)) from error
+
+    def _halt(self, intent: Intent, error: DoubtfulCluster) -> str:
+        """Note that a person has to decide which cluster is the taskforce's; returns why."""
+        uuid, ids = intent.taskforce_uuid, sorted({cluster.cluster_id for cluster in error.clusters})
+        why = (
+            f"{error}. Decide: tms-starter --adopt {uuid}:{ids[0]} if it is, else tms-starter --forget {uuid}"
+        )
+        halted = replace(intent.adopted(error.clusters[0]), cluster_id=None, unseen=False).halt(why, ids)
+        self.site.scratch.save(halted)
+        return why
 
     def _drop(self, intent: Intent) -> None:
-        """Forget a start that came to nothing; what was withdrawn is remembered while it may start again."""
-        uuid = intent.taskforce_uuid
-        if intent.withdrawn:
-            taskforce = self.n.wms.taskforce(uuid)
-            if taskforce and taskforce.phase == Phase.PENDING_STARTER:
-                return
-        self.n.scratch.forget(uuid)
+        """Forget a start that came to nothing, but keep what is noted of it while it may start again.
 
-    def _start(self, uuid: str, reply: dict[str, Any]) -> None:
+        Raises ItemWaits while a person has to decide about it.
+        """
+        uuid = intent.taskforce_uuid
+        if intent.ignored() or intent.halted:
+            taskforce = self.site.wms.taskforce(uuid)
+            if not can_never_start(taskforce, uuid):
+                if intent.halted:
+                    raise ItemWaits(intent.halted)
+                return
+            self._release(taskforce, intent)
+        self.site.scratch.forget(uuid)
+        self.aside.drop(uuid)
+
+    def _release(self, taskforce: Taskforce | None, intent: Intent) -> None:
+        """Post condor-rm for a taskforce that was stopped and whose clusters we withdrew.
+
+        Nobody else does: the WMS offers a taskforce without a cluster to no stopper.
+        """
+        if taskforce and taskforce.phase == Phase.PENDING_STOPPER and taskforce.cluster_id is None:
+            for cluster_id in intent.withdrawn[-1:]:
+                confirm_stopped(self.site, intent.taskforce_uuid, cluster_id)
+
+    # -- what the WMS offers --------------------------------------------------------------------------
+
+    def _start_offers(self, turn: Turn) -> set[str]:
+        """Start one offer after another, until the WMS has none that can go on; returns what it offered."""
+        seen: set[str] = set()
+        while self.site.proceed() and (reply := self._next_offer()):
+            offered = parse_taskforce(reply.get("taskforce"))
+            uuid = offered.taskforce_uuid
+            intent = self.site.scratch.intent(uuid)
+            if uuid in seen or not self.aside.is_due(uuid, intent):
+                seen.add(uuid)
+                if not self._yield(offered, intent):  # the WMS has nothing else for us
+                    break
+                continue
+            seen.add(uuid)
+            self.offered += 1
+            try:
+                self._attempt(turn, uuid, partial(self._start, uuid, reply))
+            except SubmitRejected as error:
+                turn.failed += 1
+                self.refused += 1
+                self._refuse(offered, str(error)[:MAX_REASON])
+        return seen
+
+    def _next_offer(self) -> dict[str, Any]:
+        """What the WMS offers; raises ScratchUnavailable while the disk has too little room for its jobs."""
+        self.protection.check()
+        least, free = self.site.settings.least_free_space, self.site.scratch.free_space()
+        if free < least:
+            raise ScratchUnavailable(
+                f"{shown(free)} are free for {self.site.scratch.directory}, and TMS_LEAST_FREE_SPACE is"
+                f" {shown(least)}: nothing is started"
+            )
+        return self.site.wms.next_to_start()
+
+    def _start(self, uuid: str, reply: dict[str, Any]) -> bool:
         offer = parse_offer(reply)
-        made_at = min(offer.taskforce.timestamp, self.n.clock())
-        intent = self._intend(offer)
+        made_at = min(offer.taskforce.timestamp, self.site.clock())
+        before = self.site.scratch.intent(uuid)
+        if before and before.halted:
+            raise ItemWaits(before.halted)
+        intent = self._intend(offer, before)
         cluster = self._find(intent, made_at)
         if cluster is None:
             intent = self._submit(offer, intent)
         else:
             logger.warning("taskforce %s has cluster %d already: confirming it", uuid, cluster.cluster_id)
-            intent = intent.adopted(cluster)
+            intent = intent.adopted(cluster).seen()
         self._confirm(intent)
+        return True
 
-    def _intend(self, offer: Offer) -> Intent:
-        n, taskforce = self.n, offer.taskforce
-        now = n.clock()
-        before = n.scratch.intent(taskforce.taskforce_uuid)
-        description = description_of(taskforce, n, now)
+    def _intend(self, offer: Offer, before: Intent | None) -> Intent:
+        taskforce, now = offer.taskforce, self.site.clock()
+        description = description_of(taskforce, self.site, now)
         return Intent(
             taskforce_uuid=taskforce.taskforce_uuid,
             n_workers=workers(taskforce),
@@ -165,126 +232,139 @@ class Starter:
             log=description["log"],
             begun_at=now,
             withdrawn=before.withdrawn if before else (),
+            not_ours=before.not_ours if before else (),
         )
 
     def _submit(self, offer: Offer, intent: Intent) -> Intent:
-        n, uuid = self.n, intent.taskforce_uuid
-        environment = pilot_environment(offer, n.settings.pilot_environment)
+        site, uuid = self.site, intent.taskforce_uuid
+        environment = pilot_environment(offer, site.settings.pilot_environment)
         if silent := why_silent(environment):
             logger.warning("taskforce %s: the status of its pilots stays null: %s", uuid, silent)
-        directory = n.scratch.make_taskforce_dir(uuid)
-        if not n.dry_run:
+        directory = site.scratch.make_taskforce_dir(uuid)
+        if not site.dry_run:
             described = str(intent.submit_dict["transfer_input_files"])
             files = offer.taskforce.pilot_config.input_files
-            copy_files(files, described, n.settings, directory, n.proceed)
-        n.scratch.write_envfile(uuid, render(environment))
-        intent = replace(intent, log_before=n.scratch.check_log(Path(intent.log)))
-        n.scratch.save(intent)
-        note_queue(n)
+            copy_files(files, described, site.settings, directory, site.proceed)
+        site.scratch.write_envfile(uuid, render(environment))
+        intent = replace(intent, log_before=site.scratch.check_log(Path(intent.log)))
+        site.scratch.save(intent)
+        note_queue(site)
         description = {command: str(value) for command, value in intent.submit_dict.items()}
         try:
-            cluster_id = n.schedd.submit(description, intent.n_workers)
+            cluster_id = site.schedd.submit(description, intent.n_workers)
         except SubmitRejected:
-            if not intent.withdrawn:
-                n.scratch.forget(uuid)
+            if not intent.ignored():
+                site.scratch.forget(uuid)
             raise
         intent = intent.submitted(cluster_id)
+        site.scratch.save(intent)
         self.started += 1
-        if not n.dry_run:
-            logger.info(
-                "taskforce %s: submitted cluster %d with %d worker(s)",
-                uuid,
-                cluster_id,
-                intent.n_workers,
-                extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
-            )
-            self._check_logged(intent)
-        n.scratch.save(intent)
+        if site.dry_run:
+            return intent
+        logger.info(
+            "taskforce %s: submitted cluster %d with %d worker(s)",
+            uuid,
+            cluster_id,
+            intent.n_workers,
+            extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
+        )
+        return self._require_watchable(intent)
+
+    def _require_watchable(self, intent: Intent) -> Intent:
+        """The intent of a cluster that its log shows; raises ItemWaits for another, which is withdrawn."""
+        require_watchable(self.site, intent)
+        intent = intent.seen()
+        self.site.scratch.save(intent, sync=False)
         return intent
 
-    def _check_logged(self, intent: Intent) -> None:
-        """Withdraw a cluster that is not in its log, and raise ScratchUnavailable: it is nobody's fault.
-
-        The submit events are in the log when the submit returns (measured, 25.14.1), so little patience
-        suffices. The note comes before the removal: a cluster that is removed is never confirmed. A log
-        that was damaged since the submit tells nothing: what it lost, the watcher asks the schedd.
-        """
-        uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
-        for _ in range(LOOKS):
-            if _is_logged(cluster_id, uuid, log) or _is_damaged(log, intent.log_before):
-                return
-            if self.n.stop.wait(0.1):
-                raise ScratchUnavailable(f"{log} does not show cluster {cluster_id} yet")
-        self.n.scratch.save(intent.withdraw())
-        self.n.schedd.remove(cluster_id, uuid, UNSEEN)
-        raise ScratchUnavailable(
-            f"HTCondor did not write cluster {cluster_id} into {log}: removed it, as nobody could watch it"
-        )
+    # -- what the WMS is told -------------------------------------------------------------------------
 
     def _confirm(self, intent: Intent) -> None:
-        uuid, cluster_id = intent.taskforce_uuid, int(intent.cluster_id or 0)
+        uuid = intent.taskforce_uuid
         try:
-            self.n.wms.confirm_started(
-                uuid,
-                cluster_id=cluster_id,
-                n_workers=intent.n_workers,
-                submit_dict=intent.submit_dict,
-                log=intent.log,
-            )
+            self._post_confirmation(intent)
         except WmsRejected as error:
             if error.status != 404:
                 raise
-            self._resolve(uuid, cluster_id)
-        self.n.scratch.forget(uuid)
+            self._resolve(intent)
+        self.site.scratch.forget(uuid)
 
-    def _resolve(self, uuid: str, cluster_id: int) -> None:
-        """The WMS takes no confirmation: it has it already, or it no longer wants the taskforce started."""
-        n = self.n
-        taskforce = n.wms.taskforce(uuid)
+    def _post_confirmation(self, intent: Intent) -> None:
+        """Confirm a start; if that is refused, perhaps for its size, confirm it without the long values."""
+        short = {name: _shortened(value) for name, value in intent.submit_dict.items()}
+        try:
+            self._confirm_with(intent, intent.submit_dict)
+        except (WmsRejected, RefusedOnTheWay) as error:
+            if error.status == 404 or short == intent.submit_dict:
+                raise
+            logger.warning("%s; leaving out the long values of the submit description", error)
+            self._confirm_with(intent, short)
+
+    def _confirm_with(self, intent: Intent, submit_dict: dict[str, str | int]) -> None:
+        self.site.wms.confirm_started(
+            intent.taskforce_uuid,
+            cluster_id=int(intent.cluster_id or 0),
+            n_workers=intent.n_workers,
+            submit_dict=submit_dict,
+            log=intent.log,
+        )
+
+    def _resolve(self, intent: Intent) -> None:
+        """The WMS takes no confirmation: it has it already, or it no longer wants the taskforce started.
+
+        Raises ItemWaits where its record says neither.
+        """
+        site, uuid, cluster_id = self.site, intent.taskforce_uuid, int(intent.cluster_id or 0)
+        taskforce = site.wms.taskforce(uuid)
         if taskforce and taskforce.cluster_id == cluster_id:
             return
-        if taskforce and taskforce.phase == Phase.PENDING_STARTER:
-            raise WmsUnavailable(f"the WMS does not accept the start of {uuid}, and still asks for it")
-        require_same_queue(n)
-        logger.warning("taskforce %s is no longer wanted: removing cluster %d", uuid, cluster_id)
-        n.schedd.remove(cluster_id, uuid, "EWMS: the taskforce was stopped before its start was confirmed")
-        if taskforce and taskforce.cluster_id is None:
-            # Nobody else will: without a cluster id the WMS never offers it to the stopper.
-            confirm_stopped(n, uuid, cluster_id)
+        reason = why_unwanted(taskforce, uuid, cluster_id)
+        if not reason:
+            known = f"has it in phase {taskforce.phase}" if taskforce else "has no record of it"
+            raise ItemWaits(f"the WMS does not take the start of cluster {cluster_id}, and {known}")
+        require_same_queue(site)
+        logger.warning("taskforce %s: removing cluster %d, because %s", uuid, cluster_id, reason)
+        intent = intent.withdraw()
+        site.scratch.save(intent)
+        site.schedd.remove(cluster_id, uuid, UNWANTED)
+        self._release(taskforce, intent)
 
-    def _refuse(self, offered: Taskforce, reason: str) -> None:
+    def _yield(self, offered: Taskforce, intent: Intent | None) -> bool:
+        """Let others of its priority go first, if the taskforce has waited for long; whether it did.
+
+        One that waits for a person's decision does so at once, and again after a while.
+        """
+        uuid, failures = offered.taskforce_uuid, offered.failures(Phase.CONDOR_SUBMIT)
+        pauses = failures if intent and intent.halted else failures + 1
+        patience = self.site.settings.report_stuck_after * pauses
+        why = self.aside.why(uuid)
+        if not why or failures >= MOST_YIELDS or self.site.dry_run or self.aside.waits_for(uuid) < patience:
+            return False
+        return self._refuse(offered, f"It waits on the access point: {why}"[:MAX_REASON])
+
+    def _refuse(self, offered: Taskforce, reason: str) -> bool:
+        """Report a failed start; whether the WMS took it."""
         uuid = offered.taskforce_uuid
         logger.error("taskforce %s cannot be started: %s", uuid, reason, extra={"taskforce_uuid": uuid})
         failures = offered.failures(Phase.CONDOR_SUBMIT)
         try:
-            self.n.wms.report_start_failed(uuid, reason, failures=failures)
-        except WmsRejected as error:
+            self.site.wms.report_start_failed(uuid, reason, failures=failures)
+        except (WmsRejected, RefusedOnTheWay) as error:
             logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
+            return False
+        return True
 
 
-def description_of(taskforce: NewTaskforce, n: Neighbours, now: float) -> dict[str, str]:
+def description_of(taskforce: NewTaskforce, site: Neighbours, now: float) -> dict[str, str]:
     """What HTCondor is given for `taskforce` if it starts `now` (epoch seconds); raises SubmitRejected."""
     # The log's day is the AP's local one, as operators expect and as its log's own times are.
-    log = n.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
-    return describe(taskforce, n.settings, n.scratch.taskforce_dir(taskforce.taskforce_uuid), log)
+    log = site.scratch.log_of(datetime.fromtimestamp(now).date())  # noqa: DTZ006
+    return describe(taskforce, site.settings, site.scratch.taskforce_dir(taskforce.taskforce_uuid), log)
 
 
-def _is_logged(cluster_id: int, uuid: str, log: Path) -> bool:
-    try:
-        return cluster_id in clusters_in_log(log, uuid)
-    except OSError:
-        return False
-
-
-def _is_damaged(log: Path, before: tuple[int, int] | None) -> bool:
-    """Whether a log that was there `before` (inode, size) is gone, another one, or shorter."""
-    if before is None:
-        return False
-    try:
-        status = log.stat()
-    except FileNotFoundError:
-        return True
-    return status.st_ino != before[0] or status.st_size < before[1]
+def _shortened(value: str | int) -> str | int:
+    """A long text replaced by its length, for example "(12345 characters)"."""
+    return f"({len(value)} characters)" if isinstance(value, str) and len(value) > MAX_VALUE else value
 
 
 def build(neighbours: Neighbours) -> Worker:

@@ -1,19 +1,25 @@
 """One pass of the stopper: remove the clusters that the WMS wants stopped, then look for orphans.
 
-A stop is: remove the cluster, check that no job of it is left to run, confirm. Each step may be repeated,
-so that a kill in between costs nothing: the WMS offers the taskforce again until it is confirmed.
+A stop is: remove the cluster, check that no job of it is left to run, confirm. Each step may be repeated, so
+a kill in between costs nothing: the WMS offers the taskforce again until it is confirmed.
+
+The WMS offers the oldest one only. While that cannot go on, it is set aside, and the others are found by a
+query: a stop needs nothing but the record.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 
-from common.errors import RemoveRejected, WmsRejected
-from common.last_word import confirm_stopped
+from common.consent import why_unwanted
+from common.errors import ItemWaits, RemoveRejected, Unavailable, WmsRejected
+from common.last_word import MOST_STOPS, confirm_stopped
 from common.metrics import Number
 from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
+from common.set_aside import SetAside, Turn
 from common.wms.contract import Phase, Taskforce
 from common.worker import Outcome, Worker
 from stopper.lingering import force_out
@@ -22,68 +28,96 @@ from stopper.orphans import remove_orphans
 logger = logging.getLogger(__name__)
 
 REASON = "EWMS: the taskforce was stopped"
-# The WMS offers the oldest again and again, until three failures have been reported: only then the others.
-OFFERS = 3
+FIELDS = ("taskforce_uuid", "phase", "cluster_id", "phase_change_log")
 
 
 class Stopper:
-    """The stopper's passes; between them it keeps nothing but counts for its log."""
+    """The stopper's passes. Between them it keeps counts for its log, and what is set aside."""
 
     def __init__(self, neighbours: Neighbours) -> None:
-        self.n = neighbours
+        self.site = neighbours
+        self.aside = SetAside(neighbours.clock, neighbours.settings.outer_loop_wait)
         self.offered = self.stopped = self.refused = self.orphans = self.forced = 0
 
     def run_once(self) -> Outcome:
-        """One pass. Raises Unavailable where it could not go on; safe to repeat."""
-        done = failed = 0
-        tries: Counter[str] = Counter()
-        while self.n.proceed() and (taskforce := self.n.wms.next_to_stop()):
-            uuid = taskforce.taskforce_uuid
-            tries[uuid] += 1
-            if tries[uuid] > (1 if self.n.dry_run else OFFERS):
-                break  # neither confirmed nor given up: the WMS offers nothing else
+        """One pass. Raises Unavailable where a neighbour answers nothing; safe to repeat."""
+        site, turn = self.site, Turn(self.site, self.aside)
+        seen: set[str] = set()
+        for taskforce in self._offers(seen):
             self.offered += 1
             try:
-                self._stop(taskforce)
-                done += 1
+                turn.attempt(taskforce.taskforce_uuid, partial(self._stop, taskforce))
             except RemoveRejected as error:
-                failed += 1
                 self.refused += 1
+                turn.put(taskforce.taskforce_uuid, str(error))
                 self._refuse(taskforce, str(error))
-            except WmsRejected as error:
-                failed += 1
-                logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
-        if self.n.proceed():
-            self.orphans += (orphans := remove_orphans(self.n))
-            self.forced += (forced := force_out(self.n))
-            done += orphans + forced
-        return Outcome(done, failed)
+        if site.proceed():
+            orphans = remove_orphans(site, turn)
+            forced = force_out(site.schedd, site.scratch.directory, site.clock() - self._patience())
+            self.orphans += orphans
+            self.forced += forced
+            turn.done += forced
+        self.aside.keep(seen)
+        return turn.outcome()
 
     def alive(self) -> str:
-        """What to say after a long silence."""
+        """What to log after a long silence."""
         if not self.offered:
-            return f"alive; nothing to stop so far, asking the WMS for schedd {self.n.wms.schedd!r}"
+            return f"alive; nothing to stop so far, asking the WMS for schedd {self.site.wms.schedd!r}"
         return f"alive; {self.stopped} taskforces stopped since this worker's start"
 
     def numbers(self) -> tuple[Number, ...]:
-        """What this worker's metrics tell."""
+        """The stopper's own metrics."""
         return (
             Number("taskforces_stopped_total", "Taskforces whose cluster was removed.", self.stopped),
             Number(
                 "stops_refused_total", "Tries to remove a cluster that is not ours to remove.", self.refused
             ),
             Number("orphans_removed_total", "Clusters that nobody would have stopped.", self.orphans),
-            Number("jobs_forced_out_total", "Jobs that ran on though they were removed.", self.forced),
+            Number("jobs_forced_out_total", "Removed jobs that did not end by themselves.", self.forced),
+            *self.aside.numbers(),
         )
 
-    def _stop(self, taskforce: Taskforce) -> None:
+    def _offers(self, seen: set[str]) -> Iterator[Taskforce]:
+        """What to stop now: each taskforce that the WMS offers, and behind one that waits, all the others."""
+        while self.site.proceed() and (taskforce := self.site.wms.next_to_stop()):
+            if not self._is_new(taskforce, seen):
+                break
+            yield taskforce
+        else:
+            return
+        query = {"schedd": self.site.wms.schedd, "phase": Phase.PENDING_STOPPER.value}
+        for taskforce in self.site.wms.taskforces(query, FIELDS):
+            is_offered = taskforce.cluster_id is not None and taskforce.failures(Phase.CONDOR_RM) < MOST_STOPS
+            if is_offered and self._is_new(taskforce, seen):
+                yield taskforce
+                if not self.site.proceed():
+                    return
+
+    def _is_new(self, taskforce: Taskforce, seen: set[str]) -> bool:
+        """Whether to try this one now: not twice in a pass, and not while it waits. It counts as seen."""
+        uuid = taskforce.taskforce_uuid
+        is_new = uuid not in seen and self.aside.is_due(uuid)
+        seen.add(uuid)
+        return is_new
+
+    def _patience(self) -> float:
+        """How many seconds a removed job has to end: ten passes, and at most ten minutes."""
+        return min(600.0, 10 * self.site.settings.outer_loop_wait)
+
+    def _stop(self, taskforce: Taskforce) -> bool:
         uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
         if cluster_id is None:
             raise RemoveRejected("the WMS names no cluster to remove")
-        require_same_queue(self.n)
-        self.n.schedd.remove(cluster_id, uuid, REASON)
-        confirm_stopped(self.n, uuid, cluster_id)
-        if not self.n.dry_run:
+        if not why_unwanted(taskforce, uuid, cluster_id):
+            raise ItemWaits(f"the WMS offers it to be stopped in phase {taskforce.phase or 'none'}")
+        require_same_queue(self.site)
+        self.site.schedd.remove(cluster_id, uuid, REASON)
+        if not confirm_stopped(self.site, uuid, cluster_id):
+            raise ItemWaits(
+                f"cluster {cluster_id} is removed, and the WMS does not hold it for the taskforce"
+            )
+        if not self.site.dry_run:
             self.stopped += 1
             logger.info(
                 "taskforce %s: removed cluster %d",
@@ -91,13 +125,14 @@ class Stopper:
                 cluster_id,
                 extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
             )
+        return True
 
     def _refuse(self, taskforce: Taskforce, reason: str) -> None:
+        """Report a failed stop, and try again after a pause: the WMS counts three in a taskforce's life."""
         uuid = taskforce.taskforce_uuid
-        logger.error("taskforce %s cannot be stopped: %s", uuid, reason, extra={"taskforce_uuid": uuid})
         try:
-            self.n.wms.report_stop_failed(uuid, reason, failures=taskforce.failures(Phase.CONDOR_RM))
-        except WmsRejected as error:
+            self.site.wms.report_stop_failed(uuid, reason, failures=taskforce.failures(Phase.CONDOR_RM))
+        except (WmsRejected, Unavailable) as error:
             logger.error("taskforce %s: %s", uuid, error, extra={"taskforce_uuid": uuid})
 
 

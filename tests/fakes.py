@@ -65,8 +65,9 @@ class FakeSchedd:
     """A schedd in memory, which writes its submit events into the job's log as the real one does.
 
     A test may set: `down` (no answer), `refusal` (of a submit), `rotated` (the history forgot what has
-    left the queue), `mute` (it cannot write the job's log, and does not say so), and hooks that are called
-    before and after the schedd acted on a submit or a removal.
+    left the queue), `mute` (it cannot write the job's log, and does not say so), `transform` (where it makes
+    jobs log instead), `stubborn` (clusters whose removal fails), and hooks that are called before and after
+    the schedd acted on a submit or a removal.
     """
 
     clock: FakeClock
@@ -75,6 +76,8 @@ class FakeSchedd:
     refusal: str = ""
     rotated: bool = False
     mute: bool = False
+    transform: str = ""
+    stubborn: set[int] = field(default_factory=set)
     before_submit: Callable[[], None] = lambda: None
     after_submit: Callable[[], None] = lambda: None
     after_remove: Callable[[], None] = lambda: None
@@ -92,7 +95,8 @@ class FakeSchedd:
             raise SubmitRejected(self.refusal)
         cluster_id = 100 + len(self.known)
         uuid = description["+EWMSTaskforceUUID"].strip('"')
-        cluster = FakeCluster(cluster_id, uuid, dict(description), count, int(self.clock()))
+        description = {**description, "log": self.transform or description["log"]}
+        cluster = FakeCluster(cluster_id, uuid, description, count, int(self.clock()))
         self.known[cluster_id] = cluster
         if not self.mute:
             JelWriter(Path(description["log"])).submit(cluster_id, uuid, count)
@@ -120,6 +124,11 @@ class FakeSchedd:
 
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
         self._answer()
+        known = self.known.get(cluster_id)
+        if known and known.alive and known.taskforce_uuid != uuid:
+            raise RemoveRejected(f"cluster {cluster_id} is in the queue as that of {known.taskforce_uuid}")
+        if cluster_id in self.stubborn:
+            raise ScheddUnavailable(f"jobs of cluster {cluster_id} are left after its removal")
         if not self.has_live_jobs(cluster_id, uuid):
             return
         if not self.known[cluster_id].mine:

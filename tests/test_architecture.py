@@ -27,7 +27,8 @@ FLOORS = {
     "common": [
         "service cli",
         "doctor",
-        "worker same_queue last_word",
+        "set_aside",
+        "worker same_queue last_word consent",
         "neighbours",
         "scratch",
         "wms",
@@ -38,9 +39,9 @@ FLOORS = {
     ],
     "starter": [
         "__main__",
-        "show",
+        "show decide",
         "starter",
-        "submit_description",
+        "submit_description watchable",
         "input_files",
         "gate existing_cluster pilot_environment protection real_file",
     ],

@@ -104,13 +104,15 @@ class Schedd:
         """Remove the taskforce's cluster and check that none of its jobs will run again.
 
         A cluster that is gone already counts as removed, so this is safe to repeat. The jobs leave the
-        queue shortly after. Raises RemoveRejected if the schedd does not let us, else ScheddUnavailable.
+        queue shortly after. Raises RemoveRejected if the schedd does not let us, or has the cluster under
+        another taskforce's id, else ScheddUnavailable.
         """
         constraint = f"ClusterId == {cluster_id}"
         if self._dry_run:
             logger.warning("dry run: would remove the jobs with %s of taskforce %s", constraint, uuid)
             return
         if not self._has(cluster_id, uuid):
+            self._require_absent(cluster_id)
             return
         # The bindings silently drop a reason that is a plain str (measured, 23.10 to 25.14).
         act = htcondor2.JobAction.Remove
@@ -122,6 +124,16 @@ class Schedd:
         if denied:
             raise RemoveRejected(f"{text}; they belong to another user")
         raise ScheddUnavailable(text)
+
+    def _require_absent(self, cluster_id: int) -> None:
+        """Raise RemoveRejected if the queue has a cluster of this number, whoever's it says that it is.
+
+        A person may have changed its taskforce's id (condor_qedit): then its jobs would run on, and count as
+        removed.
+        """
+        for ad in self._query(f"ClusterId == {cluster_id}"):
+            owner = str(ad.get(UUID_ATTRIBUTE, "")) or "no taskforce"
+            raise RemoveRejected(f"cluster {cluster_id} is in the queue, as that of {owner}: was it edited?")
 
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
         """Whether a job of the taskforce's cluster may still run: one that is not on its way out."""

@@ -12,12 +12,14 @@ ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring b
     <worker>.heartbeat                when its last pass ended
     intents/<uuid>.json               starts that have begun and are not confirmed
     queue.json                        the job queue that has this directory's clusters
+    damaged/<uuid>.json               records that could not be read any more
     leaving/                          archives in the making, and what is about to be deleted
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
@@ -33,7 +35,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from common.condor.records import JobQueue
-from common.errors import AlreadyRunning, ScratchUnavailable, SubmitRejected
+from common.errors import AlreadyRunning, ItemWaits, ScratchUnavailable, SubmitRejected
 from common.scratch.durable import files_in, open_lock, read, write_durably, writing
 from common.scratch.intent import Intent, read_intent
 from common.scratch.ownership import is_ours, make_private, require_safe
@@ -58,6 +60,8 @@ class Heartbeat:
     at: float
     due: float
     outcome: str
+    stuck: str = ""  # what the worker has set aside, in words
+    stuck_for: float = 0.0  # seconds, of the first of it
 
 
 _QUEUE = TypeAdapter(JobQueue)
@@ -70,6 +74,7 @@ class Scratch:
         self.directory = directory
         self.own = directory / ".tms"
         self._intents = self.own / "intents"
+        self._damaged = self.own / "damaged"
         self.leaving = self.own / "leaving"
         self.queue_record = self.own / "queue.json"
 
@@ -83,6 +88,7 @@ class Scratch:
             require_safe("JOB_EVENT_LOG_DIR", self.directory)
             make_private(self.own)
             make_private(self._intents)
+            make_private(self._damaged)
             make_private(self.leaving)
 
     def free_space(self) -> int:
@@ -132,10 +138,17 @@ class Scratch:
         return self.directory / f"ewms-taskforce-{uuid}"
 
     def make_taskforce_dir(self, uuid: str) -> Path:
-        """The taskforce's directory, private to us; safe to repeat. Raises SubmitRejected if it is a link."""
+        """The taskforce's directory, private to us; safe to repeat.
+
+        Raises SubmitRejected if it is a link or another user's, and ItemWaits if it is no directory.
+        """
         directory = self.taskforce_dir(uuid)
         with writing():
-            directory.mkdir(mode=0o700, exist_ok=True)
+            try:
+                directory.mkdir(mode=0o700, exist_ok=True)
+            except FileExistsError:
+                if not directory.is_symlink():
+                    raise ItemWaits(f"{directory} stands where its directory belongs: remove it") from None
             if not is_ours(directory):
                 raise SubmitRejected(f"{directory} is a link, or not ours")
             directory.chmod(0o700)  # also one that an earlier release made readable to all
@@ -155,14 +168,40 @@ class Scratch:
         return sorted((intent for intent in found if intent), key=lambda intent: intent.begun_at)
 
     def intent(self, uuid: str) -> Intent | None:
-        """The unconfirmed start of one taskforce, if there is one."""
-        with writing(), contextlib.suppress(FileNotFoundError):
-            return read_intent(self._intents / f"{uuid}.json")
+        """The unconfirmed start of one taskforce, if there is one.
+
+        A record that cannot be read is put away and counts as none: what it said is found again, the cluster
+        in the schedd or in the logs, the taskforce in the WMS. Raises ScratchUnavailable.
+        """
+        path = self._intents / f"{uuid}.json"
+        with writing():
+            try:
+                return read_intent(path)
+            except FileNotFoundError:
+                return None
+            except ValueError as error:
+                self._put_away(path, str(error))
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+                self._put_away(path, "it is a link")
         return None
 
-    def save(self, intent: Intent) -> None:
-        """Put an intent on disk, so that it is there after a crash; replaces the one with its id."""
-        write_durably(self._intents / f"{intent.taskforce_uuid}.json", json.dumps(asdict(intent)))
+    def _put_away(self, path: Path, why: str) -> None:
+        logger.error("%s is damaged and put away into %s: %s", path, self._damaged, why)
+        path.replace(self._damaged / path.name)
+
+    def save(self, intent: Intent, *, sync: bool = True) -> None:
+        """Put an intent on disk, so that it is there after a crash; replaces the one with its id.
+
+        Without `sync` it is there after a kill, and after a crash of the machine perhaps.
+        """
+        content = json.dumps(asdict(intent))
+        write_durably(self._intents / f"{intent.taskforce_uuid}.json", content, sync=sync)
+
+    def try_to_write(self) -> None:
+        """Write a file of no meaning; raises ScratchUnavailable if nothing can be written now."""
+        write_durably(self._intents / "probe", "x" * 4096, sync=False)
 
     def forget(self, uuid: str) -> None:
         """The start of this taskforce is settled; safe to repeat."""
@@ -240,7 +279,7 @@ class Scratch:
     def heartbeat(self, program: str) -> Heartbeat | None:
         """What `program` last recorded; None if that is nothing, or not readable."""
         try:
-            return Heartbeat(**json.loads((self.own / f"{program}.heartbeat").read_text()))
+            return Heartbeat(**json.loads((self.own / f"{program}.heartbeat").read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -264,7 +303,13 @@ class ReadOnlyScratch(Scratch):
         logger.warning("dry run: would write %s (%d bytes, mode 0600)", path, len(content))
         return path
 
-    def save(self, intent: Intent) -> None:
+    def _put_away(self, path: Path, why: str) -> None:
+        logger.error("%s is damaged: %s", path, why)
+
+    def save(self, intent: Intent, *, sync: bool = True) -> None:
+        """Write nothing."""
+
+    def try_to_write(self) -> None:
         """Write nothing."""
 
     def forget(self, uuid: str) -> None:

@@ -58,7 +58,7 @@ def write_durably(path: Path, content: str, *, sync: bool = True) -> None:
     with writing():
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:  # whatever our locale
             file.write(content)
             file.flush()
             if sync:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import time
@@ -29,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         environ = {name: value for name, value in os.environ.items() if name != UNREAD}
-        scratch = Scratch(Settings.from_environment(environ).job_event_log_dir)
+        settings = Settings.from_environment(environ)
+        scratch = Scratch(settings.job_event_log_dir)
     except ConfigError as error:
         print(f"tms health: {error}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
@@ -37,17 +39,22 @@ def main(argv: Sequence[str]) -> int:
     code = EX_OK
     for worker in WORKERS:
         beat = scratch.heartbeat(worker)
-        trouble = problem(beat, now=now, since=arguments.since, ours=ours)
+        trouble = problem(
+            beat, now=now, since=arguments.since, ours=ours, stuck_after=settings.report_stuck_after
+        )
         if trouble:
             code = max(code, EX_BUG if trouble.startswith(BUG) else EX_FAILED)
         print(f"{'FAIL' if trouble else 'ok  '} {worker:<8} {trouble or _words(beat, now)}")  # noqa: T201
     return code
 
 
-def problem(beat: Heartbeat | None, *, now: float, since: float, ours: str) -> str | None:
+def problem(
+    beat: Heartbeat | None, *, now: float, since: float, ours: str, stuck_after: float = math.inf
+) -> str | None:
     """What is wrong with a worker, in words; None if nothing is. Times are epoch seconds.
 
-    An outage of a neighbour is no fault of the worker's, which waits it out. A bug of ours is.
+    An outage of a neighbour is no fault of the worker's, which waits it out. A bug of ours is, and an item
+    that has been set aside for `stuck_after` seconds needs a person.
     """
     if beat is None:
         return "has not finished a pass"
@@ -59,8 +66,13 @@ def problem(beat: Heartbeat | None, *, now: float, since: float, ours: str) -> s
         return f"{BUG}: {beat.outcome}"
     if beat.version != ours:
         return f"is of version {beat.version}, this is {ours}"
+    if beat.stuck_for >= stuck_after:
+        return f"waits for a person: {beat.stuck}"
     return None
 
 
 def _words(beat: Heartbeat | None, now: float) -> str:
-    return f"pid {beat.pid}, last pass {now - beat.at:.0f} s ago: {beat.outcome}" if beat else ""
+    if beat is None:
+        return ""
+    words = f"pid {beat.pid}, last pass {now - beat.at:.0f} s ago: {beat.outcome}"
+    return f"{words}; {beat.stuck}" if beat.stuck else words

@@ -69,7 +69,7 @@ def test_a_scratch_directory_that_everybody_can_write_ends_with_78(environment: 
 
 
 def test_what_the_wms_says_cannot_reach_the_terminal(environment: dict[str, str]) -> None:
-    body = json.dumps({"error": "\x1b[2J\x9bowned\n2026-11-22 forged"}).encode()
+    body = json.dumps({"code": 400, "error": "\x1b[2J\x9bowned\n2026-11-22 forged"}).encode()
     answer = b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     with raw_server(answer) as server:
         hostile = environment | {"EWMS_ADDRESS": server.address}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from common.neighbours import Neighbours
-from stopper.lingering import PATIENCE
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 
@@ -12,7 +11,7 @@ def test_a_removed_job_that_runs_on_is_forced_out_after_its_time(
     n: Neighbours, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
     schedd.lingering = {7: clock.now, 8: clock.now + 60}
-    clock.now += PATIENCE
+    clock.now += 600
     assert Stopper(n).run_once().done == 0
     clock.now += 1
     assert Stopper(n).run_once().done == 1

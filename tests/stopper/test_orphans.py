@@ -9,10 +9,15 @@ import pytest
 from common.condor.records import Cluster
 from common.errors import WmsUnavailable
 from common.neighbours import Neighbours
+from common.set_aside import SetAside, Turn
 from common.wms.contract import Taskforce
 from stopper.orphans import GRACE, remove_orphans, why_orphan
 from tests.fakes import FakeClock, FakeSchedd
 from tests.sandbox.wms import StandInWms
+
+
+def removed_orphans(n: Neighbours) -> int:
+    return remove_orphans(n, Turn(n, SetAside(n.clock, 60.0)))
 
 
 def submitted(n: Neighbours, schedd: FakeSchedd, uuid: str, log: Path | None = None) -> int:
@@ -49,7 +54,7 @@ def test_the_removal_of_a_double_says_nothing_of_the_cluster_that_the_wms_holds(
     uuid = wms.add_taskforce(taskforce={"phase": "pending-stopper", "cluster_id": 8, "n_workers": 2})
     submitted(n, schedd, uuid)
     clock.now += GRACE
-    assert remove_orphans(n) == 1
+    assert removed_orphans(n) == 1
     assert wms.taskforce(uuid)["phase"] == "pending-stopper"
 
 
@@ -58,7 +63,7 @@ def test_a_cluster_of_an_unknown_taskforce_is_left_alone_as_this_may_be_the_wron
 ) -> None:
     submitted(n, schedd, "TF-unknown")
     clock.now += GRACE
-    assert remove_orphans(n) == 0
+    assert removed_orphans(n) == 0
     assert schedd.removals == []
 
 
@@ -70,7 +75,7 @@ def test_an_orphan_of_a_lost_scratch_directory_is_removed_and_its_taskforce_rele
     wms.abort(uuid)
     clock.now += GRACE
 
-    assert remove_orphans(n) == 1
+    assert removed_orphans(n) == 1
 
     assert [removed for removed, _ in schedd.removals] == [cluster_id]
     assert wms.taskforce(uuid)["phase"] == "condor-rm"
@@ -82,7 +87,7 @@ def test_what_was_submitted_just_now_is_the_starters(
     uuid = wms.add_taskforce()
     submitted(n, schedd, uuid)
     wms.abort(uuid)
-    assert remove_orphans(n) == 0
+    assert removed_orphans(n) == 0
 
 
 def test_another_instance_on_the_same_access_point_is_left_alone(
@@ -92,7 +97,7 @@ def test_another_instance_on_the_same_access_point_is_left_alone(
     submitted(n, schedd, uuid, tmp_path / "scratch-of-dev" / "x.tms.jel")
     wms.abort(uuid)
     clock.now += GRACE
-    assert remove_orphans(n) == 0
+    assert removed_orphans(n) == 0
 
 
 def test_while_the_wms_cannot_be_asked_nothing_is_removed(
@@ -102,5 +107,5 @@ def test_while_the_wms_cannot_be_asked_nothing_is_removed(
     clock.now += GRACE
     wms.down()
     with pytest.raises(WmsUnavailable):
-        remove_orphans(n)
+        removed_orphans(n)
     assert schedd.removals == []

@@ -32,6 +32,10 @@ class Taskforces:
         """Store a new taskforce; it gets the next `_id`."""
         self._by_uuid[taskforce["taskforce_uuid"]] = {**taskforce, "_id": self._identifiers.document_id()}
 
+    def change(self, uuid: str, fields: Json) -> None:
+        """Overwrite fields of a taskforce, whatever their values."""
+        self._by_uuid[uuid].update(fields)
+
     def get(self, uuid: str) -> Json:
         """A copy of the taskforce without its internal `_id`; RefusedError (404) for an unknown id."""
         return _shown(self._find(uuid))

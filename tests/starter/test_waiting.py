@@ -1,0 +1,169 @@
+"""A taskforce that cannot go on waits alone: tried again with growing pauses, while the others go on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import starter.starter
+from common.condor.records import Cluster
+from common.errors import ScheddUnavailable
+from common.neighbours import Neighbours
+from starter.existing_cluster import find_cluster
+from starter.starter import Starter
+from tests.fakes import FakeClock, FakeSchedd
+from tests.sandbox.wms import StandInWms
+
+CONFIRM = "/v1/tms/condor-submit/taskforces/{taskforce_uuid}"
+FAILED = "/v1/tms/condor-submit/taskforces/{taskforce_uuid}/failed"
+
+
+def confirm_of(uuid: str) -> str:
+    return f"/v1/tms/condor-submit/taskforces/{uuid}"
+
+
+def passes(worker: Starter, clock: FakeClock, number: int, seconds: float = 60.0) -> None:
+    for _ in range(number):
+        worker.run_once()
+        clock.now += seconds
+
+
+@pytest.mark.parametrize("kind", ["error", "proxy"])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_confirmation_that_is_refused_waits_then_yields_to_the_others_and_is_made_in_the_end(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, kind: str, status: int
+) -> None:
+    bad, good = wms.add_taskforce(), wms.add_taskforce()
+    wms.fault(kind, method="POST", route=confirm_of(bad), status=status)
+    worker = Starter(n)
+
+    passes(worker, clock, 62)
+
+    assert wms.taskforce(good)["phase"] == "condor-submit"
+    (failure,) = [change for change in wms.taskforce(bad)["phase_change_log"] if not change["was_successful"]]
+    assert "waits on the access point" in failure["context"]
+    wms.clear_faults()
+    passes(worker, clock, 16)
+    assert wms.taskforce(bad)["cluster_id"] == 100
+    assert len(schedd.known) == 2
+    assert schedd.removals == []
+    assert worker.run_once().waiting == 0
+
+
+def test_one_that_waits_leaves_itself_one_more_try(n: Neighbours, wms: StandInWms, clock: FakeClock) -> None:
+    bad = wms.add_taskforce()
+    wms.fault("error", method="POST", route=confirm_of(bad), status=400)
+    passes(Starter(n), clock, 60 * 5)
+    assert len(wms.requests_to("POST", FAILED)) == 2
+    assert n.wms.next_to_start()["taskforce"]["taskforce_uuid"] == bad
+
+
+def test_a_confirmation_that_is_too_large_is_made_without_the_long_values(
+    n: Neighbours, wms: StandInWms
+) -> None:
+    wanted = " && ".join(f"(Attribute{number} =?= true)" for number in range(100))
+    uuid = wms.add_taskforce(worker_config={"condor_requirements": wanted})
+    wms.fault("proxy", method="POST", route=confirm_of(uuid), status=413, times=1)
+
+    assert Starter(n).run_once().done == 1
+
+    stored = wms.taskforce(uuid)["submit_dict"]
+    assert stored["requirements"].endswith(" characters)")
+    assert stored["log"] == wms.taskforce(uuid)["job_event_log_fpath"]
+
+
+@pytest.mark.parametrize("place", ["directory", "environment"])
+def test_what_stands_where_its_files_belong_concerns_that_taskforce_alone(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, place: str
+) -> None:
+    bad, good = wms.add_taskforce(), wms.add_taskforce()
+    directory = n.scratch.taskforce_dir(bad)
+    if place == "directory":
+        directory.touch()
+    else:
+        (directory / "ewms_htcondor_envfile.sh").mkdir(parents=True)
+    worker = Starter(n)
+    passes(worker, clock, 62)
+    assert wms.taskforce(good)["phase"] == "condor-submit"
+    assert wms.taskforce(bad)["phase"] == "pending-starter"
+    if place == "directory":
+        directory.unlink()
+    else:
+        (directory / "ewms_htcondor_envfile.sh").rmdir()
+    passes(worker, clock, 16)
+    assert wms.taskforce(bad)["phase"] == "condor-submit"
+
+
+def test_a_bug_at_one_taskforce_stops_no_other(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = wms.add_taskforce(), wms.add_taskforce()
+
+    def broken(uuid: str, *arguments: object, **options: object) -> Cluster | None:
+        if uuid == bad:
+            raise KeyError("StructuredNotes")
+        return find_cluster(uuid, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(starter.starter, "find_cluster", broken)
+    worker = Starter(n)
+    assert worker.run_once().verdict() == "unexpected KeyError"
+    passes(worker, clock, 62)
+    assert wms.taskforce(good)["phase"] == "condor-submit"
+
+
+def test_a_submit_that_fails_for_one_taskforce_is_no_outage(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    def full() -> None:
+        raise ScheddUnavailable("the queue is full for now")
+
+    bad = wms.add_taskforce()
+    schedd.before_submit = full
+    worker = Starter(n)
+    assert worker.run_once().waiting == 1
+    assert worker.run_once().failed == 0  # its pause is not over
+    schedd.before_submit = lambda: None
+    clock.now += 60
+    assert worker.run_once().done == 1
+    assert wms.taskforce(bad)["phase"] == "condor-submit"
+
+
+# -- clusters that cannot be watched ------------------------------------------------------------------
+
+
+def test_where_the_access_point_makes_jobs_log_elsewhere_one_cluster_is_tried_and_a_person_decides(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, tmp_path: Path
+) -> None:
+    bad = wms.add_taskforce()
+    schedd.transform = str(tmp_path / "elsewhere.log")
+    worker = Starter(n)
+
+    outcome = worker.run_once()
+
+    assert str(tmp_path / "elsewhere.log") in outcome.oldest
+    assert [cluster.alive for cluster in schedd.known.values()] == [False]
+    schedd.transform = ""
+    good = wms.add_taskforce()
+    clock.now += 60
+    worker.run_once()
+    assert wms.taskforce(good)["phase"] == "condor-submit"  # nothing waits for it
+    passes(worker, clock, 60 * 4)
+    passes(Starter(n), clock, 3)
+    assert len(schedd.known) == 2
+    assert wms.taskforce(bad)["phase"] == "pending-starter"
+
+
+def test_where_the_log_is_not_written_the_tries_grow_rare_and_heal_by_themselves(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    worker = Starter(n)
+    passes(worker, clock, 60)
+    assert 3 <= len(schedd.known) <= 8
+    assert not any(cluster.alive for cluster in schedd.known.values())
+    schedd.mute = False
+    passes(worker, clock, 16)
+    (alive,) = [cluster for cluster in schedd.known.values() if cluster.alive]
+    assert wms.taskforce(uuid)["cluster_id"] == alive.cluster_id

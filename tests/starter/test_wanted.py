@@ -1,0 +1,139 @@
+"""A cluster is removed and a note is forgotten only on the WMS's positive word; everything else waits."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+
+from common.errors import TmsError
+from common.neighbours import Neighbours
+from common.settings import Settings
+from common.wms.client import Wms
+from common.wms.transport import Transport
+from starter.starter import Starter
+from tests.fakes import FakeClock, FakeSchedd, Killed
+from tests.sandbox.wms import StandInWms
+
+CONFIRM = "/v1/tms/condor-submit/taskforces/{taskforce_uuid}"
+RECORD = "/v1/taskforces/{taskforce_uuid}"
+
+
+@pytest.fixture
+def unconfirmed(n: Neighbours, wms: StandInWms, schedd: FakeSchedd) -> str:
+    """A taskforce whose cluster 100 runs and is not confirmed."""
+    uuid = wms.add_taskforce()
+
+    def killed() -> None:
+        raise Killed
+
+    schedd.after_submit = killed
+    with pytest.raises(Killed):
+        Starter(n).run_once()
+    schedd.after_submit = lambda: None
+    return uuid
+
+
+def test_a_proxy_that_answers_404_to_every_confirmation_and_record_removes_nothing(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str
+) -> None:
+    for method, route in (("POST", CONFIRM), ("GET", RECORD)):
+        wms.fault("proxy", method=method, route=route, status=404)
+
+    outcome = Starter(n).run_once()
+
+    assert (outcome.failed, outcome.waiting) == (1, 1)
+    assert schedd.removals == []
+    assert [intent.taskforce_uuid for intent in n.scratch.intents()] == [unconfirmed]
+    wms.clear_faults()
+    Starter(n).run_once()
+    assert wms.taskforce(unconfirmed)["cluster_id"] == 100
+    assert sorted(schedd.known) == [100]
+
+
+def test_a_wms_that_does_not_know_the_taskforce_removes_nothing(
+    n: Neighbours, schedd: FakeSchedd, clock: FakeClock, unconfirmed: str, environment: dict[str, str]
+) -> None:
+    with StandInWms(schedd="ap1.example.org", clock=clock) as other:
+        settings = Settings.from_environment(environment | other.environment())
+        wrong = replace(n, wms=Wms(Transport(settings, n.stop, clock), "ap1.example.org"))
+        assert "no record" in Starter(wrong).run_once().oldest
+    assert schedd.removals == []
+    assert [intent.taskforce_uuid for intent in n.scratch.intents()] == [unconfirmed]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"phase": "pre-launch"},
+        {"phase": "pre-mq-activation"},
+        {"phase": "condor-submit", "cluster_id": 100.0},
+        {"phase": "condor-submit", "cluster_id": None},
+        {"phase": "a phase of another release"},
+    ],
+)
+def test_a_record_without_a_clear_word_removes_nothing(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str, record: dict[str, object]
+) -> None:
+    wms.change(unconfirmed, **record)
+
+    assert Starter(n).run_once().waiting == 1
+
+    assert schedd.removals == []
+    assert [intent.taskforce_uuid for intent in n.scratch.intents()] == [unconfirmed]
+
+
+@pytest.mark.parametrize("answer", ["proxy", "error"])
+def test_while_the_wms_has_no_word_for_it_the_note_of_a_withdrawn_cluster_is_kept(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, answer: str
+) -> None:
+    """The removed cluster was adopted, and the live one beside it removed as an orphan."""
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    Starter(n).run_once()
+    schedd.lingering[100] = clock()
+    wms.fault(answer, method="GET", route=RECORD, status=404)
+    wms.fault(answer, method="GET", route="/v1/tms/pending-starter/taskforces", status=404, times=1)
+    with contextlib.suppress(TmsError):
+        Starter(n).run_once()
+    wms.clear_faults()
+    schedd.mute = False
+
+    Starter(n).run_once()
+
+    assert wms.taskforce(uuid)["cluster_id"] == 101
+    assert [cluster.cluster_id for cluster in schedd.known.values() if cluster.alive] == [101]
+
+
+def test_killed_before_the_removal_of_an_unwanted_cluster_it_is_removed_later_and_the_taskforce_released(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wms.abort(unconfirmed)
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(schedd, "remove", killed)
+        Starter(n).run_once()
+    assert schedd.known[100].alive
+
+    Starter(n).run_once()
+
+    assert not schedd.known[100].alive
+    assert wms.taskforce(unconfirmed)["phase"] == "condor-rm"
+    assert n.scratch.intents() == []
+
+
+def test_a_cluster_in_whose_place_the_wms_holds_another_is_removed_and_nothing_is_posted(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str
+) -> None:
+    wms.change(unconfirmed, phase="condor-submit", cluster_id=7)
+
+    Starter(n).run_once()
+
+    assert [cluster for cluster, _ in schedd.removals] == [100]
+    assert wms.taskforce(unconfirmed)["cluster_id"] == 7
+    assert wms.taskforce(unconfirmed)["phase"] == "condor-submit"
+    assert n.scratch.intents() == []
