@@ -15,6 +15,7 @@ from common.condor.schedd import Schedd, full_hostname
 from common.errors import AlreadyRunning, ConfigError, Unavailable
 from common.exit_codes import EX_CONFIG, EX_FAILED, EX_OK
 from common.neighbours import Neighbours
+from common.parent import end_with_parent
 from common.privacy import forget_secrets, keep_private
 from common.scratch.directory import ReadOnlyScratch, Scratch
 from common.settings import Settings
@@ -58,6 +59,7 @@ def main(
     """
     options = options or {}
     arguments = _parse(name, summary, options, argv)
+    supervised = end_with_parent(os.environ)
     keep_private()
     try:
         settings = Settings.from_environment(os.environ)
@@ -76,7 +78,10 @@ def main(
         return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
     if chosen:
         return EX_OK if _show(options[chosen], neighbours, getattr(arguments, chosen)) else EX_FAILED
-    return _work(name, build, neighbours, once=arguments.once or dry_run)
+    once = arguments.once or dry_run
+    if not (once or supervised):  # the check at the start of the service lists them for all workers
+        _list_settings(settings)
+    return _work(name, build, neighbours, once=once)
 
 
 def _work(name: str, build: Callable[[Neighbours], Worker], neighbours: Neighbours, *, once: bool) -> int:
@@ -88,9 +93,7 @@ def _work(name: str, build: Callable[[Neighbours], Worker], neighbours: Neighbou
             worker = build(neighbours)
             if once:
                 return EX_OK if run_single_pass(worker, neighbours) else EX_FAILED
-            settings, schedd = neighbours.settings, neighbours.wms.schedd
-            for line in (*settings.ignored, *settings.lines()):
-                logger.info("%s", line)
+            schedd = neighbours.wms.schedd
             logger.info("started: version %s, for schedd %r of the WMS", version("ewms-tms"), schedd)
             run_forever(worker, neighbours)
             logger.info("stopped")
@@ -101,6 +104,11 @@ def _work(name: str, build: Callable[[Neighbours], Worker], neighbours: Neighbou
     except (AlreadyRunning, Unavailable) as error:
         logger.error("%s", error)
         return EX_FAILED
+
+
+def _list_settings(settings: Settings) -> None:
+    for line in (*settings.ignored, *settings.lines()):
+        logger.info("%s", line)
 
 
 def _configure_logs(name: str, settings: Settings, level: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Log records on stdout, one line each, as text or as JSON."""
+"""Log records, one line each, as text or as JSON; times are UTC."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-# What stands in `extra=` of our log calls and becomes fields of a JSON record.
+# Keys of `extra=` in our log calls that become fields of a JSON record.
 FIELDS = ("taskforce_uuid", "cluster_id")
 
 
 class TextFormatter(logging.Formatter):
-    """`2026-11-22 18:17:11.123 [INFO] starter[4711] text`, in UTC; control characters are escaped."""
+    """`2026-11-22 18:17:11.123Z [INFO] starter[4711] text`; control characters are escaped."""
 
     def __init__(self, program: str) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
         entry: dict[str, object] = {
-            "ts": _utc(record, "T") + "Z",
+            "ts": _utc(record, "T"),
             "level": record.levelname,
             "program": self.program,
             "pid": record.process,
@@ -56,6 +56,11 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def new_formatter(program: str, style: str) -> logging.Formatter:
+    """The form of the log: `style` is "text" or "json"."""
+    return JsonFormatter(program) if style == "json" else TextFormatter(program)
+
+
 def configure(
     program: str,
     *,
@@ -63,15 +68,17 @@ def configure(
     third_party: str = "WARNING",
     wms: str = "INFO",
     style: str = "text",
+    handler: logging.Handler | None = None,
 ) -> None:
-    """Send all records to stdout; `level` is ours, `third_party` everybody else's, `wms` the WMS client's.
+    """Send all records to stdout, or to `handler`.
 
-    Safe to repeat: the last call holds.
+    `level` is that of our records, `wms` that of the WMS client's, `third_party` that of all others. Safe to
+    repeat; the last call wins.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter(program) if style == "json" else TextFormatter(program))
+        sys.stdout.reconfigure(errors="backslashreplace")  # for a locale with few characters
+    handler = handler or logging.StreamHandler(sys.stdout)
+    handler.setFormatter(new_formatter(program, style))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(third_party)
@@ -83,4 +90,4 @@ def configure(
 
 def _utc(record: logging.LogRecord, separator: str) -> str:
     moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
-    return moment.isoformat(separator, "milliseconds")
+    return moment.isoformat(separator, "milliseconds") + "Z"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import faulthandler
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from common import watchdog
 from common.condor.records import AccessPoint
 from common.scratch.directory import Scratch
 from common.settings import Settings
@@ -34,6 +34,6 @@ class Neighbours:
         The watchdog then prints the traceback and ends the process, and the supervisor starts it again.
         Being killed is always safe, so it is also the way out.
         """
-        faulthandler.dump_traceback_later(self.settings.pass_timeout, exit=True)
+        watchdog.arm(self.settings.pass_timeout)
         self.progress()
         return not self.stop.is_set()

@@ -43,18 +43,24 @@ class Stop:
         return self._requested
 
     def on_signals(self) -> None:
-        """The first SIGTERM or SIGINT asks to stop, the second ends the process at once.
+        """The first of `stop_signals` asks to stop, the second ends the process at once.
 
         The kernel handles the second: a Python handler would have to wait for the system call that has just
         begun, and so for whatever that waits for.
         """
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        for signum in stop_signals():
             signal.signal(signum, self._on_signal)
 
     def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
-        for signum in (signal.SIGTERM, signal.SIGINT):
+        for signum in stop_signals():
             signal.signal(signum, signal.SIG_DFL)
         self.set()
+
+
+def stop_signals() -> list[signal.Signals]:
+    """The signals that ask to stop: also SIGHUP, as from a terminal that is gone, unless nohup ignores it."""
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    return [signal.SIGTERM, signal.SIGINT, *hangup]
 
 
 def _close(*descriptors: int) -> None:

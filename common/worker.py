@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import logging
 import math
 import os
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from common import watchdog
 from common.errors import Unavailable, WmsRejected
 from common.metrics import MetricsFile, Number
 from common.neighbours import Neighbours
@@ -103,14 +103,14 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
             stuck, stuck_for = outcome.stuck(), outcome.seconds
             outages.passed(worker.alive())
         tell(verdict, time.monotonic() - began)
-        faulthandler.cancel_dump_traceback_later()
+        watchdog.disarm()
         backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
         pause = backoff if strikes else worker.interval
         now = clock()
         due = now + pause + settings.pass_timeout
         _beat(worker.name, neighbours.scratch, now, due, verdict, stuck, stuck_for)
         neighbours.stop.wait(pause)
-    faulthandler.cancel_dump_traceback_later()
+    watchdog.disarm()
 
 
 def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
@@ -128,7 +128,7 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
         logger.error("unexpected %s", type(error).__name__, exc_info=error)
         return False
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        watchdog.disarm()
     now = neighbours.clock()
     _beat(worker.name, neighbours.scratch, now, now + neighbours.settings.pass_timeout, "ok")
     logger.info("one pass: %d done, %d failed", outcome.done, outcome.failed)

@@ -34,7 +34,7 @@ FLOORS = {
         "wms",
         "settings joblog metrics",
         "condor",
-        "logs outage privacy sizes stop",
+        "logs outage parent privacy sizes stop watchdog",
         "errors exit_codes",
     ],
     "starter": [

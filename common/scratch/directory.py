@@ -31,6 +31,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -240,16 +241,25 @@ class Scratch:
         with writing():
             file = open_lock(self.own / f"{program}.lock")
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(file, Stop(), patience=1.0):  # `is_running` holds it for a moment
                 file.seek(0)
                 text = f"another {program} works on {self.directory}: pid {file.read().strip() or 'unknown'}"
-                raise AlreadyRunning(text) from None
+                raise AlreadyRunning(text)
             with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
                 os.ftruncate(file.fileno(), 0)
                 os.write(file.fileno(), f"{os.getpid()}\n".encode())
             yield
+
+    def is_running(self, program: str) -> bool:
+        """Whether an instance of `program` holds its lock; reads only, but holds up one that starts now."""
+        try:
+            with (self.own / f"{program}.lock").open() as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # it has never run
+        return False
 
     @contextlib.contextmanager
     def phase_lock(self, stop: Stop, patience: float = 120.0) -> Iterator[None]:
@@ -259,17 +269,11 @@ class Scratch:
         /tms/*), so the stopper and the watcher must not interleave. Raises ScratchUnavailable when the
         other holds it for `patience` seconds, or when told to stop meanwhile.
         """
-        deadline = time.monotonic() + patience
         with writing():
             file = open_lock(self.own / "phase.lock")
         with file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline or stop.wait(0.05):
-                        raise ScratchUnavailable("another worker holds the phase lock") from None
+            if not _lock(file, stop, patience):
+                raise ScratchUnavailable("another worker holds the phase lock")
             yield
 
     def beat(self, program: str, heartbeat: Heartbeat) -> None:
@@ -330,3 +334,16 @@ class ReadOnlyScratch(Scratch):
 
     def beat(self, program: str, heartbeat: Heartbeat) -> None:
         """Write nothing."""
+
+
+def _lock(file: TextIO, stop: Stop, patience: float) -> bool:
+    """Take the lock of `file`; False if another holds it for `patience` seconds, or until asked to stop."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline or stop.wait(0.05):
+                return False
+        else:
+            return True

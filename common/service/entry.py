@@ -1,4 +1,7 @@
-"""`tms`, or `python -m common.service.entry`: what a container starts, and what a person types in one."""
+"""`tms`, or `python -m common.service.entry`: what a container starts, and what a person types in one.
+
+Each command imports what it uses: the service itself stays small, and so does the health check.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from common.errors import ConfigError
 from common.exit_codes import EX_CONFIG, EX_OK, EX_USAGE
-from common.service import health, service
-from common.settings import Settings
 
 USAGE = """\
 usage: tms                                    run the whole service until it is asked to stop
@@ -33,12 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             del os.environ[name]
     match list(sys.argv[1:] if argv is None else argv):
         case []:
+            from common.service import service
+
             return service.main()
         case ["starter" | "stopper" | "watcher" as worker, *rest]:
             return _become(worker, *rest)
         case ["supervisorctl", *rest]:
             return _supervisorctl(rest)
         case ["health", *rest]:
+            from common.service import health
+
             return health.main(rest)
         case ["--version"]:
             print(f"tms {version('ewms-tms')}")
@@ -51,12 +55,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _supervisorctl(arguments: Sequence[str]) -> int:
+    from common.errors import ConfigError
+    from common.service.prepare import run_directory
+    from common.service.service import supervisord_conf
+    from common.settings import Settings
+
     try:
-        os.environ["TMS_RUN_DIR"] = str(service.run_directory(Settings.from_environment(os.environ)))
+        os.environ["TMS_RUN_DIR"] = str(run_directory(Settings.from_environment(os.environ)))
     except ConfigError as error:
         print(f"tms: {error}", file=sys.stderr)
         return EX_CONFIG
-    return _become("supervisor.supervisorctl", "-c", str(service.supervisord_conf()), *arguments)
+    return _become("supervisor.supervisorctl", "-c", str(supervisord_conf()), *arguments)
 
 
 def _become(module: str, *arguments: str) -> NoReturn:

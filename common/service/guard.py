@@ -12,11 +12,13 @@ import sys
 
 from supervisor import childutils
 
+from common.parent import end_with_parent
 from common.privacy import forget_secrets, keep_private
 
 
 def main() -> None:
     """Wait for events; at the first worker that is FATAL, ask supervisord, our parent, to end."""
+    end_with_parent(os.environ)
     keep_private()
     forget_secrets(os.environ)
     while True:

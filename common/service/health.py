@@ -1,4 +1,4 @@
-"""Whether every worker of the running service makes its passes, from the heartbeats that they leave."""
+"""Whether every worker of the service runs and makes its passes, from its lock and its heartbeat."""
 
 from __future__ import annotations
 
@@ -40,7 +40,12 @@ def main(argv: Sequence[str]) -> int:
     for worker in WORKERS:
         beat = scratch.heartbeat(worker)
         trouble = problem(
-            beat, now=now, since=arguments.since, ours=ours, stuck_after=settings.report_stuck_after
+            beat,
+            running=scratch.is_running(worker),
+            now=now,
+            since=arguments.since,
+            ours=ours,
+            stuck_after=settings.report_stuck_after,
         )
         if trouble:
             code = max(code, EX_BUG if trouble.startswith(BUG) else EX_FAILED)
@@ -49,19 +54,27 @@ def main(argv: Sequence[str]) -> int:
 
 
 def problem(
-    beat: Heartbeat | None, *, now: float, since: float, ours: str, stuck_after: float = math.inf
+    beat: Heartbeat | None,
+    *,
+    running: bool,
+    now: float,
+    since: float,
+    ours: str,
+    stuck_after: float = math.inf,
 ) -> str | None:
     """What is wrong with a worker, in words; None if nothing is. Times are epoch seconds.
 
-    An outage of a neighbour is no fault of the worker's, which waits it out. A bug of ours is, and an item
-    that has been set aside for `stuck_after` seconds needs a person.
+    An outage of a neighbour is no fault of the worker, which waits until it is over. A bug of ours is, and an
+    item that has been set aside for `stuck_after` seconds needs a person.
     """
+    if not running:
+        return "does not run" + (f"; its last pass ended {now - beat.at:.0f} s ago" if beat else "")
     if beat is None:
         return "has not finished a pass"
     if beat.at < since:
         return f"has not finished a pass since then; the last one ended {now - beat.at:.0f} s ago"
     if now > beat.due:
-        return f"hangs, or does not run: its last pass ended {now - beat.at:.0f} s ago"
+        return f"hangs: its last pass ended {now - beat.at:.0f} s ago"
     if beat.outcome.startswith("unexpected"):
         return f"{BUG}: {beat.outcome}"
     if beat.version != ours:

@@ -21,7 +21,7 @@ def record(text: str, **extra: object) -> logging.LogRecord:
 
 def test_a_text_record_has_time_level_program_and_pid() -> None:
     line = TextFormatter("starter").format(record("hello"))
-    assert line.startswith("2026-11-22 18:17:11.250 [INFO] starter[")
+    assert line.startswith("2026-11-22 18:17:11.250Z [INFO] starter[")
     assert line.endswith("] hello")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -60,20 +62,35 @@ def test_the_callers_python_settings_are_none_of_ours(environment: dict[str, str
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def beating(environment: dict[str, str], **changes: object) -> Scratch:
-    """A scratch directory in which all workers have just finished a pass; `changes` are the watcher's."""
+Beating = Callable[..., Scratch]
+
+
+@pytest.fixture
+def beating(environment: dict[str, str]) -> Iterator[Beating]:
+    """A function that makes a scratch directory in which all workers run and have just finished a pass.
+
+    Its keywords are fields of the watcher's heartbeat.
+    """
     scratch = Scratch(Path(environment["JOB_EVENT_LOG_DIR"]))
     scratch.prepare()
-    now = time.time()
-    good = {"pid": 7, "version": version("ewms-tms"), "at": now, "due": now + 60, "outcome": "ok"}
-    for worker in ("starter", "stopper", "watcher"):
-        fields = good | changes if worker == "watcher" else good
-        scratch.beat(worker, Heartbeat(**fields))  # type: ignore[arg-type]
-    return scratch
+    with contextlib.ExitStack() as locks:
+
+        def beat(**changes: object) -> Scratch:
+            now = time.time()
+            good = {"pid": 7, "version": version("ewms-tms"), "at": now, "due": now + 60, "outcome": "ok"}
+            for worker in ("starter", "stopper", "watcher"):
+                locks.enter_context(scratch.only_instance(worker))
+                fields = good | changes if worker == "watcher" else good
+                scratch.beat(worker, Heartbeat(**fields))  # type: ignore[arg-type]
+            return scratch
+
+        yield beat
 
 
-def test_all_is_well_while_each_worker_makes_its_passes(environment: dict[str, str]) -> None:
-    beating(environment, outcome="WMS not available")
+def test_all_is_well_while_each_worker_makes_its_passes(
+    environment: dict[str, str], beating: Beating
+) -> None:
+    beating(outcome="WMS not available")
     result = tms("health", environment=environment)
     assert result.returncode == 0
     assert result.stdout.count("ok ") == 3
@@ -89,17 +106,17 @@ def test_all_is_well_while_each_worker_makes_its_passes(environment: dict[str, s
     ],
 )
 def test_a_worker_that_hangs_errs_or_is_of_another_version_is_not_well(
-    environment: dict[str, str], changes: dict[str, object], words: str, code: int
+    environment: dict[str, str], beating: Beating, changes: dict[str, object], words: str, code: int
 ) -> None:
-    beating(environment, **changes)
+    beating(**changes)
     result = tms("health", environment=environment)
     assert result.returncode == code
     assert words in next(line for line in result.stdout.splitlines() if line.startswith("FAIL watcher "))
     assert result.stdout.count("FAIL") == 1
 
 
-def test_passes_before_a_given_time_do_not_count(environment: dict[str, str]) -> None:
-    beating(environment)
+def test_passes_before_a_given_time_do_not_count(environment: dict[str, str], beating: Beating) -> None:
+    beating()
     assert tms("health", "--since", str(time.time() - 60), environment=environment).returncode == 0
     late = tms("health", "--since", str(time.time() + 60), environment=environment)
     assert late.returncode == 1
@@ -107,8 +124,10 @@ def test_passes_before_a_given_time_do_not_count(environment: dict[str, str]) ->
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"pid": 1}'])
-def test_a_worker_without_a_readable_heartbeat_is_not_well(environment: dict[str, str], damage: str) -> None:
-    scratch = beating(environment)
+def test_a_worker_without_a_readable_heartbeat_is_not_well(
+    environment: dict[str, str], beating: Beating, damage: str
+) -> None:
+    scratch = beating()
     (scratch.own / "starter.heartbeat").write_text(damage)
     result = tms("health", environment=environment)
     assert result.returncode == 1
