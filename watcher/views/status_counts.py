@@ -118,7 +118,7 @@ class DayLogs:
 
     def progress(self, now: float) -> Iterator[Progress]:
         """How far each cluster is."""
-        for cluster in self._tally.clusters.values():
+        for cluster in self._tally.lives():
             since, last = self._spans.of(cluster.cluster_id) or (None, None)
             until = last if cluster.over and last else now
             yield Progress(

@@ -37,7 +37,7 @@ LEAST_NOTE = 40  # columns; a narrower note gets a line of its own
 SHORTEST_UUID = 11  # characters: TF-6b063d63
 UNKNOWN = "-"
 
-Names = dict[tuple[str, int], str]  # log and cluster -> taskforce, as it is shown
+Names = dict[tuple[str, int, str], str]  # log, cluster and taskforce -> taskforce, as it is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +280,8 @@ def _cut(text: Text, width: int) -> Text:
     return text.append("..."[:width])
 
 
-def _key(progress: Progress) -> tuple[str, int]:
-    return progress.log, progress.cluster_id
+def _key(progress: Progress) -> tuple[str, int, str]:
+    return progress.log, progress.cluster_id, progress.taskforce_uuid
 
 
 def _names(clusters: Sequence[Progress], *, whole: bool) -> Names:

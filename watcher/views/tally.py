@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         return EX_FAILED
     finally:
         progress.clear()
-    clusters = [_row(tally.clusters[number], options.tz) for number in sorted(tally.clusters)]
+    clusters = [_row(cluster, options.tz) for cluster in sorted(tally.lives(), key=lambda c: c.cluster_id)]
     result = {"events": tally.events, "damaged_bytes": damaged, "clusters": clusters}
     sys.stdout.write(json.dumps(result, indent=1) + "\n")
     return EX_OK

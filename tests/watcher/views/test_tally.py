@@ -138,3 +138,17 @@ def test_long_work_shows_its_progress_on_a_terminal_and_nowhere_else(
             shown += part.decode()
     assert "50% of 1 MB" in shown
     assert shown.endswith("\r\x1b[K")
+
+
+def test_a_cluster_number_that_stands_for_two_taskforces_has_a_line_for_each(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel = JelWriter(tmp_path / "log")
+    jel.submit(8, "TF-8", 1)
+    jel.terminate((8, 0))
+    jel.submit(8, "TF-9", 2)
+    rows = tallied(capsys, jel.path)["clusters"]
+    assert [(row["taskforce_uuid"], row["n_jobs"], row["complete"]) for row in rows] == [
+        ("TF-8", 1, True),
+        ("TF-9", 2, False),
+    ]
