@@ -17,7 +17,7 @@ Some options only read logs, or archives of them, and need no settings; each has
   --status                     show every taskforce that goes on in one table, or live with --watch
   --tally FILE...              count what these logs contain, as JSON
   --explain [WHAT [FILE...]]   sum up a taskforce, a cluster, one job (CLUSTER.PROC), or what needs a person
-  --timeline FILE... >out.svg  draw the number of jobs in each status over time
+  --timeline [FILE...] >o.svg  draw the number of jobs in each status over time
 """
 READERS = {
     "--status": "watcher.views.status",

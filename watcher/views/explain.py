@@ -12,7 +12,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from common import privacy
@@ -31,7 +31,7 @@ from watcher.reading.progress_bar import ProgressBar
 from watcher.views.explain_request import Histories, What, parse_what
 from watcher.views.explain_text import describe_cluster, describe_job
 from watcher.views.explain_wms import describe_record
-from watcher.views.scratch_logs import logs_of_the_service
+from watcher.views.scratch_logs import logs_in_environment
 from watcher.views.status_overview import PATIENCE, Status
 from watcher.views.status_verdict import Need
 from watcher.views.wms_phases import NO_SETTINGS, WmsPhases
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too
     try:
-        paths = in_order(options.files) or _logs_of_the_service(parser, environ)
+        paths = in_order(options.files) or logs_in_environment(parser, environ, archives=True)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
@@ -155,10 +155,3 @@ def _parser() -> argparse.ArgumentParser:
         help="if none is given: the logs and archives of JOB_EVENT_LOG_DIR",
     )
     return parser
-
-
-def _logs_of_the_service(parser: argparse.ArgumentParser, environ: Mapping[str, str]) -> Sequence[Path]:
-    directory = environ.get("JOB_EVENT_LOG_DIR")
-    if not directory:
-        parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
-    return logs_of_the_service(Path(directory), archives=True)

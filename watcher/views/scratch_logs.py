@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.errors import ScratchUnavailable
@@ -21,3 +22,13 @@ def logs_of_the_service(directory: Path, *, archives: bool) -> Sequence[Path]:
         return in_order([path for ending in endings for path in files_in(directory, ending)])
     except ScratchUnavailable as error:
         raise Unreadable(safe_key(str(error))) from error
+
+
+def logs_in_environment(
+    parser: ArgumentParser, environ: Mapping[str, str], *, archives: bool = False
+) -> Sequence[Path]:
+    """The logs of the directory that JOB_EVENT_LOG_DIR names; without it a usage error. Raises Unreadable."""
+    directory = environ.get("JOB_EVENT_LOG_DIR")
+    if not directory:
+        parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
+    return logs_of_the_service(Path(directory), archives=archives)

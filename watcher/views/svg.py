@@ -17,9 +17,9 @@ from watcher.reading.byte_rows import Ints
 WIDTH = 1000
 TITLE = 32  # where its line is
 LEFT, RIGHT = 70, 170  # margins: numbers of jobs, counts at the end
-HEIGHT = 110  # of a panel's plot
+HEIGHT = 130  # of a panel's plot
 HEAD, FOOT, GAP = 22, 18, 16  # of a panel: its heading, the times below it, the room to the next
-LINE = 18
+LINE = 17
 
 _STYLE = """
 text { font: 12px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
@@ -28,20 +28,35 @@ text { font: 12px system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f
 .soft { fill: #59636e; font-size: 11px }
 .page { fill: #ffffff }
 .grid { stroke: #77818c; stroke-opacity: 0.35; fill: none }
-.s0 { fill: #009e73 }
-.s1 { fill: #707a86 }
-.s2 { fill: #2f81d6 }
-.s3 { fill: #a475d8 }
-.s4 { fill: #d55e00 }
-.s5 { fill: #d0d7de }
 @media (prefers-color-scheme: dark) {
  text { fill: #e6edf3 }
  .soft { fill: #9aa4af }
  .page { fill: #0d1117 }
- .s1 { fill: #8c959f }
- .s5 { fill: #414a56 }
 }
-"""  # colours that people who do not see red and green can distinguish, too
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a series is drawn: in `colour`, and with lines of `ink` along `pattern`, an SVG path in 8 x 8."""
+
+    colour: str
+    pattern: str = ""
+    ink: str = ""
+
+
+# In the order of the series (watcher.views.timeline_bins.SERIES). Plain ones differ in lightness, so that
+# people can distinguish them in grey and with any kind of colour vision; the others have patterns.
+LOOKS = (
+    Look("#00785a"),
+    Look("#d55e00", "M-2 2L2 -2M0 8L8 0M6 10L10 6", "#ffffff"),
+    Look("#cc79a7", "M0 2H8M0 6H8", "#ffffff"),
+    Look("#3d444d"),
+    Look("#56b4e9"),
+    Look("#56b4e9", "M2 0V8M6 0V8", "#0b3d5c"),
+    Look("#e69f00", "M0 0L8 8M0 8L8 0", "#4d3500"),
+    Look("#d0d7de"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +96,8 @@ def draw(picture: Picture) -> str:
     )
     ET.SubElement(svg, "title").text = printable(picture.title)
     ET.SubElement(svg, "style").text = _STYLE
-    _rect(svg, 0, 0, WIDTH, height, "page")
+    _define_patterns(ET.SubElement(svg, "defs"))
+    _rect(svg, 0, 0, WIDTH, height, {"class": "page"})
     _text(svg, LEFT, TITLE, picture.title, "title")
     for number, note in enumerate(picture.notes):
         _text(svg, LEFT, TITLE + LINE * (number + 1) + 2, note, "soft")
@@ -92,10 +108,26 @@ def draw(picture: Picture) -> str:
     return content.decode("ascii") + "\n"
 
 
+def _define_patterns(defs: ET.Element) -> None:
+    for number, look in enumerate(LOOKS):
+        if look.pattern:
+            place = {"width": "8", "height": "8", "patternUnits": "userSpaceOnUse"}
+            pattern = ET.SubElement(defs, "pattern", {"id": f"s{number}"} | place)
+            ET.SubElement(pattern, "rect", {"width": "8", "height": "8", "fill": look.colour})
+            lines = {"d": look.pattern, "stroke": look.ink, "stroke-width": "1.6", "fill": "none"}
+            ET.SubElement(pattern, "path", lines)
+
+
+def _fill(number: int) -> dict[str, str]:
+    look = LOOKS[number]
+    return {"fill": f"url(#s{number})" if look.pattern else look.colour}
+
+
 def _legend(svg: ET.Element, names: Sequence[str], y: float) -> None:
     for number, name in enumerate(names):
-        _rect(svg, LEFT + 125 * number, y - 10, 11, 11, f"s{number}")
-        _text(svg, LEFT + 125 * number + 17, y, name)
+        x = LEFT + (WIDTH - LEFT) // len(names) * number
+        _rect(svg, x, y - 12, 14, 14, _fill(number))
+        _text(svg, x + 19, y, name)
 
 
 def _panel(svg: ET.Element, picture: Picture, panel: Panel, y: float) -> None:
@@ -124,7 +156,7 @@ def _stack(group: ET.Element, panel: Panel, names: Sequence[str], step: float, s
             continue
         above = [HEIGHT - count * scale for count in tops[:, number].tolist()]
         below = [HEIGHT - count * scale for count in (tops[:, number] - counts).tolist()]
-        area = ET.SubElement(group, "path", {"class": f"s{number}", "d": _outline(above, below, step)})
+        area = ET.SubElement(group, "path", {"d": _outline(above, below, step)} | _fill(number))
         last = f"at most {int(counts.max()):,}, at the end {int(counts[-1]):,}"
         ET.SubElement(area, "title").text = printable(f"{name}: {last}")
 
@@ -147,13 +179,13 @@ def _totals(group: ET.Element, panel: Panel, names: Sequence[str], x: float) -> 
     """The counts at the end, in the order in which they are stacked."""
     ends = [(number, int(count)) for number, count in enumerate(panel.counts[-1]) if count]
     for line, (number, count) in enumerate(reversed(ends)):
-        _rect(group, x, LINE * line, 11, 11, f"s{number}")
-        _text(group, x + 17, LINE * line + 10, f"{count:,} {names[number]}")
+        _rect(group, x, LINE * line - 2, 14, 14, _fill(number))
+        _text(group, x + 19, LINE * line + 10, f"{count:,} {names[number]}")
 
 
-def _rect(parent: ET.Element, x: float, y: float, width: float, height: float, kind: str) -> None:
+def _rect(parent: ET.Element, x: float, y: float, width: float, height: float, look: dict[str, str]) -> None:
     place = {"x": f"{x}", "y": f"{y}", "width": f"{width}", "height": f"{height}"}
-    ET.SubElement(parent, "rect", {"class": kind} | place)
+    ET.SubElement(parent, "rect", look | place)
 
 
 def _text(parent: ET.Element, x: float, y: float, text: str, kind: str = "", *, anchor: str = "") -> None:

@@ -1,4 +1,4 @@
-"""`python -m watcher --timeline FILE... > out.svg`: each cluster's jobs by status over time, as a picture.
+"""`python -m watcher --timeline [FILE...] > out.svg`: each cluster's jobs by status over time, as a picture.
 
 Needs no settings, no WMS and no HTCondor. The logs are read twice, first to find the largest clusters and
 when they ran, then to count their jobs in a fixed number of bins. So memory is some bytes for each job, and
@@ -8,11 +8,13 @@ the size of the picture does not depend on the size of the logs.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
+from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
@@ -21,11 +23,13 @@ from watcher.reading.event_stream import Events
 from watcher.reading.log_file import Unreadable, in_order, read_all, total_size, zone
 from watcher.reading.progress_bar import ProgressBar
 from watcher.views.cluster_spans import ClusterSpans
+from watcher.views.scratch_logs import logs_in_environment
 from watcher.views.svg import Panel, Picture, draw
 from watcher.views.timeline_axis import ticks
-from watcher.views.timeline_bins import STATUSES, Bins
+from watcher.views.timeline_bins import SERIES, Bins
 
-MOST_CLUSTERS = 12
+MOST_CLUSTERS = 12  # with a panel of their own
+OTHERS = -1  # the panel of all the others
 MOST_NAMES = 3  # of files in the title
 
 
@@ -60,38 +64,65 @@ class Extent:
 
 def main(arguments: Sequence[str]) -> int:
     """Print the picture that the command line asks for; the exit code."""
-    options = _parser().parse_args(arguments)
-    paths = in_order(options.files)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    privacy.keep_private()
+    environ = dict(os.environ)
+    privacy.forget_secrets(os.environ)
     keep_memory()
+    try:
+        paths = in_order(options.files) or logs_in_environment(parser, environ)
+    except Unreadable as error:
+        sys.stderr.write(f"watcher: {error}\n")
+        return EX_FAILED
     progress, extent = ProgressBar(2 * total_size(paths)), Extent(options.tz)
     try:
         read_all(paths, progress, extent.count)
         clusters = extent.largest(options)
         if not clusters:
             raise Unreadable("nothing to draw: these logs have no such job")
-        drawn = clusters[:MOST_CLUSTERS]
-        span = extent.span(drawn)
-        bins = Bins([cluster.cluster_id for cluster in drawn], *span, options.tz)
+        span = extent.span(clusters)
+        bins = Bins(_groups(clusters), *span, options.tz)
         read_all(paths, progress, bins.count)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
     finally:
         progress.clear()
-    notes = [_when(span, bins, options.tz), *_left_out(clusters[MOST_CLUSTERS:])]
-    sys.stdout.write(draw(_picture(_title(paths), notes, drawn, bins, _marks(span, bins, options.tz))))
+    notes = [_when(span, bins, options.tz)]
+    sys.stdout.write(draw(picture(_title(paths), notes, clusters, bins, _marks(span, bins, options.tz))))
     return EX_OK
 
 
-def _picture(
+def _groups(clusters: Sequence[ClusterTally]) -> dict[int, int]:
+    """The panel of each cluster: its own number, or OTHERS where there are too many."""
+    few = clusters[:MOST_CLUSTERS]
+    own = {cluster.cluster_id for cluster in (clusters if len(clusters) == len(few) + 1 else few)}
+    return {c.cluster_id: c.cluster_id if c.cluster_id in own else OTHERS for c in clusters}
+
+
+def picture(
     title: str,
     notes: Sequence[str],
     clusters: Sequence[ClusterTally],
     bins: Bins,
     marks: Sequence[tuple[float, str]],
 ) -> Picture:
-    panels = [Panel(_heading(cluster), bins.counts(cluster.cluster_id)) for cluster in clusters]
-    return Picture(title, notes, list(STATUSES.values()), marks, panels)
+    """A panel of all clusters, one for each of the largest, and one for all others together."""
+    groups = _groups(clusters)
+    panels = [
+        Panel(_heading(c), bins.counts(c.cluster_id)) for c in clusters if groups[c.cluster_id] != OTHERS
+    ]
+    others = [cluster for cluster in clusters if groups[cluster.cluster_id] == OTHERS]
+    if len(clusters) > 1:
+        panels.insert(0, Panel(f"all {_many(clusters)}", bins.all_counts()))
+    if others:
+        panels.append(Panel(f"others: {_many(others)}; --cluster shows one", bins.counts(OTHERS)))
+    return Picture(title, notes, list(SERIES), marks, panels)
+
+
+def _many(clusters: Sequence[ClusterTally]) -> str:
+    return f"{len(clusters)} clusters: {sum(cluster.n_jobs for cluster in clusters):,} jobs"
 
 
 def _title(paths: Sequence[Path]) -> str:
@@ -111,12 +142,6 @@ def _when(span: tuple[int, int], bins: Bins, writers: tzinfo | None) -> str:
     return f"{start} to {end}, {place}; one step is {timedelta(seconds=bins.width)}"
 
 
-def _left_out(clusters: Sequence[ClusterTally]) -> Iterator[str]:
-    if clusters:
-        jobs = sum(cluster.n_jobs for cluster in clusters)
-        yield f"{len(clusters)} smaller clusters with {jobs:,} jobs are left out; --cluster shows one"
-
-
 def _marks(span: tuple[int, int], bins: Bins, writers: tzinfo | None) -> list[tuple[float, str]]:
     return [((at - bins.start) / bins.seconds, label) for at, label in ticks(*span, writers)]
 
@@ -125,7 +150,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tms-watcher",
         description="Draw how many jobs of each cluster were in each status over time, as one SVG on stdout."
-        f" Of many clusters, the {MOST_CLUSTERS} largest are drawn.",
+        f" The first panel has all clusters; the {MOST_CLUSTERS} largest have one each, and the others one"
+        " together. Done and FatalError are the pilots' own word.",
     )
     parser.add_argument("--timeline", action="store_true", required=True, help="do this, and nothing else")
     which = parser.add_mutually_exclusive_group()
@@ -134,5 +160,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="if none is given: the logs of JOB_EVENT_LOG_DIR",
+    )
     return parser

@@ -1,8 +1,8 @@
-"""How many jobs were in each status, over time: counts in a fixed number of bins, whatever a log's size."""
+"""How many jobs were in each state over time: counts in a fixed number of bins, whatever a log's size."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Mapping
 from datetime import tzinfo
 from functools import lru_cache
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from common.joblog.dates import parse_date
 from common.joblog.events import EventCode
+from watcher.counting.chirps import PILOT_STATUSES
 from watcher.counting.job_status import (
     COMPLETED,
     FIRST_HELD,
@@ -27,33 +28,34 @@ from watcher.views.replay import Replay
 
 BINS = 200  # at most
 
-# The statuses that are counted separately; all hold reasons are one.
-STATUSES = {
-    COMPLETED: "COMPLETED",
-    REMOVED: "REMOVED",
-    RUNNING: "RUNNING",
-    SUSPENDED: "SUSPENDED",
-    FIRST_HELD: "HELD",
-    IDLE: "IDLE",
-}
-_ROW = {status: row for row, status in enumerate(STATUSES)}
+# What is counted separately, in the order in which it is stacked: completed jobs by their pilots' own word
+# (SILENT ones gave none), the others by their job status, all hold reasons as one.
+SERIES = ("Done", "FatalError", "SILENT", "REMOVED", "RUNNING", "SUSPENDED", "HELD", "IDLE")
+_ROW = {name: row for row, name in enumerate(SERIES)}
+_STATUSES = {REMOVED: "REMOVED", RUNNING: "RUNNING", SUSPENDED: "SUSPENDED", FIRST_HELD: "HELD", IDLE: "IDLE"}
+_ROW_OF_STATUS = {status: _ROW[name] for status, name in _STATUSES.items()}
+_ROW_OF_PILOT = {PILOT_STATUSES.numbers[name]: _ROW[name] for name in ("Done", "FatalError")}
 _CODES = (*STATUS_OF_EVENT, EventCode.EVICTED, EventCode.HELD, EventCode.GENERIC)  # only these may move a job
 
 
 class Bins:
-    """The jobs of some clusters from `start` to `end`, in epoch seconds; a bin is `width` seconds.
+    """The jobs of groups of clusters from `start` to `end`, in epoch seconds; a bin is `width` seconds.
 
-    Events count in log order. One dated earlier than its predecessor (after the clock was set back an hour,
-    say), or with no valid date, goes into the predecessor's bin.
+    `groups` has the group of each cluster that counts. Events count in log order. One dated earlier than its
+    predecessor (after the clock was set back an hour, say), or with no valid date, goes into the bin of the
+    predecessor.
     """
 
-    def __init__(self, clusters: Iterable[int], start: int, end: int, writers: tzinfo | None) -> None:
+    def __init__(self, groups: Mapping[int, Hashable], start: int, end: int, writers: tzinfo | None) -> None:
         self.start = start
         self.width = (end - start) // BINS + 1
         self._last = (end - start) // self.width
         self._seconds = lru_cache(maxsize=1024)(lambda date: parse_date(date, writers))
-        self._moves = {number: np.zeros((self._last + 1, len(STATUSES)), np.int64) for number in clusters}
-        self._at = dict.fromkeys(self._moves, 0)  # the bin that each cluster has reached
+        self._groups = groups
+        self._moves = {
+            group: np.zeros((self._last + 1, len(SERIES)), np.int64) for group in set(groups.values())
+        }
+        self._at = dict.fromkeys(groups, 0)  # the bin that each cluster has reached
         self._replay = Replay()
 
     @property
@@ -63,18 +65,30 @@ class Bins:
 
     def count(self, events: Events) -> None:
         """Count the next events."""
-        for event in one_by_one(events, clusters=self._moves, codes=_CODES):
+        for event in one_by_one(events, clusters=self._groups, codes=_CODES):
             move = self._replay.move(event)
-            if move is None or move.before == move.after:
+            if move is None:
                 continue
-            at = self._bin(event.cluster, event.date)
-            if move.before != NO_STATUS:
-                self._moves[event.cluster][at, _row(move.before)] -= 1
-            self._moves[event.cluster][at, _row(move.after)] += 1
+            before, after = _row(move.before, move.pilot_before), _row(move.after, move.pilot_after)
+            if before == after and not self._replay.dropped:
+                continue
+            moves, at = self._moves[self._groups[event.cluster]], self._bin(event.cluster, event.date)
+            if before is not None:
+                moves[at, before] -= 1
+            if after is not None:
+                moves[at, after] += 1
+            for statuses in self._replay.dropped:
+                moves[at] -= counts_of(statuses)
+            self._replay.dropped.clear()
 
-    def counts(self, cluster: int) -> Ints:
-        """The number of jobs at the end of each bin, [bin, status], in the order of STATUSES."""
-        return self._moves[cluster].cumsum(axis=0)
+    def counts(self, group: Hashable) -> Ints:
+        """The number of jobs at the end of each bin, [bin, series], in the order of SERIES."""
+        return self._moves[group].cumsum(axis=0)
+
+    def all_counts(self) -> Ints:
+        """The same of all groups together."""
+        total: Ints = np.sum([self.counts(group) for group in self._moves], axis=0)
+        return total
 
     def _bin(self, cluster: int, date: bytes) -> int:
         seconds = self._seconds(date)
@@ -83,5 +97,22 @@ class Bins:
         return self._at[cluster]
 
 
-def _row(status: int) -> int:
-    return _ROW[min(status, FIRST_HELD)]
+def counts_of(compound_statuses: Mapping[str, Mapping[str, int]]) -> Ints:
+    """The numbers of jobs of one cluster, in the order of SERIES."""
+    counts = np.zeros(len(SERIES), np.int64)
+    for status, pilots in compound_statuses.items():
+        for pilot, number in pilots.items():
+            name = status.partition(":")[0]
+            if name == "COMPLETED":
+                name = pilot if pilot in ("Done", "FatalError") else "SILENT"
+            counts[_ROW[name]] += number
+    return counts
+
+
+def _row(status: int, pilot: int) -> int | None:
+    """Where a job in this state counts; None for a job that the log does not have yet."""
+    if status == NO_STATUS:
+        return None
+    if status == COMPLETED:
+        return _ROW_OF_PILOT.get(pilot, _ROW["SILENT"])
+    return _ROW_OF_STATUS[min(status, FIRST_HELD)]

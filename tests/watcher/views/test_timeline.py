@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,13 +20,13 @@ from tests.watcher.views.commands import HOSTILE, run_alone, tallied
 from watcher.__main__ import main
 from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
-from watcher.views.svg import HEIGHT, LEFT, RIGHT, WIDTH
+from watcher.views.svg import HEIGHT, LEFT, LOOKS, RIGHT, WIDTH
 from watcher.views.timeline import MOST_CLUSTERS
 from watcher.views.timeline_axis import MOST_TICKS, ticks
-from watcher.views.timeline_bins import BINS, STATUSES, Bins
+from watcher.views.timeline_bins import BINS, SERIES, Bins
 
 SAMPLES = sorted((Path(__file__).parents[2] / "job_event_logs").iterdir())
-NAMES = list(STATUSES.values())
+NAMES = list(SERIES)
 SVG = "{http://www.w3.org/2000/svg}"
 EDGE = re.compile(r"([MHV])(-?[\d.]+)(?: (-?[\d.]+))?")
 
@@ -83,10 +84,12 @@ def at_the_end(panel: ET.Element) -> dict[str, int]:
 
 
 def of_the_tally(row: dict[str, Any]) -> dict[str, int]:
-    """What the tally counts in each status that the picture shows."""
+    """What the tally counts in each state that the picture shows."""
     counts: Counter[str] = Counter()
     for status, pilots in row["compound_statuses"].items():
-        counts[status.partition(":")[0]] += sum(pilots.values())
+        for pilot, number in pilots.items():
+            known = pilot if pilot in ("Done", "FatalError") else "SILENT"
+            counts[known if status == "COMPLETED" else status.partition(":")[0]] += number
     return dict(counts)
 
 
@@ -107,7 +110,7 @@ def test_the_areas_are_the_jobs_of_each_status(jel: JelWriter, capsys: pytest.Ca
     jobs = [round(10 * sum(area[at] for area in seen.values())) for at in range(bins)]
     assert jobs == [*range(1, 11), *[10] * 13]
     last = {name: round(10 * area[-1]) for name, area in seen.items() if round(10 * area[-1])}
-    assert last == {"IDLE": 1, "RUNNING": 4, "HELD": 1, "COMPLETED": 2, "REMOVED": 1, "SUSPENDED": 1}
+    assert last == {"IDLE": 1, "RUNNING": 4, "HELD": 1, "SILENT": 2, "REMOVED": 1, "SUSPENDED": 1}
     assert at_the_end(panel) == last
     assert [round(10 * height) for height in seen["RUNNING"]] == [
         *[0] * 10, *range(1, 9), 7, 6, 5, 5, 4
@@ -118,9 +121,13 @@ def test_the_areas_are_the_jobs_of_each_status(jel: JelWriter, capsys: pytest.Ca
 def test_the_counts_at_the_end_are_those_of_the_tally(
     sample: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown = [at_the_end(panel) for panel in panels(drawn(capsys, sample)).values()]
+    seen = panels(drawn(capsys, sample))
     expected = [of_the_tally(row) for row in tallied(capsys, sample)["clusters"] if row["n_jobs"]]
-    assert len(shown) == min(len(expected), MOST_CLUSTERS)
+    if len(expected) > 1:
+        total = seen.pop(f"all {len(expected)} clusters")
+        assert at_the_end(total) == dict(sum(map(Counter, expected), Counter()))
+    shown = [at_the_end(panel) for panel in seen.values()]
+    assert len(shown) == len(expected) <= MOST_CLUSTERS
     assert shown
     for counts in shown:
         expected.remove(counts)
@@ -134,7 +141,7 @@ def test_the_bins_go_with_the_tally(tmp_path: Path, content: bytes) -> None:
     events, tally = read_events(EventLog(path)), Tally()
     tally.count(events)
     start = int(START.timestamp())
-    bins = Bins(tally.clusters, start, start + 100, UTC)
+    bins = Bins({number: number for number in tally.clusters}, start, start + 100, UTC)
     bins.count(events)
     for number, cluster in tally.clusters.items():
         counts = bins.counts(number)
@@ -157,7 +164,7 @@ def test_a_clock_that_is_set_back_makes_no_jobs(jel: JelWriter, capsys: pytest.C
     (panel,) = panels(drawn(capsys, jel.path)).values()
     for area in heights(panel, 24).values():
         assert min(area) >= 0
-    assert at_the_end(panel) == {"HELD": 1, "COMPLETED": 1}
+    assert at_the_end(panel) == {"HELD": 1, "SILENT": 1}
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Chicago", "Asia/Tokyo"])
@@ -172,10 +179,10 @@ def test_damaged_dates_neither_stop_nor_stretch_the_picture(
         jel.raw(more)
         picture = drawn(capsys, "--tz", zone, jel.path)
         assert f"2026-11-22 18:00:01 to 2026-11-22 18:00:03, {zone}; one step is 0:00:01" in texts(picture)
-    assert [at_the_end(panel) for panel in panels(picture).values()] == [{"COMPLETED": 2}]
+    assert [at_the_end(panel) for panel in panels(picture).values()] == [{"SILENT": 2}]
 
 
-def test_of_many_clusters_the_largest_are_drawn_and_one_can_be_asked_for(
+def test_of_many_clusters_the_largest_are_drawn_and_the_others_together(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(MOST_CLUSTERS + 3):
@@ -183,12 +190,103 @@ def test_of_many_clusters_the_largest_are_drawn_and_one_can_be_asked_for(
     jel.now += timedelta(hours=1)
     jel.terminate((15, 0))
     picture = drawn(capsys, jel.path)
-    assert list(panels(picture)) == [f"cluster {n} of taskforce TF-{n}" for n in range(15, 3, -1)]
-    assert "3 smaller clusters with 6 jobs are left out; --cluster shows one" in texts(picture)
+    seen = panels(picture)
+    largest = [f"cluster {n} of taskforce TF-{n}" for n in range(15, 3, -1)]
+    assert list(seen) == ["all 15 clusters", *largest, "others"]
+    assert at_the_end(seen["all 15 clusters"]) == {"IDLE": 119, "SILENT": 1}
+    assert at_the_end(seen["others"]) == {"IDLE": 6}
+    assert "others: 3 clusters: 6 jobs; --cluster shows one" in texts(picture)
     for asked in (["--cluster", 2], ["--taskforce", "TF-2"]):
         picture = drawn(capsys, *asked, "--tz", "UTC", jel.path)
         assert list(panels(picture)) == ["cluster 2 of taskforce TF-2"]
         assert "2026-11-22 18:00:02 to 2026-11-22 18:00:03, UTC; one step is 0:00:01" in texts(picture)
+
+
+def test_one_cluster_too_many_has_a_panel_of_its_own(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(MOST_CLUSTERS + 1):
+        jel.submit(number + 1, f"TF-{number + 1}", number + 1)
+    assert len(panels(drawn(capsys, jel.path))) == MOST_CLUSTERS + 2
+
+
+def test_success_and_failure_are_different_areas(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
+    jel.submit(8, "TF-8", 4)
+    for proc, status in enumerate(("Done", "Done", "FatalError", "Tasking")):
+        jel.execute((8, proc))
+        jel.chirp((8, proc), "Status", f'"{status}"')
+        jel.terminate((8, proc))
+    (panel,) = panels(drawn(capsys, jel.path)).values()
+    assert at_the_end(panel) == {"Done": 2, "FatalError": 1, "SILENT": 1}
+
+
+@pytest.mark.parametrize("second", ["TF-9", "TF-8"])
+def test_a_number_that_begins_again_counts_the_jobs_of_its_new_life(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str], second: str
+) -> None:
+    jel.submit(8, "TF-8", 2)
+    for proc in range(2):
+        jel.terminate((8, proc))
+    jel.submit(8, second, 3)
+    (panel,) = panels(drawn(capsys, jel.path)).values()
+    ended = {"SILENT": 2} if second == "TF-9" else {}
+    assert at_the_end(panel) == {"IDLE": 3, **ended}
+
+
+def test_beside_a_service_no_file_need_be_named(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 2)
+    assert list(panels(drawn(capsys))) == ["cluster 8 of taskforce TF-8"]
+
+
+# -- colours --------------------------------------------------------------------------------------
+
+# What is left of red, green and blue for those who lack one kind of cones (Machado and others, 2009,
+# severity 1.0, in linear RGB), and in grey (Rec. 709).
+EYES = {
+    "protanopia": [
+        (0.152286, 1.052583, -0.204868),
+        (0.114503, 0.786281, 0.099216),
+        (-0.003882, -0.048116, 1.051998),
+    ],
+    "deuteranopia": [
+        (0.367322, 0.860646, -0.227968),
+        (0.280085, 0.672501, 0.047413),
+        (-0.011820, 0.042940, 0.968881),
+    ],
+    "tritanopia": [
+        (1.255528, -0.076749, -0.178779),
+        (-0.078411, 0.930809, 0.147602),
+        (0.004733, 0.691367, 0.303900),
+    ],
+    "grey": [(0.2126, 0.7152, 0.0722)] * 3,
+    "all three": [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)],
+}
+
+
+def lightness(colour: str, eye: str) -> float:
+    """CIE L*, 0 to 100, of `#rrggbb` as that eye sees it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    seen = [min(max(sum(w * c for w, c in zip(row, linear, strict=True)), 0.0), 1.0) for row in EYES[eye]]
+    luminance = sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), seen, strict=True))
+    return float(116 * luminance ** (1 / 3) - 16 if luminance > 0.008856 else 903.3 * luminance)
+
+
+@pytest.mark.parametrize("eye", EYES)
+def test_any_eye_tells_the_states_apart_by_lightness_or_by_a_pattern(eye: str) -> None:
+    plain = sorted(lightness(look.colour, eye) for look in LOOKS if not look.pattern)
+    assert min(b - a for a, b in pairwise(plain)) >= 12
+    for look in LOOKS:
+        if look.pattern:
+            assert abs(lightness(look.colour, eye) - lightness(look.ink, eye)) >= 25
+
+
+def test_each_state_has_a_look_and_no_two_have_the_same_pattern() -> None:
+    patterns = [look.pattern for look in LOOKS if look.pattern]
+    assert len(LOOKS) == len(SERIES)
+    assert len(set(patterns)) == len(patterns)
 
 
 def test_times_are_those_of_the_writers_zone(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +311,7 @@ def test_the_picture_stays_small(jel: JelWriter, capsys: pytest.CaptureFixture[s
     content = capsys.readouterr().out
     assert len(content) < 20_000
     (panel,) = panels(ET.fromstring(content)).values()
-    assert at_the_end(panel) == {"COMPLETED": 5_000}
+    assert at_the_end(panel) == {"SILENT": 5_000}
     assert sum(path.count("H") for path in re.findall(r' d="([^"]*)"', content)) < 10 * BINS
 
 
@@ -233,16 +331,17 @@ def test_hostile_text_is_text_and_nothing_else(tmp_path: Path, capsys: pytest.Ca
     assert content.isascii()
     assert re.search(r"[\x00-\x09\x0b-\x1f\x7f]", content) is None
     picture = ET.fromstring(content)
-    allowed = {"svg", "title", "style", "rect", "text", "path", "g"}
+    allowed = {"svg", "title", "style", "rect", "text", "path", "g", "defs", "pattern"}
     assert {element.tag.removeprefix(SVG) for element in picture.iter()} == allowed
     names = {name for element in picture.iter() for name in element.attrib}
     assert names <= {
-        *("viewBox", "width", "height", "role", "class", "x", "y", "d", "transform", "text-anchor")
+        *("viewBox", "width", "height", "role", "class", "x", "y", "d", "transform", "text-anchor"),
+        *("fill", "id", "patternUnits", "stroke", "stroke-width"),
     }
     assert content.count("http") == 1  # the name of SVG itself
-    assert not re.search(r"url\(|@import|javascript:", content)
+    assert not re.search(r"url\((?!#s\d\))|@import|javascript:", content)  # patterns of its own only
     assert "alert(1)" in str(picture.findtext(f"{SVG}title"))
-    assert list(panels(picture)) == ["cluster 8", "cluster 9 of taskforce TF-9"]
+    assert list(panels(picture)) == ["all 2 clusters", "cluster 8", "cluster 9 of taskforce TF-9"]
 
 
 @pytest.mark.parametrize(
