@@ -5,9 +5,11 @@ A log is a sequence of events. Each is a header line, perhaps body lines, and a 
     008 (091.000.000) 2026-11-22 18:13:17 HTChirpEWMSPilotStatus: "Tasking"
     ...
 
-A header counts only where one is due: at the start of the file or after a separator. Where something else
-stands there, or where a whole header stands at the start of a body line (its predecessor was torn before its
-separator), reading goes on at that header, or else at the next separator; the bytes between are damage.
+Between two separators stands one event, and its header is due at the start. But a writer that is killed, or
+whose disk is full, leaves an event torn, and the next one follows directly. So a later header is the event's,
+and what is before it is damage, if it stands at the start of a line, behind zeros or a torn separator, or in
+a line of HTCondor's own words. Elsewhere it may as well be a text that a job or a machine has chosen, which
+must not become an event.
 """
 
 from __future__ import annotations
@@ -54,9 +56,25 @@ CLUSTER_PROC = -1  # the proc of events that are about a cluster as a whole
 MAX_PROC = 10_000_000  # beyond any cluster: a larger number is damage
 MAX_EVENT = 1 << 20  # bytes; an event is some kilobytes at most: more without a separator is damage
 
-# The "(" in "\n001 (" or "\0001 (". It is looked for first, as it is rare, and a search for one byte is fast.
-_LIKE_HEADER = re.compile(rb"\((?<=[\n\0]\d\d\d \()")
+# The "(" in "001 (". It is looked for first, because it is rare and a search for one byte is fast.
+_LIKE_HEADER = re.compile(rb"\((?<=\d\d\d \()")
 _PAREN = len("001 ")  # where the "(" stands in a header
+
+# Events whose header line has HTCondor's own words only: `Job was held.`, `Image size of job updated: 27520`.
+_FIXED = frozenset({0, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 22, 24, 28, 35, 36, 37, 38, 40, 46})
+# Events whose header line has others' words behind so many bytes, and the only lines that may follow it: none
+# after a chirp (008) or a changed attribute (033); `\tSlotName: slot1@ep1`, `\tCpus = 1` and so on after 001.
+_FOREIGN = {
+    1: (len("Job executing on host: "), re.compile(rb"\t\w+(?:: | = )")),
+    8: (0, re.compile(rb"(?!)")),
+    33: (len("Changing job attribute "), re.compile(rb"(?!)")),
+}
+# Events in whose bodies others' words stand in lines of these kinds only, behind such a beginning:
+# "\tReason: via condor_rm", "\t(1) Corefile in: /home", "\t   GPUs                 :    1   GPU-1".
+_FIXED_BODY = frozenset({3, 4, 5, 6})
+_FOREIGN_LINE = re.compile(rb"\t(?:Reason: |\([01]\) Corefile in: |   )")
+# `HTChirpEWMSPilotStatus: "Do`: a quoted value without its closing quote, though too short to have been cut.
+_UNFINISHED = re.compile(rb'[^":\n]*: (?!"(?:[^"\\\n]|\\.)*"\r?\n)"[^\n]{0,900}\n')
 
 
 class Event(NamedTuple):
@@ -69,20 +87,54 @@ class Event(NamedTuple):
     text: bytes
 
 
-def last_start(piece: bytes) -> int:
-    """Where the last whole header begins that stands at the start of a line, or behind zeros; else 0."""
-    starts = (like.start() - _PAREN for like in _LIKE_HEADER.finditer(piece))
-    return max((start for start in starts if HEADER.match(piece, start)), default=0)
-
-
 def parse_event(piece: bytes) -> tuple[Event | None, int]:
     """The event in what stands between two separators, and how many bytes of it are damage."""
-    start = last_start(piece)
+    start, others = find_start(piece)
     header = HEADER.match(piece, start)
     if header is None:
         return None, len(piece)
     code, cluster, proc, date = header.groups()
+    if others and int(code) == EventCode.GENERIC and _UNFINISHED.match(piece, header.end()):
+        return None, len(piece)  # a chirp, torn or made to look so: there is no knowing where it ends
     return Event(int(code), int(cluster), int(proc), date, piece[header.end() :]), start
+
+
+def find_start(piece: bytes) -> tuple[int, bool]:
+    """Where the event of a piece begins, and whether a later text looks like a header but is none.
+
+    For example 46 in a piece that begins like this:
+
+        005 (007.000.000) 2026-11-22 18:00:00 Job term009 (007.001.000) 2026-11-22 18:00:01 Job was aborted.
+    """
+    start = line = seen = 0
+    others = False
+    for like in _LIKE_HEADER.finditer(piece):
+        at = like.start() - _PAREN
+        if at > start and HEADER.match(piece, at):
+            line, seen = piece.rfind(b"\n", seen, at) + 1 or line, at
+            if _is_due(piece, start, line, at):
+                start, others = at, False
+            else:
+                others = True
+    return start, others
+
+
+def _is_due(piece: bytes, start: int, line: int, at: int) -> bool:
+    """Whether a header at `at`, in the line that begins at `line`, ends a torn event, begun at `start`."""
+    if piece[at - 1] == 0 or (line > start and at - line < 4 and not piece[line:at].strip(b".")):
+        return True
+    header = HEADER.match(piece, start)
+    if line > start:
+        fixed = header is not None and int(header[1]) in _FIXED_BODY
+        return fixed and _FOREIGN_LINE.match(piece, line, at) is None
+    if header is None or int(header[1]) in _FIXED:
+        return True
+    begin, lines = _FOREIGN.get(int(header[1]), (0, None))
+    if lines is None:
+        return False
+    next_line = piece.find(b"\n", at) + 1
+    has_body = next_line > 0 and piece[next_line : next_line + 1] in (b"\t", b" ")
+    return at < header.end() + begin or (has_body and not lines.match(piece, next_line))
 
 
 def parse_events(block: bytes) -> tuple[list[Event], int]:

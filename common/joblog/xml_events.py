@@ -23,7 +23,7 @@ from xml.etree.ElementTree import ParseError, fromstring
 
 from common.joblog.events import CLUSTER_PROC, DATE, Event, EventCode
 
-END = re.compile(rb"^</c>", re.MULTILINE)
+END = re.compile(rb"^</c>(?:\r?\n)?", re.MULTILINE)  # "</c>\n"
 
 START = 4096  # bytes that say whether a log is XML
 _RECORD = re.compile(rb"<(/?)c>")  # "<c>", "</c>"
@@ -59,7 +59,7 @@ def parse_events(block: bytes) -> tuple[list[Event], int]:
         event, skipped = parse_event(block[position : end.start()])
         damage += skipped
         if event is None:
-            damage += end.end() - end.start()
+            damage += _weight(end[0])
         else:
             events.append(event)
         position = end.end()
@@ -114,7 +114,8 @@ def _text(code: int, ad: dict[str, str]) -> str:
         return f"Job was held.\n\t{ad.get('HoldReason', '')}\n\tCode {codes[0]} Subcode {codes[1]}\n"
     if code == EventCode.EVICTED:
         reason = f"\tReason: {ad['Reason']}\n" if "Reason" in ad else ""
-        return f"Job was evicted. Code {ad.get('ReasonCode', '0')} Subcode 0\n{reason}"
+        why = f" Code {ad['ReasonCode']} Subcode 0" if "ReasonCode" in ad else ""  # 23.9.6 has none
+        return f"Job was evicted.{why}\n{reason}"
     if code == EventCode.EXECUTE:
         slot = f"\tSlotName: {ad['SlotName']}\n" if "SlotName" in ad else ""
         return f"Job executing on host: {ad.get('ExecuteHost', '')}\n{slot}"

@@ -12,13 +12,14 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from common.joblog.events import HEADER, SEPARATOR, Event, parse_event
-from watcher.reading.byte_rows import WIDEST, Bools, Ints, begin_like, pairs, places_of, rows_at
+from watcher.reading.byte_rows import WIDEST, Bools, Ints, begin_like, pairs, places_of, places_with, rows_at
 
 SLACK = WIDEST  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
 
-_PAREN = 5  # from the line end before a header to its "("
+_PAREN = len("001 ")  # where the "(" stands in a header
 _SHAPES = 16  # of headers that are looked for before the rest is read one by one
 
 
@@ -69,19 +70,23 @@ def parse_block(block: bytes, size: int) -> Batch:
     if block.startswith(b"...") or block.find(b"\0", 0, size) >= 0:
         return _one_by_one(block, size)
     text = np.frombuffer(block, np.uint8, size)
-    line_end = text == ord("\n")
-    end, after = _separators(block, line_end)
+    end, after = _separators(block, text == ord("\n"))
     start = np.concatenate(([0], after[:-1]))
     headers = _read_headers(block, start)
-    # A body line with "(" where headers have it may be one, behind a torn event. Of two that are so close
-    # that they count as one, the first is too short for that.
-    like_header = pairs(line_end, text == ord("("), _PAREN)
-    if headers.good.all() and np.count_nonzero(like_header) == len(start) - 1:
+    like_header = _like_headers(block, text)
+    if headers.good.all() and len(like_header) == len(start):
         return Batch(block, headers.code, headers.cluster, headers.proc, start, start + headers.text, end, 0)
-    line = places_of(like_header) + 1
-    event = np.searchsorted(start, line, side="right") - 1
-    headers.good[event[line != start[event]]] = False
+    # What looks like a header elsewhere may be one, behind a torn event.
+    event = np.searchsorted(start, like_header, side="right") - 1
+    headers.good[event[like_header != start[event]]] = False
     return _merged(block, headers, start, end, after)
+
+
+def _like_headers(block: bytes, text: npt.NDArray[np.uint8]) -> Ints:
+    """Where the text looks like the start of a header, `001 (007`."""
+    paren = places_of(places_with(text, b"("))
+    place = paren[np.searchsorted(paren, _PAREN) :] - _PAREN
+    return place[begin_like(rows_at(block, place, 8), b"001 (007")]
 
 
 def _separators(block: bytes, line_end: Bools) -> tuple[Ints, Ints]:

@@ -54,6 +54,14 @@ def begin_like(rows: Rows, text: bytes) -> Bools:
     return like
 
 
+def places_with(text: npt.NDArray[np.uint8], byte: bytes) -> Eights:
+    """The places of `text` where this byte stands."""
+    same = np.empty(-(-len(text) // 8) * 8, np.bool_)
+    np.equal(text, byte[0], out=same[: len(text)])
+    same[len(text) :] = False
+    return same.view("<u8")
+
+
 def pairs(first: Bools, second: Bools, distance: int) -> Eights:
     """The places where `first` holds and, `distance` behind them, `second`."""
     last = len(first) - distance
@@ -64,12 +72,15 @@ def pairs(first: Bools, second: Bools, distance: int) -> Eights:
 
 
 def places_of(eights: Eights) -> Ints:
-    """The places as offsets. It is fast where they are few, and none has another one among its eight."""
+    """The places as offsets. Fast when they are rare, fastest when no group of eight has more than one."""
     at = np.flatnonzero(eights != 0)
     found = eights[at]
-    below = found - 1  # a number with one bit has as many below it that this sets
+    below = (
+        found - 1
+    )  # of a number with one bit, say 0x10000, this sets the bits below it, 0xFFFF: 16, or 2 bytes
     if (found & below).any():
-        return np.flatnonzero(eights.view(np.bool_))
+        each = np.flatnonzero(found.view(np.bool_))
+        return at[each // 8] * 8 + each % 8
     places: Ints = at * 8 + np.bitwise_count(below) // 8
     return places
 

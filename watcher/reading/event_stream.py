@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from common.joblog.events import MAX_EVENT, Event, last_start, parse_events
+from common.joblog.events import MAX_EVENT, Event, find_start, parse_events
 from common.joblog.search import TEXT, last_end
 from common.joblog.xml_events import is_xml
 from watcher.reading.batch import SLACK, Batch, parse_block
@@ -53,7 +53,7 @@ class EventStream:
 
     def _drop(self) -> None:
         """Give up what is too long for an event, but for one that begins or may begin late in it."""
-        start = last_start(self.rest)
+        start, _ = find_start(self.rest)
         if not start or len(self.rest) - start > MAX_EVENT:
             start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1
         kept = self.rest[start:] if len(self.rest) - start <= MAX_EVENT else b""

@@ -102,6 +102,14 @@ def test_behind_damage_both_find_the_cluster(tmp_path: Path, between: bytes) -> 
     assert clusters_in_log(path, "TF-1") == owners_by_the_watcher(path)["TF-1"] == {4711}
 
 
+def test_in_a_real_log_in_xml_each_cluster_is_found() -> None:
+    """25.14.1 nests records in these events, and a factory's own event (035) has no notes."""
+    sample = Path(__file__).parents[2] / "job_event_logs" / "fmt_XML_25.log"
+    owners = {"TF-done": {1}, "TF-late": {2}, "TF-held": {3}}
+    assert {uuid: clusters_in_log(sample, uuid) for uuid in owners} == owners
+    assert owners_by_the_tally(sample) == {1: "TF-done", 2: "TF-late", 3: "TF-held"}
+
+
 @given(st.binary(max_size=200), st.sampled_from([b"", b"<c>", b"EWMSTaskforceUUID=TF-1\n"]))
 def test_no_bytes_make_the_look_fail(tmp_path: Path, content: bytes, start: bytes) -> None:
     path = tmp_path / "jel"

@@ -193,6 +193,7 @@ DEBRIS = (
     b"<c>\n",
     b'    <a n="X"><c>',
     f"{HEADER}\n".encode(),
+    b"009 (008.001.000) 2026-11-22 18:00:00 Job was aborted.\n\tvia condor_rm\n...\n",
     b"000 (009.000.000) 2026-11-22 18:00:00 Job submitted\n    EWMSTaskforceUUID=TF-8\n",
 )
 

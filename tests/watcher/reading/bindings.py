@@ -93,6 +93,10 @@ class Cluster:
     removed: bool = False
     ended_at: int | None = None
 
+    def counted(self) -> list[Job]:
+        """The jobs that have a status: of the others only an eviction was seen."""
+        return [job for job in self.jobs.values() if job.status]
+
 
 def tally_by_bindings(path: Path) -> Summary:
     """What a log comes to."""
@@ -122,7 +126,7 @@ def _row(
 
 
 def _summary_of(cluster: Cluster) -> Any:
-    jobs = cluster.jobs.values()
+    jobs = cluster.counted()
     statuses: dict[str, dict[str, int]] = {}
     for job in jobs:
         pilots = statuses.setdefault(job.status, {})
@@ -152,15 +156,15 @@ def _count(clusters: dict[int, Cluster], event: Any) -> None:
 
 def _begins_life(cluster: Cluster, event: Any, code: int, uuid: str) -> bool:
     if code == 35:
-        return cluster.removed or bool(cluster.jobs)
-    if code != 0 or event.proc not in cluster.jobs:
+        return cluster.removed or bool(cluster.counted())
+    if code != 0 or not cluster.jobs.get(event.proc, Job()).status:
         return False
     return _is_over(cluster) or bool(uuid and cluster.uuid and uuid != cluster.uuid)
 
 
 def _is_over(cluster: Cluster) -> bool:
-    ended = all(job.status in ("COMPLETED", "REMOVED") for job in cluster.jobs.values())
-    return cluster.removed or (bool(cluster.jobs) and ended)
+    jobs = cluster.counted()
+    return cluster.removed or (bool(jobs) and all(job.status in ("COMPLETED", "REMOVED") for job in jobs))
 
 
 def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:

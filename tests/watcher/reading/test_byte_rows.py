@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.reading.byte_rows import WIDEST, begin_like, begin_with, pairs, places_of, rows_at
+from watcher.reading.byte_rows import (
+    WIDEST,
+    begin_like,
+    begin_with,
+    pairs,
+    places_of,
+    places_with,
+    rows_at,
+)
 
 TEXT = b"001 (007.000.000) 11/22 18:00:00 "
 
@@ -48,3 +56,11 @@ def test_pairs_are_found_wherever_they_are_however_close(text: str, second: str,
     ends = range(distance, len(text))
     places = [at - distance for at in ends if text[at - distance] == "\n" and text[at] == second]
     assert places_of(found).tolist() == places
+
+
+@given(text=st.text("a(", max_size=40))
+def test_a_byte_is_found_wherever_it_stands(text: str) -> None:
+    letters = np.frombuffer(text.encode(), np.uint8)
+    assert places_of(places_with(letters, b"(")).tolist() == [
+        at for at in range(len(text)) if text[at] == "("
+    ]
