@@ -35,11 +35,12 @@ lint: $(VENV)/.ready
 unit: $(VENV)/.ready
 	$(PYTHON_) -m pytest --ignore tests/pool --ignore tests/faults --ignore tests/container
 
-# The property tests and the fuzz run of `unit`, much longer and with new inputs each time.
+# The property tests and the fuzz run of `unit`, much longer and with new inputs each time; then hostile jobs.
 FUZZ_SECONDS := 600
 fuzz: $(VENV)/.ready
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON_) -m pytest --hypothesis-profile=fuzz --hypothesis-show-statistics \
 	    tests/fuzz tests/watcher/reading/test_exactness.py tests/watcher/reading/test_xml_stream.py
+	$(POOL) env FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) tests/pool/test_hostile_jobs.py -k whatever
 
 # The figures of docs/performance.md: four minutes on an otherwise idle machine.
 bench: $(VENV)/.ready

@@ -41,8 +41,8 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "zone": zone,
         "schedd": lambda: _schedd(neighbours),
         "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
-        "jobs": lambda: _jobs(neighbours),
-        "inputs": lambda: _inputs(neighbours.settings),
+        "jobs": lambda: jobs(neighbours),
+        "inputs": lambda: inputs(neighbours.settings),
         "scratch": lambda: _scratch(neighbours),
     }
     if directory := neighbours.settings.metrics_dir:
@@ -99,7 +99,7 @@ def zone() -> str:
     return text
 
 
-def _jobs(neighbours: Neighbours) -> str:
+def jobs(neighbours: Neighbours) -> str:
     """Read and prove what jobs can change of what binds them; the probe is removed at once."""
     unprotected = neighbours.schedd.open_attributes(str(neighbours.scratch.directory))
     if not unprotected:
@@ -110,7 +110,8 @@ def _jobs(neighbours: Neighbours) -> str:
     raise _Doubtful(text)
 
 
-def _inputs(settings: Settings) -> str:
+def inputs(settings: Settings) -> str:
+    """What becomes of users' files that this service cannot look at."""
     if settings.input_files_allowed or settings.require_visible_input_files:
         return "users' files that this service cannot look at are refused"
     if any(map(os.path.exists, CONTAINERS)):

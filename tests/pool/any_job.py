@@ -116,5 +116,7 @@ def describe_any(pool: PoolClient, directory: Path, body: str, **commands: str) 
 def submit_any(pool: PoolClient, directory: Path, body: str, **commands: str) -> AnyJob:
     """Submit one job that runs `body`; see `describe_any`."""
     description = describe_any(pool, directory, body, **commands)
-    cluster_id = Schedd().submit(description, 1)
+    schedd = Schedd()
+    schedd.clusters()  # a schedd that was restarted refuses the first word of an old session
+    cluster_id = schedd.submit(description, 1)
     return AnyJob(cluster_id, directory / "ewms-taskforce-TF-any", Path(description["log"]))

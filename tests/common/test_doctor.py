@@ -1,0 +1,63 @@
+"""What `--check` says of jobs' own ads, and of users' files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from common import doctor
+from common.neighbours import Neighbours
+from tests.fakes import FakeSchedd
+
+
+def with_settings(n: Neighbours, **more: object) -> Neighbours:
+    return replace(n, settings=n.settings.model_copy(update=more))
+
+
+def test_what_jobs_can_change_is_a_warning_with_the_line_that_closes_it(
+    n: Neighbours, schedd: FakeSchedd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedd.unprotected = ["UserLog", "In"]
+    assert doctor.passes("jobs", lambda: doctor.jobs(n))
+    line = capsys.readouterr().out
+    assert line.startswith("warn jobs     a job can change 2 attribute(s)")
+    assert line.endswith(": IMMUTABLE_JOB_ATTRS = $(IMMUTABLE_JOB_ATTRS) UserLog In\n")
+    schedd.unprotected = []
+    assert doctor.passes("jobs", lambda: doctor.jobs(n))
+    assert capsys.readouterr().out.startswith("ok   jobs")
+    assert schedd.probes == [str(n.scratch.directory)] * 2, "it is proved, not only read"
+
+
+def test_it_is_a_fault_where_protection_is_required(
+    n: Neighbours, schedd: FakeSchedd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requiring = with_settings(n, require_protected_jobs=True)
+    schedd.unprotected = ["In"]
+    assert not doctor.passes("jobs", lambda: doctor.jobs(requiring))
+    assert capsys.readouterr().out.startswith("FAIL jobs     nothing is started: a job can change")
+    schedd.unprotected = []
+    assert doctor.passes("jobs", lambda: doctor.jobs(requiring))
+
+
+@pytest.mark.parametrize(
+    ("container", "more", "verdict"),
+    [
+        (True, {}, "warn"),
+        (True, {"require_visible_input_files": True}, "ok"),
+        (True, {"input_files_allowed": (Path("/data"),)}, "ok"),
+        (False, {}, "ok"),
+    ],
+)
+def test_files_that_a_container_does_not_have_are_warned_of(
+    n: Neighbours,
+    container: bool,
+    more: dict[str, object],
+    verdict: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(doctor, "CONTAINERS", ("/",) if container else ())
+    assert doctor.passes("inputs", lambda: doctor.inputs(with_settings(n, **more).settings))
+    assert capsys.readouterr().out.split()[0] == verdict
