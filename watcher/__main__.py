@@ -17,10 +17,12 @@ Some options only read logs, or archives of them, and need no settings; each has
   --status                     show every taskforce that goes on in one table, or live with --watch
   --tally FILE...              count what these logs contain, as JSON
   --explain [WHAT [FILE...]]   sum up a taskforce, a cluster, one job (CLUSTER.PROC), or what needs a person
+  --report DAY >day.html       write a page about the taskforces of a day: ends, holds, errors, timeline
   --timeline [FILE...] >o.svg  draw the number of jobs in each status over time
 """
 READERS = {
     "--status": "watcher.views.status",
+    "--report": "watcher.views.day_report",
     "--tally": "watcher.views.tally",
     "--explain": "watcher.views.explain",
     "--timeline": "watcher.views.timeline",

@@ -38,12 +38,12 @@ class FrequentTexts:
         self.counts: Counter[str] = Counter()
         self._texts: dict[str, str] = {}
 
-    def add(self, text: str) -> None:
-        """Count it once more."""
+    def add(self, text: str, count: int = 1) -> None:
+        """It came `count` times more."""
         what = gist(text)
         if what not in self._texts and len(self._texts) >= MOST_ERRORS:
             what = text = OTHER_ERRORS
-        self.counts[self._texts.setdefault(what, text)] += 1
+        self.counts[self._texts.setdefault(what, text)] += count
 
 
 class ClusterHistory:

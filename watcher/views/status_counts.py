@@ -132,7 +132,7 @@ class DayLogs:
                 cluster.over,
                 self._rate(cluster.cluster_id, since, until),
                 _holds(cluster),
-                cluster.top_task_errors(3),
+                cluster.top_task_errors(),
             )
 
     def _new_events(self, path: Path) -> Iterator[Events]:

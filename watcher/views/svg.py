@@ -83,6 +83,12 @@ class Picture:
 
 def draw(picture: Picture) -> str:
     """The picture as SVG, in ASCII, so that no locale can spoil it."""
+    content: bytes = ET.tostring(build(picture), encoding="us-ascii")
+    return content.decode("ascii") + "\n"
+
+
+def build(picture: Picture) -> ET.Element:
+    """The picture as a tree."""
     top = TITLE + LINE * (len(picture.notes) + 2) + GAP
     each = HEAD + HEIGHT + FOOT + GAP
     height = top + each * len(picture.panels)
@@ -104,8 +110,7 @@ def draw(picture: Picture) -> str:
     _legend(svg, picture.names, top - GAP)
     for number, panel in enumerate(picture.panels):
         _panel(svg, picture, panel, top + each * number + HEAD)
-    content: bytes = ET.tostring(svg, encoding="us-ascii")
-    return content.decode("ascii") + "\n"
+    return svg
 
 
 def _define_patterns(defs: ET.Element) -> None:

@@ -45,14 +45,14 @@ class Extent:
         self.tally.count(events)
         self._spans.count(events)
 
-    def largest(self, options: argparse.Namespace) -> list[ClusterTally]:
-        """The clusters that are asked for, the largest first."""
+    def largest(self, number: int | None, taskforce: str | None) -> list[ClusterTally]:
+        """The clusters that are asked for (None: any), the largest first."""
         clusters = [
             cluster
             for cluster in self.tally.clusters.values()
             if cluster.n_jobs
-            and options.cluster in (None, cluster.cluster_id)
-            and options.taskforce in (None, cluster.taskforce_uuid)
+            and number in (None, cluster.cluster_id)
+            and taskforce in (None, cluster.taskforce_uuid)
         ]
         return sorted(clusters, key=lambda cluster: (-cluster.n_jobs, cluster.cluster_id))
 
@@ -72,26 +72,31 @@ def main(arguments: Sequence[str]) -> int:
     keep_memory()
     try:
         paths = in_order(options.files) or logs_in_environment(parser, environ)
+        svg = draw(picture_of(paths, options.tz, options.cluster, options.taskforce))
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
-    progress, extent = ProgressBar(2 * total_size(paths)), Extent(options.tz)
+    sys.stdout.write(svg)
+    return EX_OK
+
+
+def picture_of(
+    paths: Sequence[Path], writers: tzinfo | None, cluster: int | None = None, taskforce: str | None = None
+) -> Picture:
+    """The picture of some logs, or of one cluster or taskforce in them; raises Unreadable."""
+    progress, extent = ProgressBar(2 * total_size(paths)), Extent(writers)
     try:
         read_all(paths, progress, extent.count)
-        clusters = extent.largest(options)
+        clusters = extent.largest(cluster, taskforce)
         if not clusters:
             raise Unreadable("nothing to draw: these logs have no such job")
         span = extent.span(clusters)
-        bins = Bins(_groups(clusters), *span, options.tz)
+        bins = Bins(_groups(clusters), *span, writers)
         read_all(paths, progress, bins.count)
-    except Unreadable as error:
-        sys.stderr.write(f"watcher: {error}\n")
-        return EX_FAILED
     finally:
         progress.clear()
-    notes = [_when(span, bins, options.tz)]
-    sys.stdout.write(draw(picture(_title(paths), notes, clusters, bins, _marks(span, bins, options.tz))))
-    return EX_OK
+    notes = [_when(span, bins, writers)]
+    return Picture(_title(paths), notes, list(SERIES), _marks(span, bins, writers), _panels(clusters, bins))
 
 
 def _groups(clusters: Sequence[ClusterTally]) -> dict[int, int]:
@@ -101,24 +106,17 @@ def _groups(clusters: Sequence[ClusterTally]) -> dict[int, int]:
     return {c.cluster_id: c.cluster_id if c.cluster_id in own else OTHERS for c in clusters}
 
 
-def picture(
-    title: str,
-    notes: Sequence[str],
-    clusters: Sequence[ClusterTally],
-    bins: Bins,
-    marks: Sequence[tuple[float, str]],
-) -> Picture:
+def _panels(clusters: Sequence[ClusterTally], bins: Bins) -> list[Panel]:
     """A panel of all clusters, one for each of the largest, and one for all others together."""
     groups = _groups(clusters)
-    panels = [
-        Panel(_heading(c), bins.counts(c.cluster_id)) for c in clusters if groups[c.cluster_id] != OTHERS
-    ]
     others = [cluster for cluster in clusters if groups[cluster.cluster_id] == OTHERS]
+    largest = clusters[: len(clusters) - len(others)]
+    panels = [Panel(_heading(cluster), bins.counts(cluster.cluster_id)) for cluster in largest]
     if len(clusters) > 1:
         panels.insert(0, Panel(f"all {_many(clusters)}", bins.all_counts()))
     if others:
         panels.append(Panel(f"others: {_many(others)}; --cluster shows one", bins.counts(OTHERS)))
-    return Picture(title, notes, list(SERIES), marks, panels)
+    return panels
 
 
 def _many(clusters: Sequence[ClusterTally]) -> str:

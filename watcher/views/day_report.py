@@ -1,0 +1,119 @@
+"""`python -m watcher --report DAY > day.html`: how the taskforces of a day ended, as one page.
+
+The page needs nothing but itself: no script, no network. Reads the day's log and its archives, and asks the
+WMS for phases where its settings are in the environment; changes nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta, tzinfo
+from pathlib import Path
+
+from common import privacy
+from common.exit_codes import EX_FAILED, EX_OK
+from common.joblog.events import CLUSTER_PROC, EventCode
+from common.joblog.texts import safe_key
+from watcher.reading.batch import keep_memory
+from watcher.reading.event_stream import Events
+from watcher.reading.log_file import Unreadable, in_order, one_by_one, read_all, zone
+from watcher.reading.progress_bar import ProgressBar
+from watcher.views.day_report_page import Page, write_page
+from watcher.views.event_text import describe_hold
+from watcher.views.explain_history import FrequentTexts
+from watcher.views.scratch_logs import logs_in_environment
+from watcher.views.status_overview import Overview, Status
+from watcher.views.timeline import picture_of
+from watcher.views.wms_phases import WmsPhases
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the page that the command line asks for; the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    privacy.keep_private()
+    environ = dict(os.environ)
+    privacy.forget_secrets(os.environ)
+    keep_memory()
+    try:
+        paths = in_order(options.files) or _logs_of(parser, environ, options.day)
+        with WmsPhases({} if options.files else environ) as phases:
+            overview = Status(lambda: paths, phases, options.tz, with_ended=True).read(time.time())
+        page = _page(options.day, paths, overview, options.tz)
+    except Unreadable as error:
+        sys.stderr.write(f"watcher: {error}\n")
+        return EX_FAILED
+    sys.stdout.write(write_page(page))
+    return EX_FAILED if overview.complaints else EX_OK
+
+
+def _page(day: date, paths: Sequence[Path], overview: Overview, writers: tzinfo | None) -> Page:
+    """What the page shows. A file that cannot be read is named there, and ends the counts of holds."""
+    holds = FrequentTexts()
+
+    def count_holds(events: Events) -> None:
+        for event in one_by_one(events, codes=(EventCode.HELD,)):
+            if event.proc != CLUSTER_PROC:
+                holds.add(describe_hold(event.text).removeprefix("HELD: "))
+
+    picture = None
+    with contextlib.suppress(Unreadable):
+        read_all(paths, ProgressBar(0), count_holds)
+        picture = picture_of(paths, writers)
+    errors = FrequentTexts()
+    for row in overview.rows:
+        for text, count in row.progress.errors.items():
+            errors.add(text, count)
+    return Page(day, overview, holds.counts, errors.counts, picture, writers)
+
+
+def _logs_of(parser: argparse.ArgumentParser, environ: Mapping[str, str], day: date) -> Sequence[Path]:
+    logs = logs_in_environment(parser, environ, archives=True)
+    found = [path for path in logs if path.name.startswith(day.isoformat())]
+    if not found:
+        days = sorted({path.name[:10] for path in logs})
+        there = f"there are logs of {', '.join(days)}" if days else "there are no logs"
+        raise Unreadable(safe_key(f"no log of {day}: {there}"))
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tms-watcher",
+        description="Write one HTML page about the taskforces that were submitted on a day: how they ended,"
+        " what was held, which errors there were, and the timeline. It needs no network and has no script.",
+    )
+    parser.add_argument("--report", action="store_true", required=True, help="do this, and nothing else")
+    parser.add_argument("day", type=_day, metavar="DAY", help="YYYY-MM-DD, today or yesterday")
+    parser.add_argument(
+        "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
+    )
+    parser.add_argument(
+        "files",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="if none is given: the logs and archives of that day in JOB_EVENT_LOG_DIR",
+    )
+    return parser
+
+
+_DAYS: Mapping[str, Callable[[date], date]] = {
+    "today": lambda today: today,
+    "yesterday": lambda today: today - timedelta(days=1),
+}
+
+
+def _day(text: str) -> date:
+    if text in _DAYS:
+        return _DAYS[text](datetime.now().astimezone().date())  # logs are named in local time
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-25") from None
