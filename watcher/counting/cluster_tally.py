@@ -41,6 +41,7 @@ class ClusterTally:
         self.dirty = True
         self.gone = False
         self.last_end = b""  # date of the last event that ended a job, or the cluster
+        self.before_end = b""  # latest date of a start, or of another end, that came before it
         self.statuses, self.pilots = NumberedTexts(STATUSES), NumberedTexts(PILOT_STATUSES)
         self._jobs = jobs
         self._pages: dict[int, int] = {}  # proc // PAGE -> index of the page's first job
@@ -93,7 +94,15 @@ class ClusterTally:
 
     def ended_at(self, zone: tzinfo | None) -> int | None:
         """Epoch seconds of the last end of a job, or of the cluster; None if none. `zone` is the writer's."""
-        return parse_date(self.last_end, zone) if self.last_end else None
+        return parse_date(self.last_end, zone, after=self.before_end) if self.last_end else None
+
+    def note_start(self, date: bytes) -> None:
+        """A job started."""
+        self.before_end = max(self.before_end, date)
+
+    def note_end(self, date: bytes) -> None:
+        """A job ended, or the cluster."""
+        self.before_end, self.last_end = max(self.before_end, self.last_end), date
 
     # -- its jobs -------------------------------------------------------------------------------------
 

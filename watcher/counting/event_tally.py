@@ -20,7 +20,8 @@ from watcher.counting.job_status import (
 )
 
 # Plain constants: looking attributes up for each event would cost a quarter of the time.
-EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE = (
+EXECUTE, EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE = (
+    EventCode.EXECUTE.value,
     EventCode.EVICTED.value,
     EventCode.GENERIC.value,
     EventCode.HELD.value,
@@ -134,7 +135,8 @@ class EventTally:
 
     def _remove(self, event: Event) -> None:
         cluster = self.cluster(event.cluster)
-        cluster.removed, cluster.last_end, cluster.dirty = True, event.date, True
+        cluster.removed, cluster.dirty = True, True
+        cluster.note_end(event.date)
 
     def _chirp(self, event: Event) -> None:
         kind, raw = chirp_of(event.text)
@@ -171,7 +173,9 @@ class EventTally:
         elif before and within(MOMENT, before[0], event.date):
             _, pilot, error = before
         if status in ENDED:
-            cluster.last_end = event.date
+            cluster.note_end(event.date)
+        elif event.code == EXECUTE:
+            cluster.note_start(event.date)
         cluster.move(place, pack(status, pilot, error))
 
     def _remember(self, place: int, date: bytes, pilot: int, error: int) -> None:

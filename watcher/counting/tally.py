@@ -16,11 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.joblog.events import CLUSTER_PROC, MAX_PROC
-from common.joblog.owner import NAMING, taskforce_of
+from common.joblog.owner import NAMING, NOTE, taskforce_of
 from watcher.counting import chirps
 from watcher.counting.chirps import ChirpKind
 from watcher.counting.cluster_tally import ClusterTally
-from watcher.counting.event_tally import CLUSTER_REMOVE, CLUSTER_SUBMIT, EVICTED, GENERIC, HELD, EventTally
+from watcher.counting.event_tally import (
+    CLUSTER_REMOVE,
+    CLUSTER_SUBMIT,
+    EVICTED,
+    EXECUTE,
+    GENERIC,
+    HELD,
+    EventTally,
+)
 from watcher.counting.job_states import PAGE
 from watcher.counting.job_status import (
     ENDED,
@@ -41,11 +49,12 @@ _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
 # What the events of each code do, as bits: one look-up gives them all.
-_SETS_STATUS, _CHIRPS, _FORGETS, _ENDS, _NAMES, _REMOVES = (np.uint8(1 << bit) for bit in range(6))
+_SETS_STATUS, _CHIRPS, _FORGETS, _STARTS, _ENDS, _NAMES, _REMOVES = (np.uint8(1 << bit) for bit in range(7))
 _DOES = (
     _SETS_STATUS * ((_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD)))
     | _CHIRPS * (_CODES == GENERIC)
     | _FORGETS * np.isin(_CODES, list(FORGETTING))
+    | _STARTS * (_CODES == EXECUTE)
     | _ENDS * np.isin(_STATUS, ENDED)
     | _NAMES * np.isin(_CODES, list(NAMING))
     | _REMOVES * (_CODES == CLUSTER_REMOVE)
@@ -122,7 +131,7 @@ class Tally(EventTally):
         removes = (batch.proc == CLUSTER_PROC) & (does & _REMOVES != 0)
         for at in np.flatnonzero(removes).tolist():
             self.count_event(batch.event(at))
-        self._note_ends(batch, np.flatnonzero(removes | (of_a_job & (does & _ENDS != 0))))
+        self._note_dates(batch, does, np.flatnonzero(removes | (of_a_job & (does & (_STARTS | _ENDS) != 0))))
 
     def _numbers_that_may_begin_again(self, batch: Batch, does: Numbers) -> set[int]:
         """Numbers of which the batch may have events of two clusters: their events are counted one by one."""
@@ -156,7 +165,7 @@ class Tally(EventTally):
     def _name_clusters(self, batch: Batch, naming: Ints) -> None:
         cluster = batch.cluster[naming]
         nameless = {number for number in _different(cluster).tolist() if self.is_nameless(number)}
-        if not nameless:
+        if not nameless or NOTE not in batch.block:  # in others' logs each submit would be searched in vain
             return
         _, first = np.unique(cluster, return_index=True)  # usually the first event of a cluster names it
         for at in naming[np.concatenate((first, np.arange(len(naming))))].tolist():
@@ -226,13 +235,18 @@ class Tally(EventTally):
             error[at] = owners[owner].error_number(raw)
         return status, pilot, error
 
-    def _note_ends(self, batch: Batch, ends: Ints) -> None:
-        ids, which = _distinct(batch.cluster[ends])
-        last = np.zeros(len(ids), np.int64)
-        last[which] = ends
-        for cluster_id, at in zip(ids.tolist(), last.tolist(), strict=True):
-            if cluster := self.clusters.get(cluster_id):
-                cluster.last_end = batch.date(at)
+    def _note_dates(self, batch: Batch, does: Numbers, events: Ints) -> None:
+        """Note when jobs started and ended. While dates ascend, the last ones of each cluster suffice."""
+        starts = does[events] & _STARTS != 0
+        if batch.dates_ascend(events):
+            last = np.concatenate(
+                (_last_of_each(batch.cluster, events[starts]), _last_of_each(batch.cluster, events[~starts]))
+            )
+            events = np.sort(last)
+        for at in events.tolist():
+            if cluster := self.clusters.get(int(batch.cluster[at])):
+                note = cluster.note_start if does[at] & _STARTS else cluster.note_end
+                note(batch.date(at))
 
 
 def _different(numbers: Ints) -> Ints:
@@ -256,6 +270,14 @@ def _repeated(clusters: Ints, procs: Ints) -> set[int]:
         if len(np.unique(of_cluster)) < len(of_cluster):
             repeated.add(cluster)
     return repeated
+
+
+def _last_of_each(clusters: Ints, events: Ints) -> Ints:
+    """The last one of each cluster's events."""
+    ids, which = _distinct(clusters[events])
+    last = np.zeros(len(ids), np.int64)
+    last[which] = events
+    return last
 
 
 def _distinct(numbers: Ints) -> tuple[Ints, Ints]:

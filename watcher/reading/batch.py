@@ -20,6 +20,7 @@ from watcher.reading.byte_rows import WIDEST, Bools, Ints, begin_like, pairs, pl
 SLACK = WIDEST  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
 
 _PAREN = len("001 ")  # where the "(" stands in a header
+_DATE = len("2026-11-22 18:13:17")
 _SHAPES = 16  # of headers that are looked for before the rest is read one by one
 
 
@@ -52,6 +53,15 @@ class Batch:
     def date(self, index: int) -> bytes:
         """The date of one event: in its header, the last thing before the text."""
         return self.block[self.start[index] : self.text[index]].partition(b") ")[2].rstrip(b" ")
+
+    def dates_ascend(self, events: Ints) -> bool:
+        """Whether none of these events, which are in order, seems to be dated before the one ahead of it.
+
+        The last 19 bytes of the dates are compared as text: `2026-11-22 18:13:17`, `-22 18:13:17.363123`.
+        """
+        places = self.text[events] - _DATE - 1  # a blank is between date and text
+        dates = np.ndarray((len(self.block) - _DATE + 1,), f"S{_DATE}", self.block, strides=(1,))[places]
+        return bool((dates[1:] >= dates[:-1]).all())
 
 
 @dataclass(frozen=True, slots=True)

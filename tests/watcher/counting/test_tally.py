@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
-from datetime import UTC
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -450,3 +452,46 @@ def test_real_logs_end_as_their_jobs_did(sample: str, expected: dict[str, dict[s
     (cluster,) = tally_of(SAMPLES / sample).clusters.values()
     assert cluster.compound_statuses() == expected
     assert cluster.over
+
+
+@pytest.fixture
+def in_chicago(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """There the clocks were set back an hour at 2026-11-01 02:00, which was 07:00 UTC."""
+    monkeypatch.setenv("TZ", "America/Chicago")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def at(utc: str) -> int:
+    return int(datetime.fromisoformat(f"2026-11-01 {utc}+00:00").timestamp())
+
+
+@pytest.mark.parametrize(
+    ("dates", "end"),
+    [
+        (("00:50:00", "00:55:00", "01:10:00"), "06:10:00"),  # both in the first hour
+        (("00:50:00", "01:55:00", "01:10:00"), "07:10:00"),  # started in the first, ended in the second
+        (("00:50:00", "00:55:00", "02:10:00"), "08:10:00"),
+        (("00:50:00", "01:55:00", "01:10:00", "01:20:00"), "07:20:00"),  # two ends in the second hour
+        (("00:50:00", "00:55:00", "01:50:00", "01:20:00"), "07:20:00"),  # one in each
+    ],
+)
+@pytest.mark.parametrize("zone", [None, ZoneInfo("America/Chicago")])
+@pytest.mark.parametrize("written", ["2026-11-01 {}", "2026-11-01T{}.123", "11/01 {}"])
+def test_in_the_hour_that_a_clock_repeats_no_end_is_before_its_start(
+    jel: JelWriter, in_chicago: None, dates: tuple[str, ...], end: str, zone: ZoneInfo | None, written: str
+) -> None:
+    codes = [(0, 0), (1, 0), (5, 0), (5, 1)]
+    for (code, proc), date in zip(codes, dates, strict=False):
+        header = f"{code:03d} (007.{proc:03d}.000) {written.format(date)}"
+        jel.raw(f"{header} Job something\n...\n".encode())
+    assert cluster_of(jel).ended_at(zone) == at(end)
+
+
+@pytest.mark.parametrize("proc", [10_000_000, 10_000_001])
+def test_a_submit_names_its_cluster_unless_its_proc_is_damage(jel: JelWriter, proc: int) -> None:
+    jel.event(0, (7, proc), "Job submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-1")
+    named = {cluster.taskforce_uuid for cluster in tally_of(jel.path).clusters.values()}
+    assert named == ({"TF-1"} if proc == 10_000_000 else set())

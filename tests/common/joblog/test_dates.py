@@ -1,0 +1,38 @@
+"""Dates are what the writer's clock meant, also at the turn of a year and when it is set back."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from common.joblog import dates
+from common.joblog.dates import parse_date, within
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "UTC", "America/Chicago", "Pacific/Kiritimati"])
+@pytest.mark.parametrize("now", ["2027-01-01 00:00:30", "2027-01-01 08:00:00", "2026-12-31 23:59:00"])
+def test_a_date_without_a_year_is_of_the_writers_year(
+    monkeypatch: pytest.MonkeyPatch, zone: str, now: str
+) -> None:
+    """At the turn of the year it is another one elsewhere."""
+    clock = datetime.fromisoformat(now).replace(tzinfo=ZoneInfo(zone))
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Clock:
+            return cls.fromtimestamp(clock.timestamp(), tz)
+
+    monkeypatch.setattr(dates, "datetime", Clock)
+    assert parse_date(f"{clock:%m/%d %H:%M:%S}".encode(), ZoneInfo(zone)) == clock.timestamp()
+    assert (
+        parse_date(b"12/31 23:00:00", ZoneInfo(zone))
+        == datetime(2026, 12, 31, 23, tzinfo=ZoneInfo(zone)).timestamp()
+    )
+
+
+def test_a_hold_just_behind_its_eviction_is_found_though_the_clock_was_set_back_between() -> None:
+    assert within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:01")
+    assert not within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:04")
+    assert not within(5, b"2026-11-01 01:00:01", b"2026-11-01 00:59:58")
