@@ -12,13 +12,14 @@ shadow is then limited to the path as it was named.
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.errors import SubmitRejected
+from common.errors import ScratchUnavailable, SubmitRejected
 from common.scratch.directory import ENVFILE, INPUTS
 from common.scratch.durable import writing
 from common.settings import Settings
@@ -75,13 +76,14 @@ def input_files(paths: Sequence[str], settings: Settings) -> InputFiles:
 
 
 def copy_files(
-    paths: Sequence[str], described: str, settings: Settings, directory: Path, proceed: Callable[[], object]
+    paths: Sequence[str], described: str, settings: Settings, directory: Path, proceed: Callable[[], bool]
 ) -> None:
     """Copy those of the user's files into `directory`, the taskforce's own, of which `described` has a copy.
 
     `described` is what the description has HTCondor transfer; `proceed` is called between the parts. The
-    files are looked at again, as the files that are copied. Raises SubmitRejected, and ScratchUnavailable if
-    a copy cannot be written. Safe to repeat.
+    files are looked at again, as the files that are copied. Raises SubmitRejected, also if there is no room
+    for them, as others shall not wait for one who needs too much; and ScratchUnavailable if a copy cannot be
+    written, or a stop comes first. Then nothing is left of them. Safe to repeat.
     """
     inputs, named = directory / INPUTS, set(described.split(", "))
     paths = [path for path in paths if str(inputs / Path(path).name) in named]
@@ -89,14 +91,18 @@ def copy_files(
         return
     with writing():
         inputs.mkdir(mode=0o700, exist_ok=True)
-    left = settings.input_files_size
-    for path in paths:
-        try:
+    try:
+        size = 0
+        for path in paths:
             with _allowed_file(path, settings) as file:
-                left -= _copy(file, inputs / Path(path).name, left, proceed)
-        except Unseen as reason:
-            raise SubmitRejected(f"input_files has no file {path!r} any more: {reason}") from None
-        _check_size(settings.input_files_size - left, settings)
+                _check_room(file, settings, inputs)
+                size += _copy(file, inputs / Path(path).name, settings.input_files_size - size, proceed)
+            _check_size(size, settings)
+    except BaseException as error:
+        shutil.rmtree(inputs, ignore_errors=True)
+        if isinstance(error, Unseen):
+            raise SubmitRejected(f"input_files lacks a file that was there before: {error}") from None
+        raise
 
 
 def _check_names(paths: Sequence[str]) -> None:
@@ -180,7 +186,15 @@ def _identity(place: str | Path) -> tuple[int, int] | None:
     return state.st_dev, state.st_ino
 
 
-def _copy(file: RealFile, target: Path, most: int, proceed: Callable[[], object]) -> int:
+def _check_room(file: RealFile, settings: Settings, directory: Path) -> None:
+    with writing():
+        room = shutil.disk_usage(directory).free - settings.least_free_space
+    if file.state.st_size > room:
+        size = shown(file.state.st_size)
+        raise SubmitRejected(f"input_files: there is no room for the {size} of {file.path!r} now")
+
+
+def _copy(file: RealFile, target: Path, most: int, proceed: Callable[[], bool]) -> int:
     """Copy at most `most` bytes, and one more where there are more; how many. The mode is kept."""
     part, size = target.with_name(f".{target.name}.new"), 0
     with writing():
@@ -190,7 +204,8 @@ def _copy(file: RealFile, target: Path, most: int, proceed: Callable[[], object]
             for block in _blocks(file, most):
                 copy.write(block)
                 size += len(block)
-                proceed()
+                if not proceed():
+                    raise ScratchUnavailable("a stop came before the input files were copied")
             os.fchmod(copy.fileno(), stat.S_IMODE(file.state.st_mode) & 0o777)
             copy.flush()
             os.fsync(copy.fileno())

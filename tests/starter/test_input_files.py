@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import SubmitRejected
+from common.errors import ScratchUnavailable, SubmitRejected
 from common.settings import Settings
 from starter.input_files import MOST_FILES, InputFiles, copy_files, input_files
 
@@ -236,6 +236,16 @@ def test_files_are_bounded_together_also_one_that_grows(data: Path, tmp_path: Pa
     (data / "table.fits").write_text("photons and more")
     with pytest.raises(SubmitRejected, match="TMS_INPUT_FILES_SIZE"):
         copy_files([f"{data}/table.fits"], described, small, tmp_path, lambda: True)
+
+
+def test_files_without_room_are_refused_and_nothing_of_them_stays(data: Path, tmp_path: Path) -> None:
+    described, path = f"{tmp_path}/inputs/table.fits", f"{data}/table.fits"
+    crowded = settings(TMS_LEAST_FREE_SPACE="1024 PB")
+    with pytest.raises(SubmitRejected, match="no room"):
+        copy_files([path], described, crowded, tmp_path, lambda: True)
+    with pytest.raises(ScratchUnavailable, match="stop"):
+        copy_files([path], described, settings(), tmp_path, lambda: False)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_link_that_flips_brings_the_users_file_or_none(data: Path, secret: Path, tmp_path: Path) -> None:
