@@ -13,6 +13,8 @@ from typing import NoReturn
 
 from common.exit_codes import EX_CONFIG, EX_OK, EX_USAGE
 
+WORKERS = ("starter", "stopper", "watcher")  # also by the names of their programs: tms-watcher
+
 USAGE = """\
 usage: tms                                    run the whole service until it is asked to stop
        tms {starter,stopper,watcher} [...]    run one worker: --check, --once, --dry-run; see its --help
@@ -36,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from common.service import service
 
             return service.main()
-        case ["starter" | "stopper" | "watcher" as worker, *rest]:
+        case [name, *rest] if (worker := name.removeprefix("tms-")) in WORKERS:
             return _become(worker, *rest)
         case ["supervisorctl", *rest]:
             return _supervisorctl(rest)

@@ -30,7 +30,8 @@ def tms(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedPro
 
 @pytest.mark.parametrize("worker", ["starter", "stopper", "watcher"])
 def test_a_worker_is_reached_with_its_own_command_line(worker: str) -> None:
-    assert tms(worker, "--version", environment={}).stdout.startswith(f"tms-{worker} ")
+    for name in (worker, f"tms-{worker}"):
+        assert tms(name, "--version", environment={}).stdout.startswith(f"tms-{worker} ")
 
 
 def test_what_it_can_do_is_told_and_what_it_cannot_is_a_usage_error() -> None:
