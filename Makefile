@@ -15,7 +15,7 @@ PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test lint unit pool pools faults faults-alone faults-on-pool soak container image fuzz bench lock clean
+.PHONY: pictures demo test lint unit pool pools faults faults-alone faults-on-pool soak container image fuzz bench lock clean
 
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
@@ -47,6 +47,10 @@ bench: $(VENV)/.ready
 	$(PYTHON_) -m benchmarks.speed
 	$(PYTHON_) -m benchmarks.memory
 	$(PYTHON_) -m benchmarks.one_change
+
+# The pictures of the README, by the programs that they show; a browser (chromium) for the page of the report.
+pictures: $(VENV)/.ready
+	$(PYTHON_) -m benchmarks.pictures docs/pictures
 
 # Kills, outages, damage: in simulated time and with real processes, then on a pool, with a short soak.
 faults: faults-alone faults-on-pool

@@ -31,23 +31,30 @@ def remove_orphans(site: Neighbours, turn: Turn) -> int:
     Only clusters that log into our scratch directory are looked at: another instance may serve another
     WMS from the same account. Raises Unavailable.
     """
+    before = turn.done
+    for cluster, taskforce in clusters_with_records(site):
+        if not site.proceed():
+            break
+        if taskforce and (reason := why_orphan(cluster, taskforce)):
+            try:
+                turn.attempt(cluster.taskforce_uuid, partial(remove_orphan, site, cluster, taskforce, reason))
+            except RemoveRejected as error:
+                turn.put(cluster.taskforce_uuid, str(error))
+    return turn.done - before
+
+
+def clusters_with_records(site: Neighbours) -> list[tuple[Cluster, Taskforce | None]]:
+    """The clusters of this scratch directory that are no longer the starter's, each with the WMS's record.
+
+    Raises Unavailable.
+    """
     latest = site.clock() - GRACE
     ours = [
         cluster for cluster in site.schedd.clusters() if _is_ours(cluster, site.scratch.directory, latest)
     ]
     uuids = sorted({cluster.taskforce_uuid for cluster in ours})
     known = {tf.taskforce_uuid: tf for tf in site.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
-    before = turn.done
-    for cluster in ours:
-        if not site.proceed():
-            break
-        taskforce = known.get(cluster.taskforce_uuid)
-        if taskforce and (reason := why_orphan(cluster, taskforce)):
-            try:
-                turn.attempt(cluster.taskforce_uuid, partial(_remove, site, cluster, taskforce, reason))
-            except RemoveRejected as error:
-                turn.put(cluster.taskforce_uuid, str(error))
-    return turn.done - before
+    return [(cluster, known.get(cluster.taskforce_uuid)) for cluster in ours]
 
 
 def why_orphan(cluster: Cluster, taskforce: Taskforce | None) -> str:
@@ -61,12 +68,16 @@ def _is_ours(cluster: Cluster, directory: Path, latest: float) -> bool:
     return cluster.submitted_at <= latest and PurePath(cluster.log).is_relative_to(directory)
 
 
-def _remove(site: Neighbours, cluster: Cluster, taskforce: Taskforce, reason: str) -> bool:
+def remove_orphan(site: Neighbours, cluster: Cluster, taskforce: Taskforce | None, reason: str) -> bool:
+    """Remove a cluster that nobody owns; whether it had a live job. Safe to repeat.
+
+    Raises RemoveRejected or Unavailable.
+    """
     uuid = cluster.taskforce_uuid
     if not site.schedd.has_live_jobs(cluster.cluster_id, uuid):
         return False  # its jobs are on their way out
     logger.warning("removing cluster %d of taskforce %s: %s", cluster.cluster_id, uuid, reason)
     site.schedd.remove(cluster.cluster_id, uuid, f"EWMS: orphan, {reason}")
-    if taskforce.phase == Phase.PENDING_STOPPER:
+    if taskforce and taskforce.phase == Phase.PENDING_STOPPER:
         confirm_stopped(site, uuid, cluster.cluster_id)
     return True

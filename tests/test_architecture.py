@@ -47,7 +47,7 @@ FLOORS = {
     ],
     "stopper": [
         "__main__",
-        "stopper",
+        "stopper list_orphans",
         "orphans lingering",
     ],
     "watcher": [
@@ -69,7 +69,7 @@ LIBRARIES = {
     "prometheus_client": "common.metrics",
     "pydantic": "common.settings common.scratch common.wms",
     "requests": "common.wms",
-    "rich": "watcher.views",
+    "rich": "watcher.views benchmarks",
     "supervisor": "common.service",
     "tenacity": "common.wms",
     "urllib3": "common.wms",

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         paths = in_order(options.files) or _logs_of(parser, environ, options.day)
         with WmsPhases({} if options.files else environ) as phases:
             overview = Status(lambda: paths, phases, options.tz, with_ended=True).read(time.time())
-        page = _page(options.day, paths, overview, options.tz)
+        page = page_of(options.day, paths, overview, options.tz)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     return EX_FAILED if overview.complaints else EX_OK
 
 
-def _page(day: date, paths: Sequence[Path], overview: Overview, writers: tzinfo | None) -> Page:
+def page_of(day: date, paths: Sequence[Path], overview: Overview, writers: tzinfo | None) -> Page:
     """What the page shows. A file that cannot be read is named there, and ends the counts of holds."""
     holds = FrequentTexts()
 

@@ -42,13 +42,14 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .person td:first-child { border-left: 4px solid var(--alarm) } .person .words { color: var(--alarm) }
 .look td:first-child { border-left: 4px solid var(--look) } .look .words { color: var(--look) }
 .wide { overflow-x: auto } .wide svg { min-width: 760px; width: 100%; height: auto }
+td.words { min-width: 260px }
 @media (max-width: 760px) {
   thead { display: none }
   tr { display: block; border: 1px solid var(--line); border-radius: 6px; margin: 0 0 10px; padding: 4px }
   td, td.n { display: flex; justify-content: space-between; gap: 12px; border: 0; padding: 2px 6px;
     text-align: right }
   td::before { content: attr(data-name); color: var(--soft); flex: none }
-  td.id { font-weight: 600 } td.zero { display: none }
+  td.id { font-weight: 600 } td.words { min-width: 0 } td.zero { display: none }
 }
 """
 _HEADS = (

@@ -218,7 +218,7 @@ def _note(row: Row, command: str, width: int) -> Text:
     reason = _reason(row)
     if not command:
         return _cut(reason, width)
-    more = Text("  > ", GREY).append(command, "none")
+    more = Text("  ").append("> ", GREY).append(command)
     return _cut(_cut(reason, max(width - cell_len(more.plain), 16)).append_text(more), width)
 
 
@@ -227,7 +227,7 @@ def _below(row: Row, command: str, width: int) -> Iterator[Text]:
     if not command:
         return
     reason = Text("    ").append_text(_reason(row))
-    more = Text("> ", GREY).append(command, "none")
+    more = Text().append("> ", GREY).append(command)
     if cell_len(reason.plain) + 2 + cell_len(more.plain) <= width:
         yield reason.append("  ").append_text(more)
     else:
