@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 
 from common.condor.protection import explain_open
@@ -16,6 +17,7 @@ from common.same_queue import require_same_queue
 from common.scratch.ownership import require_safe
 from common.settings import Settings
 from common.sizes import shown
+from common.wms.client import Wms
 from common.wms.transport import Transport
 
 LARGEST_SKEW = 30.0  # seconds; a token service allows about a minute between clocks
@@ -36,7 +38,7 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         print(f"     setting  {one_line(line)}")  # noqa: T201 - this is its output
     checks: dict[str, Check] = {
         "token": lambda: _token(transport),
-        "wms": lambda: _wms(neighbours),
+        "wms": lambda: _wms(neighbours, transport),
         "clock": lambda: _clock(transport),
         "zone": zone,
         "schedd": lambda: _schedd(neighbours),
@@ -70,10 +72,18 @@ def _token(transport: Transport) -> str:
     return "the token service knows us"
 
 
-def _wms(neighbours: Neighbours) -> str:
+def _wms(neighbours: Neighbours, transport: Transport) -> str:
     started = time.monotonic()
-    neighbours.wms.ping()
-    return f"{neighbours.settings.ewms_address} answers in {time.monotonic() - started:.3f} s"
+    try:
+        Wms(transport, neighbours.wms.schedd).ping()  # also in a dry run: nothing is written
+    except WmsUnavailable as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+        client = neighbours.settings.client_id
+        raise WmsUnavailable(f"the WMS refuses our client {client!r}: it needs role system-tms") from error
+    return (
+        f"{neighbours.settings.ewms_address} answers in {time.monotonic() - started:.3f} s, role system-tms"
+    )
 
 
 def _clock(transport: Transport) -> str:

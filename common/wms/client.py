@@ -49,8 +49,12 @@ class Wms:
         self.schedd = schedd
 
     def ping(self) -> None:
-        """Ask for nothing: shows that the WMS answers and takes our token."""
-        self._http.get("/")
+        """Show that the WMS answers, and that our client has the role of a TMS.
+
+        An empty report of statuses is the question: role system-tms may ask it and nobody else, and nothing
+        is written (measured, WMS v1.3.1; GET / is for users alone).
+        """
+        self._http.post("/tms/statuses/taskforces", {}, repeatable=True)
 
     def next_to_start(self) -> Json:
         """The reply for the next pending taskforce, {} if there is none; reading it claims nothing."""

@@ -156,6 +156,22 @@ def test_a_check_has_a_line_for_each_thing_and_fails_if_one_does(environment: di
     }
 
 
+def test_the_check_asks_what_only_a_tms_may_and_writes_nothing(
+    environment: dict[str, str], wms: StandInWms
+) -> None:
+    def wms_line() -> str:
+        shown = run("watcher", "--check", environment=environment | {"DRYRUN": "true"}).stdout
+        return next(line for line in shown.splitlines() if line[5:13].strip() == "wms")
+
+    assert wms_line().startswith("ok ")
+    environment["EWMS_CLIENT_ID"] = wms.user_client_id
+    environment["EWMS_CLIENT_SECRET"] = wms.user_client_secret
+    assert wms_line().startswith("FAIL")
+    assert "role system-tms" in wms_line()
+    assert {request.path for request in wms.requests_to("*", "/v1/**")} == {"/v1/tms/statuses/taskforces"}
+    assert all(not request.body for request in wms.requests_to("POST", "/v1/tms/**"))
+
+
 @pytest.mark.parametrize(("zone", "offset"), [("UTC", "+0000"), ("Asia/Kolkata", "+0530")])
 def test_the_check_tells_the_local_time(environment: dict[str, str], zone: str, offset: str) -> None:
     result = run("watcher", "--check", environment=environment | {"TZ": zone})
