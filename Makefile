@@ -1,5 +1,6 @@
 # make demo            installs what it needs, then shows the main job live on a real HTCondor pool
 # make demo KEEP=1     the same, and leaves it running to play with
+# make demo REAL_PILOT=1  shows three taskforces with the real pilot, its containers and a real message queue
 # make test            installs what it needs, then runs every check and test
 # make soak            runs ten minutes of every trouble at once; SECONDS=3600 for longer, SEED=n repeats one
 #
@@ -18,7 +19,8 @@ export PYTHONDONTWRITEBYTECODE = 1
 .PHONY: pictures demo test lint unit pool pools faults faults-alone faults-on-pool soak container image fuzz bench lock clean
 
 demo: $(VENV)/.ready
-	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep)
+	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep) \
+	    $(if $(REAL_PILOT),--real-pilot)
 
 # The long parts spend most of their time waiting, so two run at once.
 test: lint unit
@@ -73,8 +75,10 @@ pools: pool-25.14.1 pool-23.9.6
 pool-%: $(VENV)/.ready
 	$(PYTHON_) -m tests.sandbox.pool run --version $* -- $(PYTEST) tests/pool $(OMIT)
 
-# The effect of hostile text and secrets depends on the client's library, which is the same for both versions.
-pool-23.9.6: OMIT = --ignore tests/pool/test_hostile.py --ignore tests/pool/test_secrets.py
+# The effect of hostile text and secrets depends on the client's library, which is the same for both versions;
+# so is the pilot.
+pool-23.9.6: OMIT = --ignore tests/pool/test_hostile.py --ignore tests/pool/test_secrets.py \
+    --ignore tests/pool/test_real_pilot.py
 
 # The image as for a release, under Apptainer and podman, with its own pool.
 container: $(VENV)/.ready
@@ -91,9 +95,11 @@ $(VENV)/.ready: requirements/dev.lock pyproject.toml tests/sandbox/prepare.sh
 # The versions that every install uses; run this to take newer ones.
 LOCK = $(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --upgrade \
     --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' pyproject.toml
+LOCK_PILOT = $(subst 3.11,3.12,$(LOCK)) --no-emit-package zstd --no-emit-package nkeys
 lock: $(VENV)/.ready
 	$(LOCK) -o requirements/run.lock
 	$(LOCK) --extra dev -c requirements/run.lock -o requirements/dev.lock
+	printf 'ewms-pilot==1.0.5\nhtcondor<25\nnats-py\n' | $(subst pyproject.toml,-,$(LOCK_PILOT)) -o requirements/pilot.lock
 	echo hatchling | $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.lock -o requirements/build.lock
 
 clean:

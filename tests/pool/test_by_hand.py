@@ -114,5 +114,5 @@ def test_the_installed_programs_are_the_same(tms: Tms, directory: Path) -> None:
         program = environment / "bin" / f"tms-{worker}"
         done = subprocess.run([program, "--check"], env=env, cwd="/", capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    assert (site / "common" / "supervisord.conf").exists()
+    assert (site / "common/service/supervisord.conf").exists()
     assert (environment / "bin" / "tms").exists()

@@ -27,6 +27,7 @@ _METHODS = frozenset(
         "forget_history",
         "fresh_ads",
         "install_pilot",
+        "install_real_pilot",
         "restart_daemon",
         "signal_daemon",
         "start_daemon",
@@ -101,6 +102,10 @@ class PoolClient:
     def install_pilot(self, tag: str) -> str:
         """See Pool.install_pilot."""
         return str(self._ask("install_pilot", tag))
+
+    def install_real_pilot(self, tag: str) -> str:
+        """See Pool.install_real_pilot."""
+        return str(self._ask("install_real_pilot", tag))
 
     def _ask(self, method: str, *arguments: object, **options: object) -> Any:
         with socket.socket(socket.AF_UNIX) as connection:

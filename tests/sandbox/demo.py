@@ -2,7 +2,8 @@
 
 Started by `make demo` within `python -m tests.sandbox.pool run`, as the pool's user. Five taskforces go
 their ways through a stand-in WMS, the three workers under supervisord, and the pool; at the end, what the
-WMS holds of each is compared with what was expected. The exit code is 0 only if they agree.
+WMS holds of each is compared with what was expected. The exit code is 0 only if they agree. With
+`--real-pilot` three taskforces run the real pilot, which works events of a real queue off.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +24,8 @@ from rich.table import Table
 
 from tests.sandbox.control import PoolClient
 from tests.sandbox.kept import say_ready
-from tests.sandbox.scenarios import Scenario, View, scenarios
+from tests.sandbox.real_pilot.broker import Broker
+from tests.sandbox.scenarios import REAL_PILOT, Scenario, View, real_pilot_scenarios, scenarios
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 
@@ -41,13 +44,16 @@ def main() -> int:
         return 2
     console = Console()
     pool.install_pilot("latest")
-    console.print(f"HTCondor [bold]{pool.version}[/] is up; so are the WMS and the three workers.")
-    with (
-        tempfile.TemporaryDirectory(prefix="tms-demo-", dir=pool.layout.home) as directory,
-        StandInWms(schedd=pool.schedd_name, page_bytes=5000, leeway_seconds=0) as wms,
-        Tms(Path(directory), wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name}) as tms,
-    ):
-        shown = scenarios(wms)
+    with ExitStack() as stack:
+        directory = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="tms-demo-", dir=pool.layout.home))
+        )
+        wms = stack.enter_context(StandInWms(schedd=pool.schedd_name, page_bytes=5000, leeway_seconds=0))
+        broker = stack.enter_context(_broker(pool, directory)) if options.real_pilot else None
+        environment = wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name}
+        tms = stack.enter_context(Tms(directory, environment))
+        console.print(f"HTCondor [bold]{pool.version}[/] is up; so are the WMS and the three workers.")
+        shown = real_pilot_scenarios(wms, broker) if broker else scenarios(wms)
         agreed = show(console, wms, shown)
         console.print(table(wms, shown, final=True))
         if not agreed:
@@ -56,6 +62,11 @@ def main() -> int:
         if options.keep:
             stay(console, wms, tms, code=0 if agreed else 1)
     return 0 if agreed else 1
+
+
+def _broker(pool: PoolClient, directory: Path) -> Broker:
+    """The real pilot's message broker; its image is built first if need be (two minutes)."""
+    return Broker(pool, pool.install_real_pilot(REAL_PILOT), directory)
 
 
 def show(console: Console, wms: StandInWms, shown: list[Scenario]) -> bool:
@@ -140,6 +151,7 @@ def _counts(view: View, separator: str = "\n") -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox.demo", description=__doc__)
+    parser.add_argument("--real-pilot", action="store_true", help="with the real pilot and a real queue")
     parser.add_argument("--keep", action="store_true", help="leave everything up to play with")
     return parser
 

@@ -24,6 +24,7 @@ from tests.sandbox.entry import Entry
 from tests.sandbox.pilot.image import ensure_pilot_image, is_pilot_image_built
 from tests.sandbox.pool_config import HOST_NAME, Layout, PoolConfig, write_pool, write_token
 from tests.sandbox.pool_directory import free_port, make_pool_directory
+from tests.sandbox.real_pilot.image import ensure_real_pilot_image
 from tests.sandbox.root import DEFAULT_VERSION, condor_version, ensure_root, is_built
 
 PILOT_PATH = "/cvmfs/icecube.opensciencegrid.org/containers/ewms/observation-management-service/ewms-pilot"
@@ -209,13 +210,26 @@ class Pool:
 
     def install_pilot(self, tag: str) -> str:
         """Puts the stand-in pilot's image where the TMS looks for this tag; the path, as jobs name it."""
+        image = self._place_of_pilot(tag)
+        if not image.is_symlink():
+            image.symlink_to("/opt/pilot")
+        return f"{PILOT_PATH}:{tag}"
+
+    def install_real_pilot(self, tag: str) -> str:
+        """The same with the real pilot, whose image is built first if need be (two minutes)."""
+        image = self._place_of_pilot(tag)
+        if not image.exists():
+            built = ensure_real_pilot_image(ensure_root(self._recipe))
+            with cache.in_use(built):
+                subprocess.run(["cp", "-a", "--reflink=auto", built, image], check=True)
+        return f"{PILOT_PATH}:{tag}"
+
+    def _place_of_pilot(self, tag: str) -> Path:
         if not re.fullmatch(r"[\w.-]+", tag):
             raise ValueError(f"not a tag: {tag!r}")
         image = self.layout.cvmfs / f"{PILOT_PATH.removeprefix('/cvmfs/')}:{tag}"
         image.parent.mkdir(parents=True, exist_ok=True)
-        if not image.is_symlink():
-            image.symlink_to("/opt/pilot")
-        return f"{PILOT_PATH}:{tag}"
+        return image
 
     def _run(
         self, command: list[str], *, administrator: bool = False, check: bool = True, patience: float = 60.0

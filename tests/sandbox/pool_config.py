@@ -13,8 +13,10 @@ from tests.sandbox.account import Account
 
 # The same on every machine, and in no need of a name server: HTCondor takes its host's name from here.
 HOST_NAME = "tms-sandbox"
-# HTCondor's own place. Not below /tmp: the starter gives every job a /tmp of its own, which would hide it.
-EXECUTE = "/var/lib/condor/execute"
+# Not the package's own place: ewms-pilot 1.0.5 gives its tasks no directory below /var, and sites have their
+# jobs' directories elsewhere, too. Not below /tmp: the starter gives every job a /tmp of its own, which would
+# hide it.
+EXECUTE = "/scratch/execute"
 
 # Where the daemons and their clients meet. The pool and its clients have this.
 _NETWORK = """\
@@ -161,7 +163,6 @@ class Layout:
             "/scratch": self.scratch,
             "/usr/local/libexec/condor": self.site_programs,
             "/opt/pilot": pilot_image,
-            EXECUTE: self.directory / "execute",
         }
 
 
@@ -187,7 +188,7 @@ def write_pool(layout: Layout, config: PoolConfig, root: Path) -> None:
     account = config.account
     # HTCondor's daemons run as a user "condor" if root starts them, otherwise all as the very user who does.
     daemons = Account("condor", *_free_ids(account)) if os.geteuid() == 0 else account
-    for name in ("log", "spool", "lock", "run", "execute"):
+    for name in ("log", "spool", "lock", "run"):
         _make_directory(layout.directory / name, daemons, 0o755)
     for name in ("credentials", "passwords", "tokens"):
         (layout.directory / name).mkdir(mode=0o700)
@@ -196,6 +197,7 @@ def write_pool(layout: Layout, config: PoolConfig, root: Path) -> None:
     for directory in (layout.cvmfs, layout.scratch, layout.site_programs):
         directory.mkdir(parents=True)
     _make_directory(layout.scratch / account.name, account, 0o755)
+    _make_directory(layout.scratch / Path(EXECUTE).name, daemons, 0o755)
 
     etc = layout.directory / "etc"
     package = root / "etc/condor"

@@ -59,7 +59,7 @@ _BOUND_FILES = ("etc/hosts", "etc/resolv.conf", "etc/localtime")
 _PACKAGES = ("apptainer", "minicondor", "mount", "procps")
 
 # trixie has no Apptainer. sid's runs on trixie's libraries: apt may take that one package from there.
-_SID_BESIDE_TRIXIE = (
+SID_BESIDE_TRIXIE = (
     """sed -n 's/ trixie / sid /p' "$1/etc/apt/sources.list" >"$1/etc/apt/sources.list.d/sid.list" """,
     r"""printf 'Package: %s\nPin: release n=sid\nPin-Priority: %s\n\n' '*' 50 apptainer 990 """
     """>"$1/etc/apt/preferences.d/apptainer" """,
@@ -71,7 +71,7 @@ RECIPES = {
     "23.9.6": Recipe(
         "trixie",
         _PACKAGES,
-        setup_hooks=_SID_BESIDE_TRIXIE,
+        setup_hooks=SID_BESIDE_TRIXIE,
         directories=_MOUNT_POINTS,
         empty_files=_BOUND_FILES,
     ),

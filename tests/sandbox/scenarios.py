@@ -6,10 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.sandbox.real_pilot.broker import Broker
+from tests.sandbox.real_pilot.image import TASK_IMAGE
 from tests.sandbox.wms import Breakpoint, StandInWms
 
 CONFIRM = "/v1/tms/condor-submit/taskforces/{}"
 ERROR = "RuntimeError: 1 TASK(S) FAILED: the input file is empty"
+REAL_PILOT = "1.0.5"
+TASK_ERROR = (
+    "RuntimeError: 1 TASK(S) FAILED: ContainerRunError("
+    "\"task failed (exit code 2): ls: cannot access '/nowhere': No such file or directory\")"
+)
 
 Json = dict[str, Any]
 
@@ -78,6 +85,45 @@ def scenarios(wms: StandInWms, workers: int = 3) -> list[Scenario]:
     confirmation = wms.pause_at("POST", CONFIRM.format(aborted.uuid), "before")
     aborted.act = lambda record: _abort_when_confirming(wms, record, confirmation)
     return [completes, fails, holds, stopped, aborted]
+
+
+def real_pilot_scenarios(wms: StandInWms, broker: Broker, workers: int = 3) -> list[Scenario]:
+    """The same ways with the real pilot: its tasks are containers, its events come from a real queue."""
+
+    def pending(task_args: str, events: int) -> str:
+        uuid = wms.add_taskforce(
+            n_workers=workers,
+            pilot_config={"tag": REAL_PILOT},
+            pilot_environment={
+                "EWMS_PILOT_TIMEOUT_QUEUE_WAIT_FOR_FIRST_MESSAGE": "60",
+                "EWMS_PILOT_TIMEOUT_QUEUE_INCOMING": "3",
+            },
+            worker_config={"worker_memory": "64M", "worker_disk": "10M", "condor_requirements": ""},
+            mqprofile=broker.mqprofile,
+            task={"task_image": TASK_IMAGE, "task_args": task_args},
+            launch=False,
+        )
+        broker.put(wms.queues(uuid)[0], [f"event {number}" for number in range(events)])
+        wms.launch(uuid)
+        return uuid
+
+    completes = Scenario(
+        "works 40 events off",
+        View("condor-complete", {"COMPLETED": {"Done": workers}}),
+        pending("cp {{INFILE}} {{OUTFILE}}", 40),
+    )
+    fails = Scenario(
+        "its tasks fail",
+        View("condor-complete", {"COMPLETED": {"FatalError": workers}}, {TASK_ERROR: workers}),
+        pending("ls /nowhere", workers),
+    )
+    stopped = Scenario(
+        "stopped while running",
+        View("condor-complete", {"REMOVED": {"Tasking": workers}}),
+        pending("sleep 600", workers),
+    )
+    stopped.act = lambda record: _abort_when_tasking(wms, record, workers)
+    return [completes, fails, stopped]
 
 
 def _abort_when_tasking(wms: StandInWms, record: Json, workers: int) -> bool:

@@ -15,7 +15,7 @@ from tests.sandbox.root import BuildFailed, Recipe, ensure_tree
 _HERE = Path(__file__).parent
 _BASE_NAME = "pilot-base"
 # The "extract" variant only unpacks: nothing in the image needs what the packages' scripts would set up.
-_BASE = Recipe(
+BASE = Recipe(
     "trixie",
     ("base-files", "bash", "coreutils", "dash", "libc-bin", "libpython3-stdlib", "python3-minimal"),
     variant="extract",
@@ -42,20 +42,20 @@ chroot "$1/image" python3 -c 'import sys; sys.path.insert(0, "/app"); import pil
 
 def is_pilot_image_built() -> bool:
     """Whether the part of the image that needs mmdebstrap is in the cache already."""
-    return cache.is_cached(_BASE_NAME, _BASE.text)
+    return cache.is_cached(_BASE_NAME, BASE.text)
 
 
 def ensure_pilot_image(root: Path) -> Path:
     """The cached image, built now with the Apptainer of `root` if it is missing or its sources changed."""
     sources = [_HERE / "entrypoint.sh", _HERE / "pilot.py", *sorted(_htchirp().glob("*.py"))]
     recipe = "\n".join(
-        [_BASE.text, _DEFINITION, _BUILD, *(source.read_text(encoding="utf-8") for source in sources)]
+        [BASE.text, _DEFINITION, _BUILD, *(source.read_text(encoding="utf-8") for source in sources)]
     )
     return cache.cached("pilot", recipe, lambda image: _build(root, image))
 
 
 def _build(root: Path, image: Path) -> None:
-    base = ensure_tree(_BASE_NAME, _BASE)
+    base = ensure_tree(_BASE_NAME, BASE)
     # /tmp is what the machine and the root both see, so the result is made there and moved into the cache.
     with tempfile.TemporaryDirectory(prefix="tms-pilot-") as scratch:
         files = Path(scratch)

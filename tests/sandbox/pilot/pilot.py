@@ -6,7 +6,7 @@ SANDBOX_PILOT          what becomes of the job: "succeed" (default), "fail", "ho
                        "fail/3" asks it of every third proc only (0, 3, 6 ...). Of several rules, separated
                        by blanks, the first that fits the proc counts: "fail/3 hold/5 succeed".
 SANDBOX_PILOT_SECONDS  how long the status "Tasking" lasts (0).
-SANDBOX_PILOT_TASKS    how many tasks are counted (1); the last one is the one that fails.
+SANDBOX_PILOT_TASKS    how many tasks are counted (1), at the end; the last one is the one that fails.
 SANDBOX_PILOT_ERROR    the text of the error, or of the reason for the hold.
 """
 
@@ -150,7 +150,7 @@ def run_tasks(settings: Settings, chirper: Chirper) -> None:
     if settings.has_init:
         chirper.chirp(Status="RunningInitCommand")
     chirper.chirp(Status="AwaitingFirstMessage")
-    chirper.chirp(Status="Tasking", TasksTotal=settings.tasks)
+    chirper.chirp(Status="Tasking")
     time.sleep(settings.seconds)
     if settings.behaviour == "sleep":
         signal.pause()
@@ -159,7 +159,7 @@ def run_tasks(settings: Settings, chirper: Chirper) -> None:
     if settings.behaviour == "hold":
         hold_on_exit(settings.error)
     else:
-        chirper.chirp(Status="Done", TasksTotal=settings.tasks, TasksSuccess=settings.tasks)
+        chirper.chirp(TasksTotal=settings.tasks, TasksSuccess=settings.tasks, Status="Done")
 
 
 def hold_on_exit(reason: str) -> None:
@@ -181,7 +181,7 @@ def main() -> None:
         story = {"Error": f"{type(error).__name__}: {error}", "ErrorTraceback": traceback.format_exc()}
         chirper.chirp(**story)
         counts = {"TasksTotal": settings.tasks, "TasksFailed": 1, "TasksSuccess": settings.tasks - 1}
-        chirper.chirp(Status="FatalError", **counts)
+        chirper.chirp(**counts, Status="FatalError")
         chirper.chirp(**story)
         raise
 

@@ -180,6 +180,12 @@ class StandInWms:
             stored = copy.deepcopy(list(self._taskforces))
         return [{name: value for name, value in one.items() if name != "_id"} for one in stored]
 
+    def queues(self, uuid: str) -> tuple[str, str]:
+        """The ids of the taskforce's first queue of events and of its first queue of results."""
+        with self._lock:
+            directive = self._workflows.with_task(self._taskforces.get(uuid))["task_directive"]
+        return directive["input_queues"][0], directive["output_queues"][0]
+
     @property
     def requests(self) -> list[RequestRecord]:
         """Every request to the WMS and its token service so far, in the order of arrival."""
