@@ -138,13 +138,21 @@ class TaskDirective(BaseModel):
     output_queues: list[str] = []
 
 
+def _no_null(value: object) -> object:
+    return "" if value is None else value
+
+
 class MqProfile(BaseModel):
-    """How a pilot reaches one message queue; the token is a secret."""
+    """How a pilot reaches one message queue; the token is a secret.
+
+    A queue may need none of the three: the queue service sends null or an empty text for it, and the pilot
+    takes an empty one as it is.
+    """
 
     mqid: str
-    auth_token: SecretStr
-    broker_type: str
-    broker_address: str
+    auth_token: Annotated[SecretStr, BeforeValidator(_no_null)]
+    broker_type: Annotated[str, BeforeValidator(_no_null)]
+    broker_address: Annotated[str, BeforeValidator(_no_null)]
 
 
 class Offer(BaseModel):

@@ -155,6 +155,20 @@ def test_a_value_that_no_environment_holds_is_refused(value: str) -> None:
         pilot_environment(offer({"EVIL": value}), {})
 
 
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_queue_that_needs_no_token_type_or_address_has_empty_ones(nothing: str | None) -> None:
+    """The pilot takes an empty text, and would take "None" for a name."""
+    queues = offer().model_dump(mode="json")
+    queues["mqprofiles"] = [
+        {"mqid": mqid, "auth_token": nothing, "broker_type": nothing, "broker_address": nothing}
+        for mqid in ("q1", "out")
+    ]
+    environment = pilot_environment(Offer.model_validate(queues), {})
+    for way in ("INCOMING", "OUTGOING"):
+        for what in ("AUTH_TOKEN", "BROKER_TYPE", "BROKER_ADDRESS"):
+            assert environment[f"EWMS_PILOT_QUEUE_{way}_{what}"] == ""
+
+
 def test_a_queue_without_access_is_refused() -> None:
     with pytest.raises(SubmitRejected, match="q9"):
         pilot_environment(offer(queues=("q9",)), {})

@@ -23,6 +23,7 @@ def test_an_error_is_answered_in_the_place_of_acting_as_often_as_asked(wms: Stan
 
 
 def test_a_fault_without_a_number_stays_until_it_is_cleared(wms: StandInWms, call: Caller) -> None:
+    call.role = "user"  # GET / is for users
     fault = wms.fault("error")
     other = wms.fault("refuse")
     assert [call("GET", "/v1/").status_code for _ in range(3)] == [500] * 3
@@ -63,6 +64,7 @@ def test_a_web_page_comes_in_the_place_of_json(wms: StandInWms, call: Caller) ->
 
 
 def test_a_slow_answer_waits_before_it_acts(wms: StandInWms, call: Caller) -> None:
+    call.role = "user"  # GET / is for users
     wms.fault("slow", seconds=0.05, times=1)
     asked = time.monotonic()
     assert call.get("/v1/") == {}
@@ -73,6 +75,7 @@ def test_a_slow_answer_waits_before_it_acts(wms: StandInWms, call: Caller) -> No
 
 
 def test_while_down_connections_are_refused_and_the_port_stays(wms: StandInWms, call: Caller) -> None:
+    call.role = "user"  # GET / is for users
     address = wms.address
     assert call.get("/v1/") == {}
     wms.down()
@@ -90,6 +93,7 @@ def test_while_down_connections_are_refused_and_the_port_stays(wms: StandInWms, 
 
 
 def test_the_token_service_can_be_down_slow_and_refusing(wms: StandInWms, call: Caller) -> None:
+    call.role = "user"  # GET / is for users
     wms.fault("refuse", route=TOKEN_ROUTES, method="POST", times=1)
     assert (ask_token(wms).status_code, ask_token(wms).status_code) == (401, 200)
     wms.fault("slow", route=TOKEN_ROUTES, seconds=3600, times=1)

@@ -32,13 +32,14 @@ def test_a_start_offer_holds_taskforce_directive_and_a_profile_per_queue(
         assert profile["broker_type"] == "rabbitmq"
         assert profile["auth_token"]
         assert profile["broker_address"]
+        assert profile["mqgroup_id"]
 
 
 def test_a_taskforce_that_was_looked_at_is_a_copy(wms: StandInWms) -> None:
     uuid = wms.add_taskforce()
     wms.taskforce(uuid)["phase_change_log"].clear()
     wms.taskforces()[0]["pilot_config"]["environment"]["A"] = "1"
-    assert len(wms.taskforce(uuid)["phase_change_log"]) == 2
+    assert len(wms.taskforce(uuid)["phase_change_log"]) == 3
     assert wms.taskforce(uuid)["pilot_config"]["environment"] == {}
 
 
@@ -97,7 +98,7 @@ def test_after_three_failures_in_its_life_a_taskforce_is_never_offered_again(
         assert call.post(action(f"{name}/failed", uuid), {"error": "no"}) == 200
     assert call.offered(offers) is None
     assert wms.taskforce(uuid)["phase"] == phase
-    failures = wms.taskforce(uuid)["phase_change_log"]
+    failures = wms.taskforce(uuid)["phase_change_log"][1:]
     assert [(one["target_phase"], one["was_successful"], one["context"]) for one in failures] == [
         (name, False, "ERROR: no")
     ] * 3

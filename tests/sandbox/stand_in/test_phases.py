@@ -45,17 +45,18 @@ def test_each_post_from_each_phase(
     expected = REACHES[post](phase)
     if expected == "404":
         assert reply.status_code == 404
-        assert (after["phase"], after["phase_change_log"]) == (phase, [])
+        assert (after["phase"], len(after["phase_change_log"])) == (phase, 1)
         return
     assert reply.status_code == 200
     assert after["phase"] == expected
-    [entry] = after["phase_change_log"]
+    [entry] = after["phase_change_log"][1:]
     target = {"abort": "pending-stopper", "finished": "pending-stopper"}.get(
         post, post.removesuffix("/failed")
     )
     successful = not post.endswith("/failed") and (post in BODIES or phase not in PHASES[4:])
     assert (entry["target_phase"], entry["was_successful"]) == (target, successful)
-    assert entry["context"].startswith("ERROR: ") is not successful
+    told = "ERROR: " if post.endswith("/failed") else "User deactivated" if post not in BODIES else ""
+    assert entry["context"].startswith(told)
     assert entry["timestamp"] == clock.now
     assert entry["source_event_time"] == (1_749_999_000 if post == "condor-complete" else None)
 
@@ -82,7 +83,7 @@ def test_the_last_writer_wins_and_every_completion_is_logged(wms: StandInWms, ca
         assert call.post(action(name, uuid), body) == 200
         assert wms.taskforce(uuid)["phase"] == name
     targets = [entry["target_phase"] for entry in wms.taskforce(uuid)["phase_change_log"]]
-    assert targets == ["condor-complete", "condor-rm"] * 2
+    assert targets == ["pre-mq-activation", *["condor-complete", "condor-rm"] * 2]
 
 
 def test_an_abort_before_the_submit_is_never_offered_for_stop(wms: StandInWms, call: Caller) -> None:
@@ -101,16 +102,33 @@ def test_a_finish_after_the_submit_is_offered_for_stop(wms: StandInWms, call: Ca
     call.post(action("condor-submit", uuid), SUBMITTED)
     wms.finish(uuid)
     assert call.offered(TO_STOP) == uuid
-    workflow = call.get(f"/v1/workflows/{wms.taskforce(uuid)['workflow_id']}")
+    workflow = call.as_user().get(f"/v1/workflows/{wms.taskforce(uuid)['workflow_id']}")
     assert (workflow["deactivated"], workflow["deactivated_ts"]) == ("FINISHED", 1_750_000_000)
 
 
-def test_an_abort_moves_only_the_taskforces_that_run(wms: StandInWms) -> None:
-    first, second = wms.add_workflow([{}, {"task_args": "other"}])["taskforces"]
-    wms.abort(first["taskforce_uuid"])
-    assert wms.abort(second["taskforce_uuid"])["n_taskforces"] == 0
-    log = wms.taskforce(first["taskforce_uuid"])["phase_change_log"]
-    assert [entry["was_successful"] for entry in log[2:]] == [True, False]
+def test_an_abort_moves_only_the_taskforces_that_run(wms: StandInWms, call: Caller) -> None:
+    first, second = (
+        one["taskforce_uuid"] for one in wms.add_workflow([{}, {"task_args": "2"}])["taskforces"]
+    )
+    assert call.post(action("condor-complete", first), {"condor_complete_ts": 5}) == 200
+    assert wms.abort(second)["n_taskforces"] == 1
+    log = wms.taskforce(first)["phase_change_log"]
+    assert (log[-1]["target_phase"], log[-1]["was_successful"]) == ("pending-stopper", False)
+    assert (wms.taskforce(first)["phase"], wms.taskforce(second)["phase"]) == (
+        "condor-complete",
+        "pending-stopper",
+    )
+
+
+def test_a_workflow_that_is_deactivated_cannot_be_again(wms: StandInWms, call: Caller) -> None:
+    uuid = wms.add_taskforce()
+    wms.abort(uuid)
+    before = wms.taskforce(uuid)
+    for act in ("abort", "finished"):
+        reply = call.as_user()("POST", f"/v1/workflows/{before['workflow_id']}/actions/{act}", {})
+        assert reply.status_code == 404
+        assert "no non-deactivated workflow found" in reply.json()["error"]
+    assert wms.taskforce(uuid) == before
 
 
 def test_a_launch_overwrites_an_abort(wms: StandInWms, call: Caller) -> None:

@@ -34,17 +34,44 @@ def test_a_query_finds_by_equality_and_by_the_simple_operators(wms: StandInWms, 
         ({"phase_change_log.target_phase": "pending-starter"}, [waiting, bare]),
         ({"$or": [{"cluster_id": 1}, {"taskforce_uuid": bare}]}, [running, bare]),
         ({"$and": [{"cluster_id": 1}, {"taskforce_uuid": bare}]}, []),
+        ({"phase": {"$regex": "^condor"}}, [running]),
+        ({"phase": {"$not": {"$regex": "^condor"}}}, [waiting, bare]),
+        ({"phase_change_log": {"$elemMatch": {"target_phase": "pre-launch"}}}, [waiting, bare]),
+        ({"phase_change_log": {"$not": {"$elemMatch": {"target_phase": "pre-launch"}}}}, [running]),
     ]:
         found_ = call("POST", QUERY, {"query": query}, check=False).json()
         assert [one["taskforce_uuid"] for one in found_["taskforces"]] == found, query
 
 
 @pytest.mark.parametrize(
-    "query", [{"phase": {"$regex": "x"}}, {"$where": "1"}, {"phase": {"$in": "x"}}, {"$or": []}]
+    "query", [{"phase": {"$regex": "("}}, {"phase": {"$in": "x"}}, {"$or": []}, {"phase": {"$not": "x"}}]
 )
 def test_a_query_that_the_database_refuses_is_500(wms: StandInWms, call: Caller, query: Json) -> None:
     wms.add_taskforce()
     assert call.post(QUERY, {"query": query}) == 500
+
+
+@pytest.mark.parametrize("query", [{"$where": "1"}, {"phase": {"$type": "string"}}])
+def test_a_query_that_is_beyond_the_stand_in_is_501(wms: StandInWms, call: Caller, query: Json) -> None:
+    wms.add_taskforce()
+    assert call.post(QUERY, {"query": query}) == 501
+
+
+def test_a_projection_of_nothing_but_the_id_shows_all_and_a_dotted_one_what_it_names(
+    wms: StandInWms, call: Caller
+) -> None:
+    uuid = wms.add_taskforce(n_workers=3)
+    whole = call("POST", QUERY, {"query": {}, "projection": ["_id"], "after": ""}).json()["taskforces"]
+    assert whole == [wms.taskforce(uuid)]
+    body = {"query": {}, "projection": ["pilot_config.tag", "phase_change_log.target_phase", "n_workers.x"]}
+    assert call("POST", QUERY, body, check=False).json()["taskforces"] == [
+        {
+            "pilot_config": {"tag": "latest"},
+            "phase_change_log": [
+                {"target_phase": phase} for phase in ("pre-mq-activation", "pre-launch", "pending-starter")
+            ],
+        }
+    ]
 
 
 @pytest.mark.parametrize(

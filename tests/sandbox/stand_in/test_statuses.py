@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sandbox.stand_in.caller import PHASES, STATUSES, Caller, Json
+from tests.sandbox.stand_in.caller import PHASES, STATUSES, Caller, Json, action
 from tests.sandbox.wms import StandInWms
 
 
@@ -68,6 +68,15 @@ def test_an_empty_statuses_body_is_taken_and_has_no_results(call: Caller) -> Non
     # Unchecked: the description asks for one result at least, the WMS does not keep to it.
     reply = call("POST", STATUSES, {}, check=False)
     assert (reply.status_code, reply.json()) == (200, {"results": []})
+
+
+@pytest.mark.parametrize("count", [2**63, -(2**63) - 1])
+def test_a_number_that_the_database_does_not_have_is_500(wms: StandInWms, call: Caller, count: int) -> None:
+    uuid = wms.add_taskforce()
+    assert call.post(STATUSES, {"compound_statuses_by_taskforce": {uuid: {"IDLE": {"null": count}}}}) == 500
+    assert call.post(action("condor-complete", uuid), {"condor_complete_ts": count}) == 500
+    assert wms.taskforce(uuid)["phase"] == "pending-starter"
+    assert call.post(action("condor-complete", uuid), {"condor_complete_ts": 2**63 - 1}) == 200
 
 
 @pytest.mark.parametrize("key", ["a\0b", "cut \ud83d"])

@@ -88,8 +88,13 @@ def test_whole_floats_pass_as_integers(wms: StandInWms, call: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", [PENDING, TO_STOP])
-def test_a_missing_schedd_is_400(call: Caller, path: str) -> None:
+def test_a_missing_schedd_is_400_and_the_last_of_several_counts(
+    wms: StandInWms, call: Caller, path: str
+) -> None:
     assert call("GET", path).status_code == 400
+    empty = call("GET", path, params={"schedd": ""})
+    assert (empty.status_code, empty.json()["error"]) == (400, "Missing required query parameter: schedd")
+    assert call("GET", f"{path}?schedd=none&schedd={wms.schedd}", check=False).status_code == 200
     assert call("GET", path, {"schedd": "in the body"}).status_code == 400
 
 
@@ -103,7 +108,13 @@ def test_a_path_id_with_other_characters_is_404(wms: StandInWms, call: Caller, u
 def test_unknown_routes_are_404_and_unknown_methods_405(call: Caller) -> None:
     for path in ("/v1", "/v2/", "/v1/tms", PENDING + "/"):
         assert call("GET", path, check=False).status_code == 404
-    assert call("DELETE", PENDING, check=False).status_code == 405
+    for method in ("DELETE", "HEAD", "OPTIONS"):
+        assert call(method, PENDING, check=False).status_code == 405
+    assert call("GET", PENDING, params={"schedd": "x"}).status_code == 200  # the connection is still good
+
+
+def test_what_the_stand_in_does_not_have_is_501(call: Caller) -> None:
+    assert call.as_user()("POST", "/v1/query/workflows", {"query": {}}, check=False).status_code == 501
 
 
 def test_a_body_above_the_limit_is_refused_unread() -> None:
@@ -114,4 +125,4 @@ def test_a_body_above_the_limit_is_refused_unread() -> None:
             reply = call("POST", STATUSES, {"compound_statuses_by_taskforce": {"a" * 2000: {}}})
             assert (reply.status_code, reply.headers["Connection"]) == (400, "close")
         assert (wms.requests[-1].status, wms.requests[-1].acted) == (400, False)
-        assert call.get("/v1/") == {}
+        assert call.as_user().get("/v1/") == {}

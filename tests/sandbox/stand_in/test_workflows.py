@@ -28,16 +28,35 @@ def test_a_users_workflow_becomes_one_pending_taskforce_per_task_and_schedd(
     made = call.as_user()("POST", "/v1/workflows", body).json()
     assert [one["schedd"] for one in made["taskforces"]] == ["ap1.example.org", "ap2.example.org"] * 2
     for taskforce in made["taskforces"]:
-        assert taskforce["phase"] == "pending-starter"
-        assert [entry["target_phase"] for entry in taskforce["phase_change_log"]] == [
-            "pre-launch",
-            "pending-starter",
+        assert taskforce["phase"] == "pre-mq-activation"
+        assert [_told(entry) for entry in wms.taskforce(taskforce["taskforce_uuid"])["phase_change_log"]] == [
+            ("pre-mq-activation", "USER", None),
+            ("pre-launch", "Workflow MQ Activator", None),
+            ("pending-starter", "Taskforce Launch Control", None),
         ]
         assert (taskforce["n_workers"], taskforce["cluster_id"], taskforce["priority"]) == (4, None, 250)
         assert re.fullmatch("TF-[0-9a-f]+(-[0-9a-f]{8}){3}", taskforce["taskforce_uuid"])
         assert taskforce.keys() == interface().properties("TaskforceObject")
-    assert call.get(f"/v1/workflows/{made['workflow']['workflow_id']}") == made["workflow"]
+    assert call.as_user().get(f"/v1/workflows/{made['workflow']['workflow_id']}") == made["workflow"]
     assert {one["init_image"] for one in made["task_directives"]} == {""}
+
+
+def _told(entry: Json) -> tuple[str, str, object]:
+    return entry["target_phase"], entry["source_entity"], entry["source_event_time"]
+
+
+def test_more_workers_are_a_further_taskforce_of_the_task_ahead_of_the_others(
+    wms: StandInWms, call: Caller
+) -> None:
+    first = wms.taskforce(wms.add_taskforce(n_workers=1))
+    path = f"/v1/task-directives/{first['task_id']}/actions/add-workers"
+    more = call("POST", path, {"cluster_location": wms.schedd, "n_workers": 5}).json()
+    assert (more["n_workers"], more["priority"], more["phase"]) == (5, 200, "pre-mq-activation")
+    for same in ("task_id", "workflow_id", "pilot_config", "worker_config"):
+        assert more[same] == first[same]
+    assert call.offered() == more["taskforce_uuid"]
+    wms.abort(first["taskforce_uuid"])
+    assert call.post(path, {"cluster_location": wms.schedd, "n_workers": 5}) == 422
 
 
 def test_a_users_priority_below_100_is_raised_to_100(wms: StandInWms) -> None:

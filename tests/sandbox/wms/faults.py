@@ -107,6 +107,8 @@ def spoiled_answer(fault: Fault, incoming: Incoming) -> Reply | Drop | None:
     if fault.kind == "error":
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         return error_reply(fault.status, "a fault was switched on", headers=headers)
+    if fault.kind == "conflict":
+        return error_reply(500, "Internal Server Error")  # the WMS gives no reason
     if fault.kind == "refuse":
         by_wms = incoming.path.startswith("/v1/")
         return (

@@ -10,7 +10,7 @@ from typing import Any
 from tests.sandbox.wms.query import find_page
 from tests.sandbox.wms.taskforces import Taskforces
 from tests.sandbox.wms.tokens import TokenService
-from tests.sandbox.wms.validation import interface
+from tests.sandbox.wms.validation import DESCRIPTION, interface
 from tests.sandbox.wms.wire import Incoming, Json, RefusedError, Reply, error_reply, json_reply
 from tests.sandbox.wms.workflows import Workflows
 
@@ -55,6 +55,14 @@ class WmsRoutes:
     def root(self, _: Call) -> Reply:
         """GET /"""
         return json_reply({})
+
+    def schema(self, _: Call) -> Reply:
+        """GET /schema/openapi"""
+        return Reply(200, DESCRIPTION.read_bytes())
+
+    def not_here(self, _: Call) -> Reply:
+        """What the WMS can do and no TMS asks for."""
+        raise RefusedError(501, "the stand-in does not do this")
 
     def pending_starter(self, call: Call) -> Reply:
         """GET /tms/pending-starter/taskforces"""
@@ -122,6 +130,12 @@ class WmsRoutes:
         """POST /workflows/{id}/actions/abort"""
         return json_reply(self._workflows.deactivate(call.id, "ABORTED"))
 
+    def add_workers(self, call: Call) -> Reply:
+        """POST /task-directives/{id}/actions/add-workers"""
+        return json_reply(
+            self._workflows.add_workers(call.id, call.body["cluster_location"], call.body["n_workers"])
+        )
+
     def finish_workflow(self, call: Call) -> Reply:
         """POST /workflows/{id}/actions/finished"""
         return json_reply(self._workflows.deactivate(call.id, "FINISHED"))
@@ -144,8 +158,10 @@ class Route:
 
 _TASKFORCE = "taskforces/{taskforce_uuid}"
 _WORKFLOW = "/v1/workflows/{workflow_id}"
+_TASK = "task-directives/{task_id}"
 ROUTES = (
-    Route("GET", "/v1/", _EITHER, WmsRoutes.root),
+    Route("GET", "/v1/", _USER, WmsRoutes.root),
+    Route("GET", "/v1/schema/openapi", _EITHER, WmsRoutes.schema),
     Route("GET", "/v1/tms/pending-starter/taskforces", _EITHER, WmsRoutes.pending_starter),
     Route("POST", f"/v1/tms/condor-submit/{_TASKFORCE}", _TMS, WmsRoutes.condor_submit),
     Route("POST", f"/v1/tms/condor-submit/{_TASKFORCE}/failed", _TMS, WmsRoutes.condor_submit_failed),
@@ -157,9 +173,13 @@ ROUTES = (
     Route("POST", "/v1/query/taskforces", _EITHER, WmsRoutes.query_taskforces),
     Route("GET", f"/v1/{_TASKFORCE}", _EITHER, WmsRoutes.taskforce),
     Route("POST", "/v1/workflows", _USER, WmsRoutes.create_workflow),
-    Route("GET", _WORKFLOW, _EITHER, WmsRoutes.workflow),
+    Route("GET", _WORKFLOW, _USER, WmsRoutes.workflow),
     Route("POST", f"{_WORKFLOW}/actions/abort", _USER, WmsRoutes.abort_workflow),
     Route("POST", f"{_WORKFLOW}/actions/finished", _USER, WmsRoutes.finish_workflow),
+    Route("POST", f"/v1/{_TASK}/actions/add-workers", _EITHER, WmsRoutes.add_workers),
+    Route("POST", "/v1/query/workflows", _EITHER, WmsRoutes.not_here),
+    Route("POST", "/v1/query/task-directives", _USER, WmsRoutes.not_here),
+    Route("GET", f"/v1/{_TASK}", _USER, WmsRoutes.not_here),
 )
 
 

@@ -132,7 +132,8 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self._send(outcome)
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 (the base class's names)
+    # The base class's names.
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_GET  # noqa: N815
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: the journal has it."""
@@ -172,7 +173,8 @@ class _Connection(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(reply.body)
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
         if reply.then is not None:
             reply.then()
 

@@ -47,7 +47,9 @@ class Identifiers:
 
 
 def check_storable(value: Any) -> None:
-    """Refuse (500) what the database cannot encode: a key with NUL, a lone surrogate, a document above 16 MB.
+    """Refuse (500) what the database cannot encode.
+
+    That is a key with NUL, a lone surrogate, a number of 2^63 or more, a document above 16 MB.
 
     Keys with dots, with a leading `$` and empty keys are fine.
     """
@@ -66,5 +68,7 @@ def _check_text(value: Any) -> None:
     elif isinstance(value, list):
         for inner in value:
             _check_text(inner)
+    elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise RefusedError(500, "MongoDB can only handle up to 8-byte ints")
     elif isinstance(value, str) and _LONE_SURROGATE.search(value):
         raise RefusedError(500, "surrogates not allowed")

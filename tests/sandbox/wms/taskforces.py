@@ -40,6 +40,13 @@ class Taskforces:
         """A copy of the taskforce without its internal `_id`; RefusedError (404) for an unknown id."""
         return _shown(self._find(uuid))
 
+    def of_task(self, task_id: str) -> Json:
+        """A copy of one of the task's taskforces, the oldest; RefusedError (500) for an unknown task."""
+        for taskforce in self._by_uuid.values():
+            if taskforce.get("task_id") == task_id:
+                return _shown(taskforce)
+        raise RefusedError(500, "Internal Server Error")  # the WMS does not expect this
+
     def of_workflow(self, workflow_id: str) -> list[str]:
         """The ids of a workflow's taskforces, oldest first."""
         return [
@@ -62,7 +69,7 @@ class Taskforces:
         check_storable(submitted)
         taskforce = self._find(uuid, phase="pending-starter")
         taskforce.update(submitted)
-        self._change_phase(taskforce, "condor-submit", by="TMS", context="cluster submitted")
+        self._change_phase(taskforce, "condor-submit", by="TMS", context="")
 
     def report_failed_submit(self, uuid: str, error: str) -> None:
         """Log a failed submit; RefusedError (404) unless the phase is pending-starter, which stays."""
@@ -71,7 +78,7 @@ class Taskforces:
 
     def confirm_removal(self, uuid: str) -> None:
         """→ condor-rm from any phase: the last writer wins."""
-        self._change_phase(self._find(uuid), "condor-rm", by="TMS", context="cluster removed")
+        self._change_phase(self._find(uuid), "condor-rm", by="TMS", context="")
 
     def report_failed_removal(self, uuid: str, error: str) -> None:
         """Log a failed removal; the phase, whichever it is, stays."""
@@ -80,20 +87,20 @@ class Taskforces:
 
     def confirm_completion(self, uuid: str, ended_at: int) -> None:
         """→ condor-complete from any phase, with another log entry every time."""
-        taskforce = self._find(uuid)
-        self._change_phase(
-            taskforce, "condor-complete", by="TMS", context="cluster ended", event_time=ended_at
-        )
+        taskforce = self._find(uuid, missing="non-condor-completed ")
+        check_storable(ended_at)
+        self._change_phase(taskforce, "condor-complete", by="TMS", context="", event_time=ended_at)
 
     def stop(self, uuid: str, reason: str) -> bool:
         """→ pending-stopper from any earlier phase; from a later one only a failed log entry, and False."""
         taskforce = self._find(uuid)
         if taskforce["phase"] in STOPPED_OR_STOPPING:
-            self._log_failure(
-                taskforce, "pending-stopper", "USER", f"taskforce is already {taskforce['phase']}"
-            )
+            told = f"User deactivated ({reason}) workflow but taskforce is already ending/finished"
+            self._log(taskforce, "pending-stopper", "User", told, successful=False)
             return False
-        self._change_phase(taskforce, "pending-stopper", by="USER", context=f"workflow {reason}")
+        self._change_phase(
+            taskforce, "pending-stopper", by="User", context=f"User deactivated ({reason}) workflow"
+        )
         return True
 
     def advance(self, uuid: str, phase: str, by: str) -> None:
@@ -112,19 +119,20 @@ class Taskforces:
         for field, uuid, counts in updates:
             if uuid in self._by_uuid:
                 self._by_uuid[uuid][field] = counts
-        return [self._status_result(uuid) for uuid in statuses | errors]
+        results = [self._status_result(uuid) for uuid in statuses | errors]
+        return sorted(results, key=lambda result: result["status"] == "updated")  # failures come first
 
     def _status_result(self, uuid: str) -> Json:
         if uuid in self._by_uuid:
             return {"uuid": uuid, "status": "updated"}
         return {"uuid": uuid, "status": "failed", "error": "no taskforce found with uuid"}
 
-    def _find(self, uuid: str, phase: str | None = None) -> Json:
+    def _find(self, uuid: str, phase: str | None = None, *, missing: str = "") -> Json:
+        """The stored taskforce, in that phase if one is given; `missing` goes into the words of the 404."""
         taskforce = self._by_uuid.get(uuid)
-        if taskforce is None:
-            raise RefusedError(404, f"no taskforce found with uuid {uuid}")
-        if phase is not None and taskforce["phase"] != phase:
-            raise RefusedError(404, f"no taskforce found with uuid {uuid} and phase {phase}")
+        if taskforce is None or (phase is not None and taskforce["phase"] != phase):
+            adjective = f"{phase!r} " if phase is not None else missing
+            raise RefusedError(404, f"no {adjective}taskforce found with uuid: {uuid}")
         return taskforce
 
     def _offer(self, phase: str, action: str, schedd: str, order: Callable[[Json], Any]) -> Json | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cache
 from threading import Lock
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from tests.sandbox.wms.wire import Incoming, Json, RefusedError, Reply, invalid_client_reply, json_reply
 
@@ -15,14 +20,40 @@ REALM_PATH = "/realms/EWMS"
 _DISCOVERY = f"{REALM_PATH}/.well-known/openid-configuration"
 _TOKEN = f"{REALM_PATH}/protocol/openid-connect/token"
 _CERTS = f"{REALM_PATH}/protocol/openid-connect/certs"
-_ALGORITHM = "HS256"
+_ALGORITHM = "RS256"
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A realm's key, with the id by which tokens name it."""
+
+    private: rsa.RSAPrivateKey
+    kid: str
+
+    @classmethod
+    def new(cls) -> SigningKey:
+        """A key that no token was signed with."""
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return cls(private, secrets.token_urlsafe(16))
+
+    def public(self) -> Json:
+        """Its public half, as a realm publishes it."""
+        numbers: Json = json.loads(RSAAlgorithm.to_jwk(self.private.public_key()))
+        return {**numbers, "kid": self.kid, "alg": _ALGORITHM, "use": "sig"}
+
+
+@cache
+def _first_key() -> SigningKey:
+    """One key for all realms of a process at their start: making one takes a tenth of a second."""
+    return SigningKey.new()
 
 
 class TokenService:
     """Issues tokens to its clients as a Keycloak realm does, and checks them as the WMS does.
 
-    Two switches, to be set at any time: `omit_expires_in` leaves that field out of the replies, `omit_role`
-    issues tokens without a role.
+    Switches, to be set at any time: `omit_expires_in` leaves that field out of the replies, `omit_role`
+    issues tokens without a role, `omit_claims` without these claims. `audience` is what the WMS expects to be
+    named in each token; None: it does not look.
     """
 
     def __init__(
@@ -36,25 +67,28 @@ class TokenService:
     ) -> None:
         self.omit_expires_in = False
         self.omit_role = False
+        self.omit_claims: Collection[str] = ()
+        self.audience: str | None = "wms"
         self._issuer = issuer
         self._clients = clients  # client id → (secret, role)
         self._clock = clock
         self._token_seconds = token_seconds
         self._leeway_seconds = leeway_seconds
-        self._key = secrets.token_bytes(32)
+        self._key = _first_key()
         self._key_lock = Lock()
 
     def rotate_key(self) -> None:
         """Make every token issued so far invalid, however fresh it is."""
         with self._key_lock:
-            self._key = secrets.token_bytes(32)
+            self._key = SigningKey.new()
 
     def answer(self, incoming: Incoming) -> Reply:
         """The reply to one request to the realm."""
         if (incoming.method, incoming.path) == ("GET", _DISCOVERY):
             return json_reply(self._discovery())
         if (incoming.method, incoming.path) == ("GET", _CERTS):
-            return json_reply({"keys": []})  # the signing key is symmetric, so it has no public half
+            with self._key_lock:
+                return json_reply({"keys": [self._key.public()]})
         if (incoming.method, incoming.path) == ("POST", _TOKEN):
             return self._grant(incoming)
         return json_reply({"error": "HTTP 404 Not Found"}, 404)
@@ -63,10 +97,13 @@ class TokenService:
         """A signed token that carries the role, or none."""
         now = int(self._clock())
         claims: Json = {"iss": self._issuer, "iat": now, "exp": now + self._token_seconds, "azp": client_id}
+        claims |= {"sub": f"service-account-{client_id}", "aud": ["wms", "account"]}
         if role is not None and not self.omit_role:
             claims["ewms_role"] = role
+        claims = {name: value for name, value in claims.items() if name not in self.omit_claims}
         with self._key_lock:
-            return jwt.encode(claims, self._key, algorithm=_ALGORITHM)
+            key = self._key
+        return jwt.encode(claims, key.private, algorithm=_ALGORITHM, headers={"kid": key.kid})
 
     def check(self, authorization: str | None, roles: Collection[str]) -> None:
         """RefusedError (403: the WMS never says 401) unless the header holds a valid token with a role."""
@@ -81,9 +118,14 @@ class TokenService:
         with self._key_lock:
             key = self._key
         # Signature and presence here, times below: the library would read the system's clock, not ours.
-        options: Any = {"require": ["exp", "iat", "iss"], "verify_exp": False, "verify_iat": False}
+        required = ["exp", "iat", "iss", "sub", *(["aud"] if self.audience else [])]
+        options: Any = {"require": required, "verify_exp": False, "verify_iat": False}
+        options["verify_aud"] = self.audience is not None
+        expected: Any = {"issuer": self._issuer, "audience": self.audience, "options": options}
         try:
-            claims: Json = jwt.decode(token, key, [_ALGORITHM], options=options, issuer=self._issuer)
+            if jwt.get_unverified_header(token).get("kid") != key.kid:
+                raise RefusedError(403, "invalid token: the realm has no key of this id")
+            claims: Json = jwt.decode(token, key.private.public_key(), [_ALGORITHM], **expected)
         except jwt.InvalidTokenError as error:
             raise RefusedError(403, f"invalid token: {error}") from error
         now = self._clock()

@@ -88,8 +88,9 @@ class Interface:
             self._parameters[parameter["$ref"].rpartition("/")[2]] if "$ref" in parameter else parameter
         )
         name = described["name"]
-        if described["in"] == "query" and described["required"] and name not in incoming.query:
-            raise RefusedError(400, f"the query string lacks the argument {name!r}")
+        # An empty value is none.
+        if described["in"] == "query" and described["required"] and not incoming.query.get(name):
+            raise RefusedError(400, f"Missing required query parameter: {name}")
 
 
 @cache

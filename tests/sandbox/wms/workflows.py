@@ -63,18 +63,19 @@ class Workflows:
             for task, directive in zip(request["tasks"], directives, strict=True)
             for schedd in task["cluster_locations"]
         ]
-        if launch:
-            self.launch(workflow["workflow_id"])
-        return {
+        reply = {
             "workflow": dict(workflow),
             "task_directives": directives,
             "taskforces": [self._taskforces.get(uuid) for uuid in uuids],
         }
+        if launch:  # by background tasks of the WMS, after its reply
+            self.launch(workflow["workflow_id"])
+        return reply
 
     def get(self, workflow_id: str) -> Json:
         """The workflow; RefusedError (404) for an unknown id."""
         if workflow_id not in self._workflows:
-            raise RefusedError(404, f"no workflow found with id {workflow_id}")
+            raise RefusedError(404, f"no workflow found with id: {workflow_id}")
         return self._workflows[workflow_id]
 
     def launch(self, workflow_id: str) -> None:
@@ -83,16 +84,38 @@ class Workflows:
         As the WMS's activation of queues does, it looks at no phase: it overwrites an abort.
         """
         for uuid in self._taskforces.of_workflow(workflow_id):
-            self._taskforces.advance(uuid, "pre-launch", by="WMS mq activator")
-            self._taskforces.advance(uuid, "pending-starter", by="WMS launch control")
+            self._launch(uuid)
+
+    def _launch(self, uuid: str) -> None:
+        self._taskforces.advance(uuid, "pre-launch", by="Workflow MQ Activator")
+        self._taskforces.advance(uuid, "pending-starter", by="Taskforce Launch Control")
 
     def deactivate(self, workflow_id: str, reason: str) -> Json:
-        """Stop all taskforces of the workflow that are not stopped yet; `reason` is ABORTED or FINISHED."""
-        workflow = self.get(workflow_id)
+        """Stop all taskforces of the workflow that are not stopped yet; `reason` is ABORTED or FINISHED.
+
+        RefusedError (404) for a workflow that is unknown or deactivated already; then nothing is changed.
+        """
+        workflow = self._workflows.get(workflow_id)
+        if workflow is None or workflow["deactivated"]:
+            raise RefusedError(404, f"no non-deactivated workflow found with workflow_id={workflow_id!r}")
         workflow.update(deactivated=reason, deactivated_ts=self._clock())
         uuids = self._taskforces.of_workflow(workflow_id)
-        stopped = [uuid for uuid in uuids if self._taskforces.stop(uuid, reason.lower())]
+        stopped = [uuid for uuid in uuids if self._taskforces.stop(uuid, reason)]
         return {"workflow_id": workflow_id, "n_taskforces": len(stopped)}
+
+    def add_workers(self, task_id: str, schedd: str, n_workers: int) -> Json:
+        """A further taskforce of the task, ahead of the others; RefusedError (422) if it is deactivated."""
+        sibling = self._taskforces.of_task(task_id)
+        workflow_id = sibling["workflow_id"]
+        if self.get(workflow_id)["deactivated"]:
+            raise RefusedError(422, f"cannot add a taskforce to a deactivated workflow ({workflow_id})")
+        own = {"n_workers": n_workers, "priority": sibling["priority"] + LOWEST_PRIORITY}
+        copied = {name: sibling[name] for name in ("pilot_config", "worker_config")}
+        directive = self._directives[task_id]
+        uuid = self._create_taskforce({}, directive, schedd, self.get(workflow_id), own | copied)
+        added = self._taskforces.get(uuid)
+        self._launch(uuid)
+        return added
 
     def with_task(self, taskforce: Json) -> Json:
         """What the starter is given: the taskforce, its task directive and one mqprofile per queue."""
@@ -108,6 +131,7 @@ class Workflows:
             alias for task in tasks for way in ("input", "output") for alias in task[f"{way}_queue_aliases"]
         ]
         queues: dict[str, str] = {}
+        group = self._identifiers.new("MG")
         for alias in dict.fromkeys(aliases):
             mqid = queues[alias] = self._identifiers.new("MQ")
             profile = {
@@ -119,6 +143,7 @@ class Workflows:
                 "priority": workflow["priority"],
                 "is_activated": True,
                 "auth_token": secrets.token_urlsafe(24),
+                "mqgroup_id": group,
             }
             self._mqprofiles[mqid] = overlay(profile, self._mqprofile | overrides)
         return queues
@@ -154,7 +179,16 @@ class Workflows:
             "submit_dict": {},
             "job_event_log_fpath": "",
             "phase": "pre-mq-activation",
-            "phase_change_log": [],
+            "phase_change_log": [
+                {
+                    "target_phase": "pre-mq-activation",
+                    "timestamp": self._clock(),
+                    "was_successful": True,
+                    "source_event_time": None,
+                    "source_entity": "USER",
+                    "context": "Created during initial workflow request.",
+                }
+            ],
             "compound_statuses": {},
             "top_task_errors": {},
         }

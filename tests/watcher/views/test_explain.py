@@ -261,8 +261,9 @@ def test_where_the_wms_answers_its_phase_is_shown_with_its_history(
     lines = told(capsys, uuid)
     assert "  phase             pending-stopper, cluster 8, 3 workers (the WMS)" in lines
     at = next(n for n, line in enumerate(lines) if line.startswith("  phase changes"))
-    assert lines[at].endswith("  pending-stopper")
-    assert lines[at + 1].endswith("condor-rm failed: ERROR: \N{REPLACEMENT CHARACTER}[2Jno such job")
+    assert lines[at].endswith("  pre-mq-activation")
+    assert lines[at + 1].endswith("  pending-stopper")
+    assert lines[at + 2].endswith("condor-rm failed: ERROR: \N{REPLACEMENT CHARACTER}[2Jno such job")
 
 
 @pytest.mark.parametrize("known", [True, False])
