@@ -26,6 +26,7 @@ class Neighbours:
     clock: Callable[[], float] = time.time
     dry_run: bool = False
     progress: Callable[[], None] = lambda: None  # called at each item
+    monotonic: Callable[[], float] = time.monotonic  # for intervals: nobody sets it forward or back
 
     def proceed(self) -> bool:
         """Whether to take the next item: yes, unless asked to stop. Also records that the pass is not stuck.

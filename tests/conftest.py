@@ -67,4 +67,4 @@ def n(environment: dict[str, str], clock: FakeClock, schedd: FakeSchedd) -> Neig
     scratch = Scratch(settings.job_event_log_dir)
     scratch.prepare()
     wms = Wms(Transport(settings, stop, clock=clock), SCHEDD)
-    return Neighbours(settings, wms, schedd, scratch, stop, clock)
+    return Neighbours(settings, wms, schedd, scratch, stop, clock, monotonic=clock.monotonic)

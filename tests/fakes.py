@@ -24,9 +24,19 @@ class FakeClock:
 
     def __init__(self, now: float = 1_795_000_000.0) -> None:
         self.now = now
+        self.jumped = 0.0
 
     def __call__(self) -> float:
         return self.now
+
+    def jump(self, seconds: float) -> None:
+        """The wall clock is set; no time passes."""
+        self.now += seconds
+        self.jumped += seconds
+
+    def monotonic(self) -> float:
+        """Seconds that passed, however the wall clock was set."""
+        return self.now - self.jumped
 
 
 class FakeStop(Stop):
@@ -112,6 +122,11 @@ class FakeSchedd:
     def clusters(self) -> list[Cluster]:
         self._answer()
         return [_cluster(c) for c in self.known.values() if c.alive]
+
+    def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
+        self._answer()
+        asked = (self.known[cluster_id] for cluster_id in cluster_ids if cluster_id in self.known)
+        return {cluster.cluster_id: cluster.taskforce_uuid for cluster in asked if cluster.alive}
 
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]:
         self._answer()

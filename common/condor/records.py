@@ -26,12 +26,16 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """How one job left the queue, as the schedd's history has it; `ended_at` is in epoch seconds."""
+    """How one job left the queue, as the schedd's history has it; `ended_at` is in epoch seconds.
+
+    The taskforce is what the job's own ad says; empty: not known.
+    """
 
     cluster_id: int
     proc: int
     removed: bool
     ended_at: int
+    taskforce_uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class AccessPoint(Protocol):
     def submit(self, description: Mapping[str, str], count: int) -> int: ...
     def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]: ...
     def clusters(self) -> list[Cluster]: ...
+    def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]: ...
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]: ...
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None: ...

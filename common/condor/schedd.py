@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,8 +28,13 @@ T = TypeVar("T")
 
 _FORCED = "EWMS: it ran on though it was removed"
 _BORN = "JobQueueBirthdate"
-_ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus"]
-_CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate"]
+_ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus", UUID_ATTRIBUTE]
+_FACTORY = "JobMaterializeDigestFile"  # a cluster that has it may still make jobs (late materialization)
+_CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate", _FACTORY]
+
+# Cluster ids in one question: a constraint with 15 000 of them is not answered (seen). Each question to the
+# history reads all of it, so there are more ids in one of those.
+QUEUE_SLICE, HISTORY_SLICE = 300, 2_000
 
 # What the submit library itself says of a description that it cannot use.
 _REFUSED_HERE = re.compile(r"Failed to create job ad, errmsg=.|invalid Queue statement|parse_up_to_q_line")
@@ -89,15 +95,36 @@ class Schedd:
         """All clusters in the queue that carry a taskforce's id. Raises ScheddUnavailable."""
         return [_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
 
+    def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
+        """Those of the clusters that have a job that may still run, or still make jobs -> whose each is.
+
+        A job that is on its way out of the queue, or is kept there after its end, does not count. Whose a
+        cluster is comes from its cluster ad, which no job can change; an id alone may be another's, reused.
+        Raises ScheddUnavailable. Safe to repeat.
+        """
+        live: dict[int, str] = {}
+        for part in _slices(cluster_ids, QUEUE_SLICE):
+            ids = {_cluster_id(ad) for ad in self._ask(partial(_live_jobs, part))}
+            for ad in self._query(f"member(ClusterId, {_list(part)})"):
+                if _cluster_id(ad) in ids or ad.get(_FACTORY) is not None:
+                    live[_cluster_id(ad)] = str(ad.get(UUID_ATTRIBUTE, ""))
+        return live
+
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]:
         """The jobs of these clusters that have left the queue, the earliest end first.
 
         From the schedd's history, which rotates by size: what ended long ago may be missing. Only jobs that
         carry a taskforce's id are looked at. Raises ScheddUnavailable. Safe to repeat.
         """
-        # Not a chain of ||: ClassAds do not evaluate more than about 400 of them (measured, 25.14.1).
-        constraint = f"{UUID_ATTRIBUTE} isnt undefined && member(ClusterId, {_list(cluster_ids)})"
-        ads = self._ask(lambda schedd: schedd.history(constraint, projection=_ENDED_FIELDS))
+        ads: list[Any] = []
+        for part in _slices(cluster_ids, HISTORY_SLICE):
+            # Not a chain of ||: ClassAds do not evaluate more than about 400 of them (measured, 25.14.1).
+            # The range comes first, as most ads fail there already.
+            constraint = (
+                f"{UUID_ATTRIBUTE} isnt undefined && ClusterId >= {part[0]} && ClusterId <= {part[-1]}"
+                f" && member(ClusterId, {_list(part)})"
+            )
+            ads += self._ask(partial(_history, constraint))
         return sorted(map(_ended_job, ads), key=lambda job: job.ended_at)
 
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
@@ -275,6 +302,30 @@ def _silent(message: str) -> ScheddUnavailable:
     return ScheddUnavailable(f"the schedd does not tell which queue it has: {message}")
 
 
+def _slices(cluster_ids: Collection[int], size: int) -> Iterator[list[int]]:
+    """The ids in ascending order, at most `size` at a time."""
+    ids = sorted(cluster_ids)
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _live_jobs(cluster_ids: list[int], schedd: Any) -> list[Any]:
+    """The jobs of these clusters that are not on their way out of the queue."""
+    out = f"JobStatus == {REMOVED} || JobStatus == {COMPLETED}"
+    found: list[Any] = schedd.query(
+        f"member(ClusterId, {_list(cluster_ids)}) && !({out})", projection=["ClusterId"]
+    )
+    return found
+
+
+def _history(constraint: str, schedd: Any) -> list[Any]:
+    found: list[Any] = schedd.history(constraint, projection=_ENDED_FIELDS)
+    return found
+
+
+def _cluster_id(ad: Any) -> int:
+    return int(ad["ClusterId"])
+
+
 def _list(cluster_ids: Collection[int]) -> str:
     """A list, as ClassAds have it."""
     return "{" + ", ".join(str(int(cluster_id)) for cluster_id in cluster_ids) + "}"
@@ -302,6 +353,7 @@ def _ended_job(ad: Any) -> EndedJob:
         proc=int(ad["ProcId"]),
         removed=int(ad["JobStatus"]) == REMOVED,
         ended_at=_number(ad, "EnteredCurrentStatus"),
+        taskforce_uuid=str(ad.get(UUID_ATTRIBUTE, "")),
     )
 
 

@@ -91,6 +91,30 @@ def test_a_cluster_in_the_queue_that_does_not_count_hides_none_in_the_history(
     assert [cluster.cluster_id for cluster in found] == [second]
 
 
+def test_a_cluster_lives_until_its_last_job_is_on_its_way_out(
+    schedd: Schedd, pool: PoolClient, directory: Path
+) -> None:
+    uuid = f"TF-{directory.name}"
+    cluster_id = schedd.submit(description(directory, uuid), 2)
+    assert schedd.live_clusters([cluster_id, cluster_id + 1000]) == {cluster_id: uuid}
+    pool.tool("condor_hold", str(cluster_id))
+    assert schedd.live_clusters([cluster_id]) == {cluster_id: uuid}
+    pool.tool("condor_rm", f"{cluster_id}.0")
+    assert schedd.live_clusters([cluster_id]) == {cluster_id: uuid}
+    schedd.remove(cluster_id, uuid, "over")
+    assert schedd.live_clusters([cluster_id]) == {}
+
+
+def test_a_cluster_that_makes_jobs_as_they_are_needed_lives_until_it_is_removed(
+    schedd: Schedd, directory: Path
+) -> None:
+    uuid = f"TF-{directory.name}"
+    cluster_id = schedd.submit(description(directory, uuid) | {"max_idle": "1"}, 3)
+    assert schedd.live_clusters([cluster_id]) == {cluster_id: uuid}
+    schedd.remove(cluster_id, uuid, "over")
+    eventually(lambda: not schedd.live_clusters([cluster_id]), "it is gone")
+
+
 def test_the_job_queue_stays_the_same_when_the_schedd_is_started_anew_and_tells_it_from_another(
     schedd: Schedd, pool: PoolClient
 ) -> None:

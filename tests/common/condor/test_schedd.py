@@ -8,6 +8,7 @@ import classad2
 import pytest
 
 from common.condor.expressions import parse_expression
+from common.condor.records import EndedJob
 from common.condor.schedd import Schedd, submit_error
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 
@@ -118,19 +119,55 @@ def test_a_queue_that_does_not_tell_when_it_was_made_is_not_taken_for_any(
         schedd.queue()
 
 
-def test_the_ends_of_a_thousand_clusters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chain of as many terms would silently be no match: ClassAds have a limit of depth."""
-    asked = []
-    schedd = Schedd()
+class Asked:
+    """A schedd whose ads match a constraint as ClassAds do; remembers the constraints."""
 
-    class History:
-        def history(self, constraint: str, projection: list[str]) -> list[Any]:
-            asked.append(classad2.ExprTree(constraint))
-            return []
+    def __init__(self, ads: list[dict[str, Any]]) -> None:
+        self.ads = [classad2.ClassAd(ad) for ad in ads]
+        self.constraints: list[str] = []
 
-    monkeypatch.setattr(schedd, "_ask", lambda call: call(History()))
-    schedd.ended_jobs(range(5000, 6000))
-    (constraint,) = asked
-    job = {"EWMSTaskforceUUID": "TF-1"}
-    assert constraint.eval(classad2.ClassAd(job | {"ClusterId": 5999})) is True
-    assert constraint.eval(classad2.ClassAd(job | {"ClusterId": 6000})) is False
+    def history(self, constraint: str, projection: list[str]) -> list[Any]:
+        self.constraints.append(constraint)
+        expression = classad2.ExprTree(constraint)
+        return [ad for ad in self.ads if expression.eval(ad) is True]
+
+    def query(self, constraint: str, projection: list[str], **_: Any) -> list[Any]:
+        return self.history(constraint, projection)
+
+
+def answered(monkeypatch: pytest.MonkeyPatch, ads: list[dict[str, Any]]) -> tuple[Schedd, Asked]:
+    schedd, asked = Schedd(), Asked(ads)
+    monkeypatch.setattr(schedd, "_ask", lambda call: call(asked))
+    return schedd, asked
+
+
+def test_the_ends_of_fifteen_thousand_clusters_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain of as many terms would silently be no match, and so long a list is not answered."""
+    ended = {"EWMSTaskforceUUID": "TF-1", "ProcId": 0, "JobStatus": 3, "EnteredCurrentStatus": 1_700_000_000}
+    numbers = [4_999, 5_000, 12_345, 19_999, 20_000]
+    schedd, asked = answered(monkeypatch, [ended | {"ClusterId": number} for number in numbers])
+    found = schedd.ended_jobs(range(5_000, 20_000))
+    assert [job.cluster_id for job in found] == [5_000, 12_345, 19_999]
+    assert found[0] == EndedJob(5_000, 0, removed=True, ended_at=1_700_000_000, taskforce_uuid="TF-1")
+    assert max(map(len, asked.constraints)) < 25_000
+
+
+def test_a_cluster_is_live_while_a_job_of_it_may_run_or_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    factory = {"JobMaterializeDigestFile": "/spool/7/condor_submit.7.digest"}
+    clusters = {1: {}, 2: {}, 3: {}, 4: {}, 5: factory, 6: {}}
+    jobs = {1: 1, 2: 2, 3: 3, 4: 4, 6: 5}  # idle, running, removed, completed but kept, held
+    ads: list[dict[str, Any]] = [
+        {"ClusterId": number, "EWMSTaskforceUUID": f"TF-{number}"} | extra
+        for number, extra in clusters.items()
+    ]
+    ads += [{"ClusterId": number, "ProcId": 0, "JobStatus": status} for number, status in jobs.items()]
+    schedd, _ = answered(monkeypatch, ads)
+    assert schedd.live_clusters([1, 2, 3, 4, 5, 7]) == {1: "TF-1", 2: "TF-2", 5: "TF-5"}
+    assert schedd.live_clusters([6]) == {6: "TF-6"}
+    assert schedd.live_clusters([]) == {}
+
+
+def test_whether_thousands_of_clusters_live_is_asked_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedd, asked = answered(monkeypatch, [])
+    assert schedd.live_clusters(range(100_000, 101_000)) == {}
+    assert max(map(len, asked.constraints)) < 4_000
