@@ -15,7 +15,7 @@ from common.wms.client import Wms
 from common.wms.transport import Json
 from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
-from watcher.report import Update, send
+from watcher.report import Sent, Update, send
 
 EVENT = '008 ({:03d}.{:03d}.000) 2026-11-23 18:00:00 HTChirpEWMSPilotStatus: "{}"\n...\n'
 CLUSTER = 100  # the generator's first
@@ -64,7 +64,7 @@ def _change(log: EventLog, tally: Tally, wms: Wms, number: int) -> float:
         tally.count(events)
     changed = [cluster for cluster in tally.clusters.values() if cluster.dirty]
     updates = [Update(c.taskforce_uuid, c.compound_statuses(), c.top_task_errors()) for c in changed]
-    send(wms, updates, lambda: True)
+    send(wms, updates, lambda: True, Sent())
     for cluster in changed:
         cluster.dirty = False
     return time.perf_counter() - start

@@ -48,9 +48,10 @@ class WmsUnavailable(Unavailable):
 
     neighbour = "WMS"
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, *, own: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.own = own  # whether the WMS itself answered so, in its own form
 
 
 class WmsReplyLost(WmsUnavailable):

@@ -7,6 +7,9 @@ overwrites what the other has just said.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import Enum
+
 from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
 
@@ -32,18 +35,35 @@ def confirm_stopped(neighbours: Neighbours, uuid: str, cluster_id: int) -> bool:
         return taskforce.phase in (Phase.CONDOR_RM, Phase.CONDOR_COMPLETE)
 
 
-def confirm_complete(neighbours: Neighbours, uuid: str, cluster_id: int, ended_at: int) -> bool:
-    """Post condor-complete for a taskforce whose cluster is over; whether it was posted.
+class Completion(Enum):
+    """What became of a try to complete a taskforce."""
 
-    `ended_at` is in epoch seconds. Nothing is posted where the record's phase does not allow it, or if the
-    WMS holds another cluster. Safe to repeat. Raises Unavailable or WmsRejected.
+    POSTED = "posted"
+    NOT_ALLOWED = "the record does not allow it"
+    OTHER_STATUSES = "the WMS has other statuses than the final ones"
+
+
+def confirm_complete(
+    neighbours: Neighbours,
+    uuid: str,
+    cluster_id: int,
+    ended_at: int,
+    statuses: Mapping[str, Mapping[str, int]] | None = None,
+) -> Completion:
+    """Post condor-complete for a taskforce whose cluster is over, with the final `statuses` (None: any).
+
+    `ended_at` is in epoch seconds. Nothing is posted where the record's phase does not allow it, if the WMS
+    holds another cluster, or if it has other statuses: an earlier request may have been acted on late, and
+    have overwritten the final ones. Safe to repeat. Raises Unavailable or WmsRejected.
     """
     with neighbours.scratch.phase_lock(neighbours.stop):
         taskforce = neighbours.wms.taskforce(uuid)
         if taskforce is None or taskforce.cluster_id not in (None, cluster_id) or not may_complete(taskforce):
-            return False
+            return Completion.NOT_ALLOWED
+        if statuses is not None and taskforce.compound_statuses != statuses:
+            return Completion.OTHER_STATUSES
         neighbours.wms.confirm_complete(uuid, ended_at)
-        return True
+        return Completion.POSTED
 
 
 def may_complete(taskforce: Taskforce) -> bool:

@@ -161,6 +161,11 @@ class Settings(BaseModel):
         3600,
     )
     error_wait: Seconds = _setting("TMS_ERROR_WAIT", "pause after a failed start or stop", 10)
+    refusal_patience: Seconds = _setting(
+        "TMS_REFUSAL_PATIENCE",
+        "how long the WMS may refuse a finished taskforce's statuses before it is completed without",
+        3600,
+    )
     pass_timeout: Seconds = _setting(
         "TMS_PASS_TIMEOUT",
         "a step that takes longer is taken for stuck, and the worker is started again",

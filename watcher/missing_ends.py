@@ -1,131 +1,174 @@
 """Clusters that are over though no log says so: found by asking the WMS and the schedd.
 
-A log that was truncated, replaced or deleted while jobs ended never tells of those ends. The schedd's history
-does. What it says is counted as events of the log, so that a job's last known pilot status stays where the
-log had told it.
+A log that was truncated, replaced or deleted while jobs ended never tells of those ends; the schedd's history
+does. Its ends are applied to what is known of the jobs otherwise, so that a job keeps its last known pilot
+status, and the counts sum to the number of workers also where the history has forgotten some.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Mapping
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePath
 
 from common.condor.records import EndedJob
-from common.joblog.events import Event, EventCode
 from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.wms.contract import Phase, Taskforce
-from watcher.completion import ends_are_told
+from watcher.completion import is_in_queue
+from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.job_status import COMPLETED, REMOVED
 from watcher.counting.tally import Tally
+from watcher.rebuilt_counts import deal
 
 logger = logging.getLogger(__name__)
 
 # How long a log is quiet until the schedd is asked, and the pause between such looks: seconds, rounds.
 QUIET, QUIET_ROUNDS = 600.0, 10
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "job_event_log_fpath", "compound_statuses")
+_PHASES = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value, Phase.PENDING_STOPPER.value]
+
+Life = tuple[int, str]  # the id of a cluster and its taskforce
+
+
+@dataclass(slots=True)
+class Gone:
+    """Clusters that the schedd's queue does not have: some that logs have, and some that no log has."""
+
+    clusters: list[ClusterTally] = field(default_factory=list)
+    missing: dict[Life, Taskforce] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.clusters or self.missing)
 
 
 class MissingEnds:
-    """Looks for such clusters now and then. `tally` has those that no log tells of at all."""
+    """Looks for such clusters now and then. `tally` has those that no log has."""
 
     def __init__(self, neighbours: Neighbours) -> None:
-        self.n = neighbours
+        self.site = neighbours
         self.tally = Tally()
         self.pause = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)  # seconds
-        self.completed: set[int] = set()  # clusters of which the WMS has all, as this watcher has seen it
-        self._missing: dict[int, Taskforce] = {}  # clusters that were in no log at the last look
+        self._missing: set[Life] = set()  # in no log at the last look
         self._without_cluster: set[str] = set()  # taskforces of which the schedd has none
-        self._looked_at = 0.0
+        self._looked_at: float | None = None
 
-    def is_due(self, now: float) -> bool:
+    def is_due(self) -> bool:
         """Whether it is time to look again."""
-        return now - self._looked_at >= self.pause
+        return self._looked_at is None or self.site.monotonic() - self._looked_at >= self.pause
 
-    def find(self, quiet: set[int], tallies: Mapping[int, Tally], unread: Container[str] = ()) -> set[int]:
-        """Which of the `quiet` clusters, and of those that are in no log, are over; their ends are counted.
+    def find(
+        self, quiet: Collection[ClusterTally], followed: Collection[ClusterTally], unread: Collection[str]
+    ) -> Gone:
+        """Which of the `quiet` clusters, and of those that are in no log, are gone. Raises Unavailable.
 
-        `tallies` has every cluster that is followed; the logs `unread` may have others. Raises Unavailable.
-        Safe to repeat.
+        `followed` are all clusters; the logs named `unread` may have others. Read the logs once more before
+        you believe it: an end may have been written while the others were asked. Safe to repeat.
         """
-        if not self.tally.clusters:
-            self.tally = Tally()  # one that has passed over no cluster yet
-        missing = self._missing_from(tallies, unread)
+        missing = self._missing_from(followed, unread)
+        lives = {(cluster.cluster_id, cluster.taskforce_uuid) for cluster in followed}
         # Twice: a cluster's log may have been made since this pass has read them.
-        suspects = quiet | (missing.keys() & self._missing.keys())
-        gone: set[int] = set()
-        if suspects:
-            require_same_queue(self.n)
-            gone = suspects - {cluster.cluster_id for cluster in self.n.schedd.clusters()}
-        if gone:
-            self._count_ends(gone, tallies, missing)
-        self._missing, self._looked_at = missing, self.n.clock()
+        suspects = {life: taskforce for life, taskforce in missing.items() if life in self._missing}
+        gone = Gone()
+        if quiet or suspects:
+            require_same_queue(self.site)
+            queue = {cluster.cluster_id: cluster.taskforce_uuid for cluster in self.site.schedd.clusters()}
+            gone.clusters = [
+                cluster
+                for cluster in quiet
+                if not is_in_queue(cluster.cluster_id, cluster.taskforce_uuid, queue, lives)
+            ]
+            gone.missing = {
+                life: taskforce
+                for life, taskforce in suspects.items()
+                if not is_in_queue(*life, queue, lives | suspects.keys())
+            }
+        self._missing, self._looked_at = set(missing), self.site.monotonic()
         return gone
 
-    def _missing_from(self, tallies: Mapping[int, Tally], unread: Container[str]) -> dict[int, Taskforce]:
-        """Cluster id -> taskforce: what the WMS holds as not complete, and no log of ours contains.
+    def count_ends(self, gone: Gone) -> None:
+        """Count how the jobs of these clusters ended. Raises ScheddUnavailable. Safe to repeat."""
+        ids = {cluster.cluster_id for cluster in gone.clusters} | {
+            cluster_id for cluster_id, _ in gone.missing
+        }
+        ends = defaultdict(list)
+        for job in self.site.schedd.ended_jobs(ids):
+            ends[job.cluster_id].append(job)
+        for cluster in gone.clusters:
+            self._count(cluster, _of(cluster, ends[cluster.cluster_id]))
+        for (cluster_id, uuid), taskforce in gone.missing.items():
+            cluster = self.tally.begin(cluster_id, uuid)
+            known = _of(cluster, ends[cluster_id])
+            removed = {job.proc: job.removed for job in known}
+            for proc, state in deal(taskforce.compound_statuses, taskforce.n_workers or 0, removed).items():
+                cluster.set_job(proc, *state)
+            cluster.rebuilt = True
+            self._count(cluster, known, keep_last=sum_of(taskforce) == taskforce.n_workers)
+
+    def _count(self, cluster: ClusterTally, ends: list[EndedJob], *, keep_last: bool = True) -> None:
+        """Apply the ends; with none of them known, `keep_last` leaves the last known statuses."""
+        for job in ends:
+            cluster.end(job.proc, REMOVED if job.removed else COMPLETED, end_date(job))
+        if ends or not keep_last:
+            cluster.end_the_rest()
+        cluster.gone, cluster.dirty, cluster.touched = True, True, False
+        logger.warning(
+            "cluster %d is over, and no log says so: of %d job(s) the schedd knows how they ended",
+            cluster.cluster_id,
+            len(ends),
+        )
+
+    def _missing_from(
+        self, followed: Collection[ClusterTally], unread: Collection[str]
+    ) -> dict[Life, Taskforce]:
+        """What the WMS holds as not complete, and no log of ours has.
 
         Only clusters that log into our scratch directory: another instance may serve the same schedd from
-        another one. A cluster that a log contains without naming its owner is named here.
+        another one. A cluster that a log has without its owner's name gets its name here.
         """
-        missing: dict[int, Taskforce] = {}
-        phases = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value, Phase.PENDING_STOPPER.value]
-        for taskforce in self.n.wms.taskforces(
-            {"schedd": self.n.wms.schedd, "phase": {"$in": phases}}, FIELDS
-        ):
-            if taskforce.phase == Phase.PENDING_STOPPER and taskforce.cluster_id is not None:
-                continue  # the stopper is offered it
+        query = {"schedd": self.site.wms.schedd, "phase": {"$in": _PHASES}}
+        lives = {(cluster.cluster_id, cluster.taskforce_uuid) for cluster in followed}
+        nameless = {cluster.cluster_id: cluster for cluster in followed if not cluster.taskforce_uuid}
+        missing: dict[Life, Taskforce] = {}
+        for taskforce in self.site.wms.taskforces(query, FIELDS):
             for cluster_id in self._clusters_of(taskforce):
-                if tally := tallies.get(cluster_id):
-                    tally.name(cluster_id, taskforce.taskforce_uuid)
-                elif taskforce.job_event_log_fpath not in unread:
-                    missing[cluster_id] = taskforce
+                life = cluster_id, taskforce.taskforce_uuid
+                if cluster_id in nameless and life not in lives:
+                    nameless[cluster_id].taskforce_uuid = taskforce.taskforce_uuid
+                elif life not in lives and PurePath(taskforce.job_event_log_fpath).name not in unread:
+                    missing[life] = taskforce
         return missing
 
     def _clusters_of(self, taskforce: Taskforce) -> list[int]:
         """The clusters that log into our directory; the WMS knows none of a start that it did not confirm."""
         uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
         if cluster_id is not None:
-            return [cluster_id] if self._is_ours(taskforce.job_event_log_fpath) else []
-        if uuid in self._without_cluster:
-            return []
-        require_same_queue(self.n)
-        found = self.n.schedd.clusters_of(uuid, since=0)
-        ours = [cluster.cluster_id for cluster in found if self._is_ours(cluster.log)]
-        if not ours:
+            stoppers = taskforce.phase == Phase.PENDING_STOPPER  # who removes it and says so
+            ours = not stoppers and self.site.scratch.holds(taskforce.job_event_log_fpath)
+            return [cluster_id] if ours else []
+        if uuid in self._without_cluster or self.site.scratch.intent(uuid):
+            return []  # with an intent it is the starter's
+        require_same_queue(self.site)
+        found = self.site.schedd.clusters_of(uuid, since=0)
+        clusters = [cluster.cluster_id for cluster in found if self.site.scratch.holds(cluster.log)]
+        if not clusters:
             self._without_cluster.add(uuid)  # it was stopped, so there will be none either
-        return ours
-
-    def _is_ours(self, log: str) -> bool:
-        return PurePath(log).is_relative_to(self.n.scratch.directory)
-
-    def _count_ends(
-        self, gone: set[int], tallies: Mapping[int, Tally], missing: Mapping[int, Taskforce]
-    ) -> None:
-        ends = self.n.schedd.ended_jobs(gone)
-        for cluster_id in gone - tallies.keys():
-            self.tally.name(cluster_id, missing[cluster_id].taskforce_uuid)
-        for job in ends:
-            tallies.get(job.cluster_id, self.tally).count([end_event(job)])
-        for cluster_id in sorted(gone):
-            known = sum(job.cluster_id == cluster_id for job in ends)
-            logger.warning(
-                "cluster %d is over, and no log says so: of %d job(s) the schedd knows how they ended",
-                cluster_id,
-                known,
-            )
-            cluster, taskforce = self.tally.clusters.get(cluster_id), missing.get(cluster_id)
-            told = cluster_id in self.completed or (taskforce is not None and ends_are_told(taskforce))
-            if cluster and (told or not known):
-                # What the WMS has is more than we know: of the pilots the history says nothing. One that was
-                # completed before is here again where a condor-rm came late, from a stopper that was killed.
-                # Others are of the original, which completed none, and compressed their logs after a week.
-                cluster.dirty = False
+        return clusters
 
 
-def end_event(job: EndedJob) -> Event:
-    """The event by which the log would tell of this job's end."""
-    date = f"{datetime.fromtimestamp(job.ended_at, UTC):%Y-%m-%d %H:%M:%SZ}".encode()
-    code = EventCode.ABORTED if job.removed else EventCode.TERMINATED
-    return Event(code, job.cluster_id, job.proc, date, b"")
+def sum_of(taskforce: Taskforce) -> int:
+    """How many jobs the WMS's statuses of a taskforce have."""
+    return sum(sum(pilots.values()) for pilots in taskforce.compound_statuses.values())
+
+
+def end_date(job: EndedJob) -> bytes:
+    """The date of a job's end as a log would have it: `2026-11-22 18:13:17Z`."""
+    return f"{datetime.fromtimestamp(job.ended_at, UTC):%Y-%m-%d %H:%M:%SZ}".encode()
+
+
+def _of(cluster: ClusterTally, ends: list[EndedJob]) -> list[EndedJob]:
+    """Those ends that are of this cluster, and not of another that had its number before."""
+    return [job for job in ends if job.taskforce_uuid in ("", cluster.taskforce_uuid)]

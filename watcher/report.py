@@ -1,58 +1,64 @@
-"""What is sent to the WMS about taskforces that changed, in what batches, and what was acknowledged."""
+"""The statuses of taskforces that changed: sent to the WMS in batches, until it acknowledges them."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from common.errors import RefusedOnTheWay, WmsRejected, WmsReplyLost, WmsUnavailable
 from common.wms.client import Wms
 
-logger = logging.getLogger(__name__)
-
 BATCH_TASKFORCES = 200
 BATCH_CHARACTERS = 1_000_000  # the WMS takes 100 MB; small batches lose less when one is refused
-NOBODY_IS_SERVED = 4  # taskforces alone in their request and still answered 500, none acknowledged
+NOBODY_IS_SERVED = (
+    4  # this many single-taskforce requests failed, and nothing was acknowledged: the WMS is down
+)
 SERVER_ERROR = 500  # what one bad key does to a whole batch (contract of /tms/statuses)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """The whole state of one taskforce: it replaces what the WMS has. Empty errors are sent as empty."""
+    """The whole state of one taskforce: it replaces what the WMS has.
+
+    Empty errors are sent as empty; None leaves those that the WMS has.
+    """
 
     taskforce_uuid: str
     compound_statuses: dict[str, dict[str, int]]
-    top_task_errors: dict[str, int]
+    top_task_errors: dict[str, int] | None
 
     def size(self) -> int:
         """About how many characters this takes in a request."""
         keys = [key for inner in self.compound_statuses.values() for key in inner]
-        return 200 + sum(len(key) + 20 for key in (*self.compound_statuses, *keys, *self.top_task_errors))
+        keys += [*self.compound_statuses, *(self.top_task_errors or ())]
+        return 200 + sum(len(key) + 20 for key in keys)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sent:
-    """What became of updates: acknowledged; refused for good; or suspected to break the WMS's answer."""
+    """What became of updates. One that is nowhere here was not sent, or not answered.
 
-    acknowledged: set[str]
-    refused: set[str]
-    suspected: set[str]
-
-
-def send(wms: Wms, updates: Sequence[Update], proceed: Callable[[], bool]) -> Sent:
-    """Send all updates in batches. What is neither acknowledged nor refused is to be sent again, last.
-
-    A batch that the WMS refuses as a whole is split until the bad taskforce stands alone, so that it never
-    holds up the others. Raises WmsUnavailable when the WMS serves nobody; what was acknowledged before
-    that is sent again, which does no harm.
+    `unknown` are taskforces that the WMS does not know. `refused` (taskforce -> why) were alone in their
+    request, and the WMS itself refused them; `lost` likewise, but nobody knows who answered: a proxy perhaps.
     """
-    sent = Sent(set(), set(), set())
+
+    acknowledged: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+
+
+def send(wms: Wms, updates: Sequence[Update], proceed: Callable[[], bool], sent: Sent) -> None:
+    """Send all updates in batches; `sent` gets what became of them, also where an error ends it.
+
+    Only the WMS's own word about a taskforce counts: what is not acknowledged is to be sent again. A batch
+    that is refused as a whole is split until the bad taskforce stands alone, so that it holds up no other.
+    Raises WmsUnavailable when the WMS serves nobody. Safe to repeat.
+    """
     for batch in batches(updates):
         if not proceed():
             break
         _send_batch(wms, batch, sent)
-    return sent
 
 
 def batches(updates: Sequence[Update]) -> Iterator[list[Update]]:
@@ -71,7 +77,11 @@ def batches(updates: Sequence[Update]) -> Iterator[list[Update]]:
 
 def _send_batch(wms: Wms, batch: list[Update], sent: Sent) -> None:
     statuses = {update.taskforce_uuid: update.compound_statuses for update in batch}
-    errors = {update.taskforce_uuid: update.top_task_errors for update in batch}
+    errors = {
+        update.taskforce_uuid: update.top_task_errors
+        for update in batch
+        if update.top_task_errors is not None
+    }
     try:
         acknowledged = wms.report_statuses(statuses, errors)
     except (WmsRejected, RefusedOnTheWay) as error:  # perhaps the batch is only too large for a proxy
@@ -81,7 +91,7 @@ def _send_batch(wms: Wms, batch: list[Update], sent: Sent) -> None:
             raise
         _split(wms, batch, sent, error)
     else:
-        sent.refused.update(acknowledged.unknown)
+        sent.unknown.update(acknowledged.unknown)
         sent.acknowledged.update(acknowledged.updated)
 
 
@@ -92,10 +102,8 @@ def _split(wms: Wms, batch: list[Update], sent: Sent, error: WmsRejected | WmsUn
         _send_batch(wms, batch[middle:], sent)
         return
     uuid = batch[0].taskforce_uuid
-    if isinstance(error, WmsRejected):
-        sent.refused.add(uuid)
-    else:
-        sent.suspected.add(uuid)
-        if not sent.acknowledged and len(sent.suspected) >= NOBODY_IS_SERVED:
-            raise error
-    logger.error("the statuses of taskforce %s are refused: %s", uuid, error, extra={"taskforce_uuid": uuid})
+    by_wms = isinstance(error, WmsRejected) or error.own
+    (sent.refused if by_wms else sent.lost)[uuid] = str(error)
+    bad = len(sent.refused) + len(sent.lost)
+    if isinstance(error, WmsUnavailable) and not sent.acknowledged and bad >= NOBODY_IS_SERVED:
+        raise error

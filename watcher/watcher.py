@@ -1,278 +1,290 @@
-"""One pass of the watcher: read -> tally -> report -> complete -> look after the files.
+"""One pass of the watcher: read -> count -> report -> complete -> look after the files.
 
-The job event logs are the state: at a start they are read from their tops, and nothing is said before
-their ends are reached. What the WMS holds of a taskforce (its cluster, its phase) is asked when a cluster
-is first seen, and again when it is over.
+The job event logs are the state: at a start they are read from their tops, and nothing is reported before
+their ends are reached. What the WMS holds of a taskforce (its cluster, its phase) is asked when a cluster is
+first seen, and again when it is over.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Iterator
 
-from common.errors import WmsRejected
-from common.last_word import confirm_complete, confirm_stopped, may_complete
+from common.errors import ScheddUnavailable, ScratchUnavailable, Unavailable, WmsRejected
+from common.last_word import Completion, confirm_complete, confirm_stopped, may_complete
 from common.metrics import Number
 from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
 from common.worker import Outcome, Worker
-from watcher.completion import Witness, witness
+from watcher.completion import Witness, find_live, witness
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.files.housekeeping import Housekeeping
+from watcher.followed_logs import FollowedLogs
 from watcher.missing_ends import MissingEnds
 from watcher.reading.batch import keep_memory
-from watcher.reading.event_log import EventLog
-from watcher.report import Update, send
+from watcher.records import Records
+from watcher.refusals import Refusals
+from watcher.report import Sent, Update, send
 from watcher.totals import Totals
+from watcher.troubles import Troubles
 
 logger = logging.getLogger(__name__)
-
-FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
-ASK_AGAIN = 600.0  # seconds between questions to the WMS about clusters that are nobody's
-
-
-class FollowedLog:
-    """One log, how far it is read, and what it said."""
-
-    def __init__(self, path: Path) -> None:
-        self.log = EventLog(path)
-        self.tally = Tally()
-        self.caught_up = False  # before its end was reached once, its counts are parts
-        self._seen = (0, 0, 0)
-
-    def read(self, n: Neighbours) -> bool:
-        """Count what is new; whether the end was reached: a stop may come first."""
-        status = self.log.path.stat()
-        seen = (status.st_ino, status.st_size, status.st_mtime_ns)
-        if seen == self._seen:
-            return True
-        for events in self.log.read():
-            self.tally.count(events)
-            if not n.proceed():
-                return False
-        self._seen, self.caught_up = seen, True
-        return n.proceed()
 
 
 class Watcher:
     """The watcher's passes. What it keeps between them can be read again from the logs and the WMS."""
 
     def __init__(self, neighbours: Neighbours) -> None:
-        self.n = neighbours
-        self.logs: dict[Path, FollowedLog] = {}
-        self.records: dict[str, Taskforce] = {}  # what the WMS last said of each taskforce
-        self.suspected: set[str] = set()  # their statuses may break the WMS's answer: sent last
-        self.asked: dict[str, float] = {}  # clusters and taskforces that the WMS did not know, and when
-        self.changed: dict[int, float] = {}  # when each cluster changed last
+        self.site = neighbours
+        self.logs = FollowedLogs()
+        self.records = Records(neighbours.wms, neighbours.monotonic)
+        patience = neighbours.settings.refusal_patience
+        self.refused = Refusals(neighbours.monotonic, patience)  # statuses that the WMS does not take
+        self.differing = Refusals(
+            neighbours.monotonic, patience
+        )  # of which it keeps others than the final ones
         self.missing_ends = MissingEnds(neighbours)
-        self.gone: set[int] = set()  # no log tells of their end, and the queue does not have them
         self.housekeeping = Housekeeping(neighbours)
         self.totals = Totals()
+        self.troubles = Troubles(logger)
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
-        if not self._read_all():
+        if not self._read():
             return Outcome()
-        self._find_owners()
-        self._ask_about([c for c in self._owned() if self._record_is_stale(c)])
+        self.records.find_owners(cluster for _, cluster in self._all() if not cluster.taskforce_uuid)
+        self.records.refresh(self._owned())
         self._settle_completed()
-        done = self._report()
-        self.totals.sent += done
-        completed, failed = self._complete()
+        sent = self._report()
+        self.totals.sent += sent
+        completed, failed, outage = self._complete()
         self.totals.completed += completed
         self.housekeeping.go_on()
-        self._ask_schedd()  # last: what it finds is reported by the next pass, and an outage delays nothing
-        return Outcome(done + completed, failed)
+        if outage:
+            raise outage
+        self._find_missing_ends()  # last: what it finds is reported by the next pass
+        return Outcome(sent + completed, failed)
 
     def alive(self) -> str:
-        """What to say after a long silence."""
+        """The log line after a long silence."""
         jobs = sum(cluster.n_jobs for _, cluster in self._all())
-        lag = sum(followed.log.lag for followed in self.logs.values())
-        return f"alive; following {len(self.logs)} log(s) with {jobs} unfinished job(s), {lag} bytes behind"
+        return (
+            f"alive; following {len(self.logs.logs)} log(s) with {jobs} unfinished job(s),"
+            f" {self.logs.lag} bytes behind"
+        )
 
     def numbers(self) -> list[Number]:
-        """What this worker's metrics tell."""
-        followed = [(followed.log, followed.tally) for followed in self.logs.values()]
-        records = ((cluster, self._record(cluster)) for _, cluster in self._all())
-        return self.totals.numbers(followed, ((c, r.n_workers if r else None) for c, r in records))
+        """The numbers of this worker's metrics."""
+        records = ((cluster, self.records.of(cluster)) for _, cluster in self._all())
+        return self.totals.numbers(self.logs, ((c, r.n_workers if r else None) for c, r in records))
 
     # -- read -----------------------------------------------------------------------------------------
 
-    def _read_all(self) -> bool:
-        paths = self.n.scratch.logs()
-        for path in self.logs.keys() - paths:
-            logger.info("%s is gone: it is followed no more", path)
-            left = self.logs.pop(path)
-            self.totals.leave(left.log, left.tally)
-        for path in paths:
-            if path not in self.logs:
-                self.logs[path] = FollowedLog(path)
-            try:
-                if not self.logs[path].read(self.n):
-                    return False
-            except OSError as error:
-                logger.error("%s cannot be read: %s", path, error)
-        now = self.n.clock()
-        self.changed.update({cluster.cluster_id: now for _, cluster in self._all() if cluster.dirty})
+    def _read(self) -> bool:
+        """Read on in all logs; returns whether their ends were reached."""
+        if not self.logs.read(self.site.scratch.logs(), self.site.proceed):
+            return False
+        now = self.site.monotonic()
+        for _, cluster in self._all():
+            if cluster.touched:
+                # Whatever the schedd said of it before: a log has news of it.
+                cluster.touched, cluster.changed_at, cluster.gone = False, now, False
         return True
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
-        whole = [followed.tally for followed in self.logs.values() if followed.caught_up]
-        for tally in (*whole, self.missing_ends.tally):
-            for cluster in list(tally.clusters.values()):
+        for tally in (*self.logs.tallies(), self.missing_ends.tally):
+            for cluster in tally.lives():
                 yield tally, cluster
 
     def _owned(self) -> Iterator[ClusterTally]:
         return (cluster for _, cluster in self._all() if cluster.taskforce_uuid)
-
-    # -- ask ------------------------------------------------------------------------------------------
-
-    def _find_owners(self) -> None:
-        """Ask the WMS whose the clusters are of which the log does not say it."""
-        nameless = {str(c.cluster_id): c for _, c in self._all() if not c.taskforce_uuid}
-        names, wms = self._due(nameless), self.n.wms
-        for taskforce in wms.taskforces_with("cluster_id", list(map(int, names)), FIELDS, schedd=wms.schedd):
-            if cluster := nameless.get(str(taskforce.cluster_id)):
-                cluster.taskforce_uuid = taskforce.taskforce_uuid
-            self.records[taskforce.taskforce_uuid] = taskforce
-        self.asked.update(dict.fromkeys(names, self.n.clock()))
-
-    def _ask_about(self, clusters: Sequence[ClusterTally]) -> None:
-        """Read the WMS's records of these clusters' taskforces."""
-        uuids = sorted({cluster.taskforce_uuid for cluster in clusters})
-        found = {tf.taskforce_uuid: tf for tf in self.n.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
-        self.records.update(found)
-        for uuid in set(uuids) - found.keys():
-            self._is_nobodys(uuid)
-        for cluster in clusters:
-            if cluster.taskforce_uuid in self.records and self._record(cluster) is None:
-                logger.warning(
-                    "taskforce %s: cluster %d is not the one that the WMS holds for it",
-                    cluster.taskforce_uuid,
-                    cluster.cluster_id,
-                )
-                self.asked[str(cluster.cluster_id)] = self.n.clock()
-
-    def _record_is_stale(self, cluster: ClusterTally) -> bool:
-        known = self.records.get(cluster.taskforce_uuid)
-        if known is None:
-            return bool(self._due([cluster.taskforce_uuid]))
-        if known.cluster_id not in (None, cluster.cluster_id):
-            return bool(self._due([str(cluster.cluster_id)]))
-        return known.cluster_id is None or cluster.over or cluster.cluster_id in self.gone
-
-    def _is_nobodys(self, uuid: str) -> None:
-        logger.warning("the WMS does not know taskforce %s: its cluster is left alone", uuid)
-        self.records.pop(uuid, None)
-        self.asked[uuid] = self.n.clock()
-
-    def _due(self, names: Iterable[str]) -> list[str]:
-        now = self.n.clock()
-        return sorted(name for name in names if now - self.asked.get(name, -ASK_AGAIN) >= ASK_AGAIN)
-
-    def _record(self, cluster: ClusterTally) -> Taskforce | None:
-        """The WMS's record of the cluster's taskforce, if it holds this cluster for it, or none yet."""
-        record = self.records.get(cluster.taskforce_uuid)
-        return record if record and record.cluster_id in (None, cluster.cluster_id) else None
 
     # -- report ---------------------------------------------------------------------------------------
 
     def _settle_completed(self) -> None:
         """Drop clusters that the WMS has as complete: found in the logs again after a start."""
         for tally, cluster in self._all():
-            record = self._record(cluster)
-            if record and record.phase == Phase.CONDOR_COMPLETE:
-                self._forget(tally, cluster)
+            if self.records.is_complete(cluster):
+                tally.settle(cluster)
+        self.logs.drop_lost(lambda cluster: self.records.of(cluster) is not None)
 
     def _report(self) -> int:
-        changed = {c.taskforce_uuid: c for c in self._owned() if c.dirty and self._record(c)}
-        updates = [self._update(cluster) for cluster in changed.values()]
-        updates.sort(key=lambda update: update.taskforce_uuid in self.suspected)
-        sent = send(self.n.wms, updates, self.n.proceed)
-        self.suspected = sent.suspected
-        for uuid in sent.acknowledged | sent.refused:
-            changed[uuid].dirty = False
-        for uuid in sent.refused:
-            self._is_nobodys(uuid)
+        """Send the statuses of the taskforces that changed; returns how many the WMS acknowledged."""
+        speakers = self._speakers()
+        updates = [
+            self._update(cluster)
+            for uuid, cluster in speakers.items()
+            if cluster.dirty and self.refused.is_due(uuid)
+        ]
+        updates.sort(key=lambda update: update.taskforce_uuid in self.refused)
+        sent = Sent()
+        try:
+            send(self.site.wms, updates, self.site.proceed, sent)
+        finally:
+            for uuid in sent.acknowledged:
+                speakers[uuid].dirty = False
+            self._note(sent)
         if sent.acknowledged:
             logger.info("sent the statuses of %d taskforce(s)", len(sent.acknowledged))
         return len(sent.acknowledged)
 
+    def _note(self, sent: Sent) -> None:
+        for uuid in sent.acknowledged:
+            self.refused.clear(uuid)
+            self.troubles.end(uuid, f"the WMS takes the statuses of taskforce {uuid} again")
+        for uuid in sent.unknown:
+            self.records.note_unknown(uuid)
+        for uuid, reason in sent.refused.items():
+            self.refused.note(uuid, reason)
+        for uuid, reason in (sent.refused | sent.lost).items():
+            text = f"the statuses of taskforce {uuid} are refused, and are sent again later: {reason}"
+            self.troubles.begin(uuid, text, logging.ERROR)
+
+    def _speakers(self) -> dict[str, ClusterTally]:
+        """Taskforce -> the cluster that counts for it.
+
+        Before its confirmation a taskforce may have several: withdrawn ones, and one that goes on.
+        """
+        speakers: dict[str, ClusterTally] = {}
+        for cluster in self._owned():
+            if self.records.of(cluster):
+                other = speakers.get(cluster.taskforce_uuid, cluster)
+                speakers[cluster.taskforce_uuid] = max(other, cluster, key=_precedence)
+        return speakers
+
     def _update(self, cluster: ClusterTally) -> Update:
-        goes_on = cluster.cluster_id not in self.gone
-        n_workers = self.records[cluster.taskforce_uuid].n_workers if goes_on else None
-        return Update(
-            cluster.taskforce_uuid,
-            cluster.compound_statuses(n_workers),
-            cluster.top_task_errors(),
-        )
+        errors = None if cluster.rebuilt else cluster.top_task_errors()
+        return Update(cluster.taskforce_uuid, self._statuses(cluster), errors)
+
+    def _statuses(self, cluster: ClusterTally) -> dict[str, dict[str, int]]:
+        record = self.records.of(cluster)
+        return cluster.compound_statuses(record.n_workers if record else None)
 
     # -- complete -------------------------------------------------------------------------------------
 
-    def _complete(self) -> tuple[int, int]:
+    def _complete(self) -> tuple[int, int, Unavailable | None]:
+        """Complete what is over; returns how many, how many failed, and why nobody could be asked."""
+        over = self._over()
+        try:
+            live = find_live(self.site, (cluster for _, cluster, _, _ in over), self._owned())
+            others = self._live_beside([record for _, _, record, _ in over if record.cluster_id is None])
+        except (ScheddUnavailable, ScratchUnavailable) as error:
+            return 0, 0, error
         done = failed = 0
-        for tally, cluster in self._all():
-            record = self._record(cluster)
-            if record is None or cluster.dirty or not self.n.proceed():
+        for tally, cluster, record, seen in over:
+            if cluster in live or record.taskforce_uuid in others:
+                self._note_live(cluster, seen)
                 continue
-            seen = witness(cluster, record.n_workers, gone=cluster.cluster_id in self.gone)
-            if seen is None:
-                continue
+            if not self.site.proceed():
+                break
             try:
-                if record.phase == Phase.PENDING_STOPPER and record.cluster_id is None:
-                    # No stopper is offered it. Another pass completes it.
-                    confirm_stopped(self.n, record.taskforce_uuid, cluster.cluster_id)
                 if not may_complete(record):
-                    continue
-                if self._say_complete(cluster, seen):
+                    # The WMS offers it to no stopper. The next pass completes it.
+                    confirm_stopped(self.site, record.taskforce_uuid, cluster.cluster_id)
+                elif self._confirm_complete(cluster, seen):
                     self._forget(tally, cluster)
                     done += 1
             except WmsRejected as error:
                 failed += 1
-                logger.error("taskforce %s: %s", cluster.taskforce_uuid, error)
-        return done, failed
+                self.troubles.begin(cluster.taskforce_uuid, f"taskforce {cluster.taskforce_uuid}: {error}")
+        return done, failed, None
 
-    def _say_complete(self, cluster: ClusterTally, seen: Witness) -> bool:
+    def _over(self) -> list[tuple[Tally, ClusterTally, Taskforce, Witness]]:
+        """The clusters that are over by their witness, and whose taskforces may be completed or stopped."""
+        found: list[tuple[Tally, ClusterTally, Taskforce, Witness]] = []
+        lives: defaultdict[str, list[bool]] = defaultdict(list)  # taskforce -> which of its clusters are over
+        speakers = self._speakers()
+        for tally, cluster in self._all():
+            record = self.records.of(cluster)
+            if record is None:
+                continue
+            seen = witness(cluster, record.n_workers)
+            lives[cluster.taskforce_uuid].append(seen is not None)
+            if seen and speakers[cluster.taskforce_uuid] is cluster and self._has_reported(cluster):
+                unstopped = record.phase == Phase.PENDING_STOPPER and record.cluster_id is None
+                if may_complete(record) or unstopped:
+                    found.append((tally, cluster, record, seen))
+        return [one for one in found if all(lives[one[1].taskforce_uuid])]
+
+    def _has_reported(self, cluster: ClusterTally) -> bool:
+        return not cluster.dirty or bool(self.refused.given_up(cluster.taskforce_uuid))
+
+    def _live_beside(self, unconfirmed: list[Taskforce]) -> set[str]:
+        """Those of the taskforces that have a live cluster, whether a log has it or not."""
+        schedd = self.site.schedd
+        now = self.site.clock()
+        return {
+            record.taskforce_uuid
+            for record in unconfirmed
+            for cluster in schedd.clusters_of(record.taskforce_uuid, since=now)
+            if schedd.has_live_jobs(cluster.cluster_id, record.taskforce_uuid)
+        }
+
+    def _note_live(self, cluster: ClusterTally, seen: Witness) -> None:
+        if seen is Witness.QUEUE:
+            cluster.gone = False  # it is back
+        logger.debug("%r is not complete: %s, but the schedd has live jobs", cluster, seen.value)
+
+    def _confirm_complete(self, cluster: ClusterTally, seen: Witness) -> bool:
         uuid = cluster.taskforce_uuid
-        ended_at = cluster.ended_at(None) or int(self.n.clock())
-        if not confirm_complete(self.n, uuid, cluster.cluster_id, ended_at):
-            return False
-        logger.info(
-            "taskforce %s: cluster %d is complete: %s",
-            uuid,
-            cluster.cluster_id,
-            seen.value,
-            extra={"taskforce_uuid": uuid, "cluster_id": cluster.cluster_id},
-        )
-        return True
+        refusal = self.refused.given_up(uuid) or self.differing.given_up(uuid)
+        statuses = None if refusal else self._statuses(cluster)
+        ended_at = cluster.ended_at(None) or int(self.site.clock())
+        completion = confirm_complete(self.site, uuid, cluster.cluster_id, ended_at, statuses)
+        if completion is Completion.OTHER_STATUSES:
+            logger.warning("taskforce %s: %s: sending these again", uuid, completion.value)
+            self.differing.note(uuid, completion.value)
+            cluster.dirty = True
+        if completion is Completion.POSTED:
+            logger.info(
+                "taskforce %s: cluster %d is complete: %s%s",
+                uuid,
+                cluster.cluster_id,
+                seen.value,
+                f"; without its final statuses: {refusal}" if refusal else "",
+                extra={"taskforce_uuid": uuid, "cluster_id": cluster.cluster_id},
+            )
+        return completion is Completion.POSTED
 
     def _forget(self, tally: Tally, cluster: ClusterTally) -> None:
         tally.settle(cluster)
-        self.records.pop(cluster.taskforce_uuid, None)
-        self.changed.pop(cluster.cluster_id, None)
-        self.gone.discard(cluster.cluster_id)
-        self.missing_ends.completed.add(cluster.cluster_id)
+        self.records.forget(cluster.taskforce_uuid)
+        self.refused.clear(cluster.taskforce_uuid)
+        self.differing.clear(cluster.taskforce_uuid)
+        self.troubles.end(cluster.taskforce_uuid)
 
-    # -- what the logs do not tell --------------------------------------------------------------------
+    # -- what no log has ------------------------------------------------------------------------------
 
-    def _ask_schedd(self) -> None:
+    def _find_missing_ends(self) -> None:
         """Find clusters that are over though no log says so, and count how their jobs ended."""
-        now = self.n.clock()
-        if self.missing_ends.is_due(now):
-            tallies = {cluster.cluster_id: tally for tally, cluster in self._all()}
-            quiet = {cluster.cluster_id for cluster in self._owned() if self._is_quiet(cluster, now)}
-            unread = {str(path) for path, log in self.logs.items() if not log.caught_up}
-            self.gone |= self.missing_ends.find(quiet, tallies, unread)
+        if not self.missing_ends.is_due():
+            return
+        quiet = [cluster for cluster in self._owned() if self._is_quiet(cluster)]
+        gone = self.missing_ends.find(quiet, [one for _, one in self._all()], self.logs.unread())
+        if not gone or not self._read():
+            return
+        # What the logs have by now is better than what the history has.
+        gone.clusters = [cluster for cluster in gone.clusters if self._is_quiet(cluster)]
+        for cluster in self._owned():
+            gone.missing.pop((cluster.cluster_id, cluster.taskforce_uuid), None)
+        self.missing_ends.count_ends(gone)
 
-    def _is_quiet(self, cluster: ClusterTally, now: float) -> bool:
-        record = self._record(cluster)
+    def _is_quiet(self, cluster: ClusterTally) -> bool:
+        """Whether no log has had news for long of a cluster that goes on."""
+        record = self.records.of(cluster)
+        quiet_for = self.site.monotonic() - cluster.changed_at
         return (
             record is not None
-            and now - self.changed.get(cluster.cluster_id, now) >= self.missing_ends.pause
-            and witness(cluster, record.n_workers, gone=cluster.cluster_id in self.gone) is None
+            and quiet_for >= self.missing_ends.pause
+            and witness(cluster, record.n_workers) is None
         )
+
+
+def _precedence(cluster: ClusterTally) -> tuple[bool, int]:
+    """What goes on counts before what is over, a later cluster before an earlier one."""
+    return not (cluster.over or cluster.gone), cluster.cluster_id
 
 
 def build(neighbours: Neighbours) -> Worker:

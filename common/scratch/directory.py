@@ -111,6 +111,16 @@ class Scratch:
         """
         return files_in(self.directory, ".tms.jel")
 
+    def holds(self, path: str) -> bool:
+        """Whether `path` is directly in this directory, however it is spelled: by a link, say."""
+        parent = Path(path).parent
+        if parent == self.directory:
+            return True
+        try:
+            return Path(path).is_absolute() and parent.samefile(self.directory)
+        except (OSError, ValueError):
+            return False
+
     def log_archives(self) -> list[Path]:
         """All compressed logs, oldest name first; raises as `logs`."""
         return files_in(self.directory, ".tms.jel.gz")

@@ -144,7 +144,7 @@ def _decided(method: str, path: str, status: int, content: bytes) -> Json:
     if status in _NOT_ACTED_ON or status < 400:
         raise WmsUnavailable(text, status)
     if status in _ONE_MOMENT or status >= 500:
-        raise WmsReplyLost(text, status)
+        raise WmsReplyLost(text, status, own=reason is not None)
     if reason is None:
         raise RefusedOnTheWay(text, status)
     raise WmsRejected(status, text)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.last_word import confirm_complete, confirm_stopped, may_complete
+from common.last_word import Completion, confirm_complete, confirm_stopped, may_complete
 from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
 from common.stop import Stop
@@ -69,7 +69,8 @@ def test_condor_complete_is_posted_where_the_record_allows_it(
     n: Neighbours, wms: StandInWms, phase: str, cluster_id: int | None, posted: bool
 ) -> None:
     uuid = add(wms, phase, cluster_id)
-    assert confirm_complete(n, uuid, 7, 1_795_000_000) is posted
+    completion = confirm_complete(n, uuid, 7, 1_795_000_000)
+    assert (completion is Completion.POSTED) is posted
     assert wms.taskforce(uuid)["phase"] == ("condor-complete" if posted else phase)
 
 
@@ -100,7 +101,18 @@ def test_the_record_is_read_and_the_phase_posted_under_one_lock(n: Neighbours, w
     assert scratch.under_lock == methods(wms) == ("GET", "POST", "GET", "POST")
 
 
+def test_nothing_is_posted_while_the_wms_has_other_statuses_than_the_final_ones(
+    n: Neighbours, wms: StandInWms
+) -> None:
+    uuid, final = add(wms, "condor-submit"), {"COMPLETED": {"Done": 1}}
+    n.wms.report_statuses({uuid: {"RUNNING": {"Tasking": 1}}}, {})
+    assert confirm_complete(n, uuid, 7, 1_795_000_000, final) is Completion.OTHER_STATUSES
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    n.wms.report_statuses({uuid: final}, {})
+    assert confirm_complete(n, uuid, 7, 1_795_000_000, final) is Completion.POSTED
+
+
 def test_nothing_is_posted_for_a_taskforce_that_the_wms_does_not_know(n: Neighbours, wms: StandInWms) -> None:
     confirm_stopped(n, "TF-unknown", 7)
-    assert not confirm_complete(n, "TF-unknown", 7, 1_795_000_000)
+    assert confirm_complete(n, "TF-unknown", 7, 1_795_000_000) is Completion.NOT_ALLOWED
     assert not [request for request in wms.requests if "/tms/" in request.path]

@@ -227,7 +227,7 @@ def test_jobs_of_which_nobody_knows_the_end_are_not_told_as_idle(
     del schedd.history[1:]
     later(Watcher(n), clock)
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
-    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}}
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}, "REMOVED": {"null": 2}}
 
 
 def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
@@ -252,7 +252,7 @@ def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
 
 
 def test_while_the_cluster_is_in_the_queue_nothing_is_concluded(
-    n: Neighbours, wms: StandInWms, clock: FakeClock, uuid: str, jel: JelWriter
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
     jel.path.unlink()
     watcher = Watcher(n)
@@ -261,6 +261,7 @@ def test_while_the_cluster_is_in_the_queue_nothing_is_concluded(
     jel.submit(100, uuid, 3)
     for proc in range(3):
         jel.terminate((100, proc))
+    schedd.known[100].alive = False
     watcher.run_once()
     assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 3}}
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
@@ -291,18 +292,24 @@ def test_a_taskforce_stopped_meanwhile_is_the_stoppers_first(
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
-def test_a_schedd_that_cannot_be_asked_delays_no_other_taskforce(
+def test_a_schedd_that_cannot_be_asked_delays_the_statuses_of_no_taskforce(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
+    """Whether a cluster is over only the schedd can say, so nothing completes meanwhile."""
     other = wms.add_taskforce()
     Starter(n).run_once()
     watcher = Watcher(n)
     watcher.run_once()
     schedd.down = True
+    schedd.known[101].alive = False
     clock.now += QUIET
     jel.terminate((101, 0))
     with pytest.raises(ScheddUnavailable):
         watcher.run_once()
+    assert wms.taskforce(other)["compound_statuses"] == {"COMPLETED": {"null": 1}}
+    assert wms.taskforce(other)["phase"] == "condor-submit"
+    schedd.down = False
+    watcher.run_once()
     assert wms.taskforce(other)["phase"] == "condor-complete"
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
 
@@ -346,6 +353,7 @@ def test_a_taskforce_that_no_stopper_is_offered_is_stopped_by_the_end_of_its_clu
     wms.up()
     wms.abort(uuid)
     JelWriter(n.scratch.logs()[0]).abort((100, 0))
+    schedd.known[100].alive = False
     watcher = Watcher(n)
     watcher.run_once()
     watcher.run_once()

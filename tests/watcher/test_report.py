@@ -7,7 +7,7 @@ import pytest
 from common.errors import WmsUnavailable
 from common.neighbours import Neighbours
 from tests.sandbox.wms import StandInWms
-from watcher.report import BATCH_CHARACTERS, BATCH_TASKFORCES, Update, batches, send
+from watcher.report import BATCH_CHARACTERS, BATCH_TASKFORCES, Sent, Update, batches, send
 
 STATUSES = "/v1/tms/statuses/taskforces"
 
@@ -18,8 +18,9 @@ def update(uuid: str, pilot: str = "Tasking") -> Update:
 
 def test_statuses_and_errors_replace_what_the_wms_had(n: Neighbours, wms: StandInWms) -> None:
     uuid = wms.add_taskforce()
-    send(n.wms, [Update(uuid, {"RUNNING": {"Tasking": 1}}, {"boo": 1})], n.proceed)
-    sent = send(n.wms, [Update(uuid, {"COMPLETED": {"Done": 1}}, {})], n.proceed)
+    send(n.wms, [Update(uuid, {"RUNNING": {"Tasking": 1}}, {"boo": 1})], n.proceed, Sent())
+    sent = Sent()
+    send(n.wms, [Update(uuid, {"COMPLETED": {"Done": 1}}, {})], n.proceed, sent)
     assert sent.acknowledged == {uuid}
     assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 1}}
     assert wms.taskforce(uuid)["top_task_errors"] == {}
@@ -27,7 +28,8 @@ def test_statuses_and_errors_replace_what_the_wms_had(n: Neighbours, wms: StandI
 
 def test_many_taskforces_are_sent_in_bounded_batches(n: Neighbours, wms: StandInWms) -> None:
     uuids = [wms.add_taskforce() for _ in range(BATCH_TASKFORCES + 1)]
-    sent = send(n.wms, [update(uuid) for uuid in uuids], n.proceed)
+    sent = Sent()
+    send(n.wms, [update(uuid) for uuid in uuids], n.proceed, sent)
     assert sent.acknowledged == set(uuids)
     assert len(wms.requests_to("POST", STATUSES)) == 2
 
@@ -43,8 +45,9 @@ def test_what_the_wms_does_not_know_is_refused_and_the_others_are_written(
     n: Neighbours, wms: StandInWms
 ) -> None:
     uuid = wms.add_taskforce()
-    sent = send(n.wms, [update("TF-unknown"), update(uuid)], n.proceed)
-    assert (sent.acknowledged, sent.refused) == ({uuid}, {"TF-unknown"})
+    sent = Sent()
+    send(n.wms, [update("TF-unknown"), update(uuid)], n.proceed, sent)
+    assert (sent.acknowledged, sent.unknown) == ({uuid}, {"TF-unknown"})
 
 
 def test_a_taskforce_that_breaks_the_batch_is_found_and_the_others_go_through(
@@ -52,16 +55,18 @@ def test_a_taskforce_that_breaks_the_batch_is_found_and_the_others_go_through(
 ) -> None:
     uuids = [wms.add_taskforce() for _ in range(9)]
     updates = [update(uuid, pilot="a\0b" if uuid == uuids[3] else "Tasking") for uuid in uuids]
-    sent = send(n.wms, updates, n.proceed)
-    assert sent.suspected == {uuids[3]}
+    sent = Sent()
+    send(n.wms, updates, n.proceed, sent)
+    assert set(sent.refused) == {uuids[3]}
     assert sent.acknowledged == set(uuids) - {uuids[3]}
 
 
 def test_a_taskforce_that_is_refused_is_given_up(n: Neighbours, wms: StandInWms) -> None:
     uuids = [wms.add_taskforce() for _ in range(3)]
     wrong = Update(uuids[0], {"RUNNING": {"Tasking": "three"}}, {})  # type: ignore[dict-item]
-    sent = send(n.wms, [wrong, update(uuids[1]), update(uuids[2])], n.proceed)
-    assert sent.refused == {uuids[0]}
+    sent = Sent()
+    send(n.wms, [wrong, update(uuids[1]), update(uuids[2])], n.proceed, sent)
+    assert set(sent.refused) == {uuids[0]}
     assert sent.acknowledged == {uuids[1], uuids[2]}
 
 
@@ -71,7 +76,7 @@ def test_a_wms_that_breaks_on_everything_is_not_asked_for_each_taskforce(
     uuids = [wms.add_taskforce() for _ in range(100)]
     wms.fault("error", method="POST", route=STATUSES, status=500)
     with pytest.raises(WmsUnavailable):
-        send(n.wms, [update(uuid) for uuid in uuids], n.proceed)
+        send(n.wms, [update(uuid) for uuid in uuids], n.proceed, Sent())
     assert len(wms.requests_to("POST", STATUSES)) < 20
 
 
@@ -79,5 +84,5 @@ def test_a_wms_that_is_down_is_not_split(n: Neighbours, wms: StandInWms) -> None
     uuids = [wms.add_taskforce() for _ in range(10)]
     wms.fault("error", method="POST", route=STATUSES, status=503)
     with pytest.raises(WmsUnavailable):
-        send(n.wms, [update(uuid) for uuid in uuids], n.proceed)
+        send(n.wms, [update(uuid) for uuid in uuids], n.proceed, Sent())
     assert len(wms.requests_to("POST", STATUSES)) < 10

@@ -17,7 +17,8 @@ from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
 from watcher.missing_ends import QUIET
 from watcher.reading import event_stream
-from watcher.watcher import ASK_AGAIN, Watcher
+from watcher.records import ASK_AGAIN
+from watcher.watcher import Watcher
 
 STATUSES = "/v1/tms/statuses/taskforces"
 COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
@@ -177,7 +178,7 @@ def test_while_the_wms_is_down_reading_goes_on(
     jel.execute((7, 0))
     with pytest.raises(WmsUnavailable):
         watcher.run_once()
-    assert watcher.logs[jel.path].log.lag == 0
+    assert watcher.logs.logs[jel.path].log.lag == 0
     jel.terminate((7, 0))
     wms.up()
     watcher.run_once()
@@ -230,12 +231,12 @@ def test_a_stop_in_the_middle_of_a_log_says_nothing_and_loses_nothing(
     with monkeypatch.context() as stop:
         stop.setattr(Neighbours, "proceed", lambda _: next(looks, False))
         watcher.run_once()
-    assert watcher.logs[jel.path].log.lag > 0
-    assert f"{watcher.logs[jel.path].log.lag} bytes behind" in watcher.alive()
+    assert watcher.logs.logs[jel.path].log.lag > 0
+    assert f"{watcher.logs.logs[jel.path].log.lag} bytes behind" in watcher.alive()
     assert wms.requests_to("POST", STATUSES) == []
 
     watcher.run_once()
-    assert watcher.logs[jel.path].tally.events == 100
+    assert watcher.logs.logs[jel.path].tally.events == 100
     assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 100}}
     assert "0 bytes behind" in watcher.alive()
 
@@ -392,8 +393,8 @@ def test_a_finished_cluster_takes_no_memory(
     jel.terminate((7, 0))
     watcher = Watcher(n)
     watcher.run_once()
-    assert watcher.logs[jel.path].tally.clusters == {}
-    assert watcher.records == {}
+    assert watcher.logs.logs[jel.path].tally.clusters == {}
+    assert len(watcher.records) == 0
 
 
 def test_a_log_that_is_gone_is_followed_no_more(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
@@ -402,4 +403,4 @@ def test_a_log_that_is_gone_is_followed_no_more(n: Neighbours, wms: StandInWms, 
     watcher.run_once()
     jel.path.unlink()
     watcher.run_once()
-    assert watcher.logs == {}
+    assert watcher.logs.logs == {}

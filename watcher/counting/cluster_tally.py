@@ -14,8 +14,8 @@ import numpy as np
 from common.joblog.dates import parse_date
 from common.joblog.texts import decode_value, gist, safe_key
 from watcher.counting.chirps import PILOT_STATUSES, pilot_status
-from watcher.counting.job_states import PAGE, JobStates, unpack
-from watcher.counting.job_status import ENDED, IDLE, NO_STATUS, STATUSES
+from watcher.counting.job_states import PAGE, JobStates, pack, unpack
+from watcher.counting.job_status import ENDED, IDLE, NO_STATUS, REMOVED, STATUSES
 from watcher.counting.numbered_texts import NumberedTexts
 from watcher.reading.byte_rows import Ints
 
@@ -27,8 +27,8 @@ OTHER_ERRORS = "(other errors)"
 class ClusterTally:
     """The counts of one cluster, through one life: a number that comes again in a log is another cluster.
 
-    `dirty` means that the counts changed since the WMS acknowledged them, `gone` that the schedd, asked, no
-    longer had the cluster, which only an event from the log can disprove.
+    `dirty` means that the counts changed since the WMS acknowledged them; `touched`, that they changed since
+    the last look, at `changed_at`; `gone`, that the schedd was asked and did not have the cluster any more.
 
     Jobs are counted in cells: a cell is the job status times 256 plus the pilot status. A single move updates
     the counts; after a bulk update the counts are recomputed on demand.
@@ -38,8 +38,10 @@ class ClusterTally:
         self.cluster_id = cluster_id
         self.taskforce_uuid = ""
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
-        self.dirty = True
+        self.dirty = self.touched = True
+        self.changed_at = 0.0  # by a clock for intervals
         self.gone = False
+        self.rebuilt = False  # from other sources than a log, which have no errors
         self.last_end = b""  # date of the last event that ended a job, or the cluster
         self.before_end = b""  # latest date of a start, or of another end, that came before it
         self.statuses, self.pilots = NumberedTexts(STATUSES), NumberedTexts(PILOT_STATUSES)
@@ -64,21 +66,25 @@ class ClusterTally:
     @property
     def over(self) -> bool:
         """Whether every job in the log has ended, or the cluster as a whole."""
-        if self.removed:
-            return True
+        return self.removed or self.all_ended
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether there are jobs in the log, and all of them have ended."""
         statuses = {cell >> 8 for cell, count in self._count().items() if count}
         return bool(statuses) and statuses.issubset(ENDED)
 
     def compound_statuses(self, n_workers: int | None = None) -> dict[str, dict[str, int]]:
         """Job status -> pilot status -> number of jobs.
 
-        While the cluster goes on, jobs missing from `n_workers` count as idle: the schedd is still writing
-        their submit events, or makes the jobs as they are needed (late materialization).
+        The sum is `n_workers`. Jobs that are missing from it count as idle: the schedd is still writing their
+        submit events, or makes the jobs as they are needed (late materialization). When the cluster is over,
+        they count as removed: they never were, or no log and no history has them.
         """
         cells = self._count()
         missing = (n_workers or 0) - self.n_jobs
-        if missing > 0 and not self.removed:
-            cells = cells + Counter({IDLE << 8: missing})
+        if missing > 0:
+            cells = cells + Counter({(REMOVED if self.removed or self.gone else IDLE) << 8: missing})
         statuses: dict[str, dict[str, int]] = {}
         for cell, count in sorted(cells.items()):
             if count:
@@ -128,7 +134,7 @@ class ClusterTally:
         if before == packed:
             return
         self._jobs.packed[place] = packed
-        self.dirty = True
+        self.dirty = self.touched = True
         status, _, error = unpack(before)
         if self._counted:
             self._cells[before >> 16] -= status != NO_STATUS
@@ -138,8 +144,28 @@ class ClusterTally:
 
     def recount(self) -> None:
         """States were set in bulk: recompute the counts on demand."""
-        self.dirty = True
+        self.dirty = self.touched = True
         self._counted = False
+
+    def set_job(self, proc: int, status: str, pilot: str) -> None:
+        """Put a job into a state that is known from another source than a log."""
+        self.move(self.place(proc), pack(self.statuses.number(status), self.pilots.number(pilot), 0))
+
+    def end(self, proc: int, status: int, date: bytes) -> None:
+        """The schedd's history has the end of a job. The job keeps an end that is known, and its pilot."""
+        place = self.place(proc)
+        known, pilot, error = unpack(int(self._jobs.packed[place]))
+        if known not in ENDED:
+            self.move(place, pack(status, pilot, error))
+        if known not in ENDED or self.rebuilt:
+            self.last_end, self.before_end = date, b""  # in UTC: nothing is to be compared
+
+    def end_the_rest(self) -> None:
+        """Jobs whose end nobody knows count as removed: they keep what their pilots said."""
+        for _, place in self.places():
+            status, pilot, error = unpack(int(self._jobs.packed[place]))
+            if status not in (NO_STATUS, *ENDED):
+                self.move(place, pack(REMOVED, pilot, error))
 
     def has(self, proc: int) -> bool:
         """Whether the job has appeared in the log."""

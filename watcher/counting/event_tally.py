@@ -63,6 +63,15 @@ class EventTally:
             self.clusters[cluster_id] = cluster
         return cluster
 
+    def begin(self, cluster_id: int, uuid: str) -> ClusterTally:
+        """A cluster that no log has, counted from other sources."""
+        self.settled.pop(cluster_id, None)
+        if before := self.clusters.pop(cluster_id, None):
+            self.earlier.append(before)
+        cluster = self.cluster(cluster_id)
+        cluster.taskforce_uuid = uuid
+        return cluster
+
     def count_event(self, event: Event) -> None:
         """Count one event."""
         code = event.code
@@ -124,7 +133,7 @@ class EventTally:
         """Note whose a cluster is, unless that is known or the cluster is settled."""
         if self.is_nameless(cluster_id):
             cluster = self.cluster(cluster_id)
-            cluster.taskforce_uuid, cluster.dirty = uuid, True
+            cluster.taskforce_uuid, cluster.dirty, cluster.touched = uuid, True, True
 
     def name_by(self, event: Event) -> bool:
         """Note the taskforce that an event of a nameless cluster names; whether it names one."""
@@ -135,7 +144,7 @@ class EventTally:
 
     def _remove(self, event: Event) -> None:
         cluster = self.cluster(event.cluster)
-        cluster.removed, cluster.dirty = True, True
+        cluster.removed = cluster.dirty = cluster.touched = True
         cluster.note_end(event.date)
 
     def _chirp(self, event: Event) -> None:

@@ -27,6 +27,7 @@ class EventLog:
         self.path = path
         self.offset = 0  # of the first byte that is not read yet
         self.size = 0
+        self.restarts = 0  # how often it was read again from its start, as it was replaced or truncated
         self._identity: tuple[int, int] | None = None  # device and inode
         self._mark = (0, b"")  # some bytes that were read, and where they are
         self._stream: EventStream | XmlStream = EventStream()
@@ -52,6 +53,7 @@ class EventLog:
             descriptor, status = file.fileno(), os.fstat(file.fileno())
             if not self._is_known(descriptor, status):
                 if self._identity is not None:
+                    self.restarts += 1
                     logger.warning("%s was replaced or truncated: reading it from its start", self.path)
                 self._identity, self.offset, self._mark = (status.st_dev, status.st_ino), 0, (0, b"")
             if self.offset == 0:

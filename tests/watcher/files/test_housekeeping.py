@@ -336,7 +336,7 @@ def test_the_pass_of_the_watcher_looks_after_the_files_and_follows_the_rest(
     for _ in range(2):
         watcher.run_once()
     assert old.is_archived()
-    assert set(watcher.logs) == {running.log}
+    assert set(watcher.logs.logs) == {running.log}
 
 
 def test_a_taskforce_that_is_started_again_after_its_log_was_compressed_is_found_not_doubled(

@@ -1,0 +1,111 @@
+"""What the WMS holds of the taskforces whose clusters are followed.
+
+A record is read when a cluster is first seen, while the WMS names no cluster in it, and again when the
+cluster is over. Losing a record costs one more question.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from common.wms.client import Wms
+from common.wms.contract import Phase, Taskforce
+from watcher.counting.cluster_tally import ClusterTally
+from watcher.troubles import Troubles
+
+logger = logging.getLogger(__name__)
+
+FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
+ASK_AGAIN = 600.0  # seconds between questions about what the WMS did not know
+
+Key = TypeVar("Key", int, str)
+
+
+class Records:
+    """The WMS's records by taskforce, and when the WMS was last asked about what it does not know."""
+
+    def __init__(self, wms: Wms, monotonic: Callable[[], float]) -> None:
+        self._wms, self._monotonic = wms, monotonic
+        self._records: dict[str, Taskforce] = {}
+        self._asked_clusters: dict[int, float] = {}  # that no taskforce holds, and when we asked
+        self._asked_taskforces: dict[str, float] = {}  # that the WMS does not know, and when we asked
+        self._troubles = Troubles(logger)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def of(self, cluster: ClusterTally) -> Taskforce | None:
+        """The record of the cluster's taskforce, if the WMS holds this cluster for it, or none yet."""
+        record = self._records.get(cluster.taskforce_uuid)
+        return record if record and record.cluster_id in (None, cluster.cluster_id) else None
+
+    def is_complete(self, cluster: ClusterTally) -> bool:
+        """Whether the WMS has the cluster's taskforce as complete, by this cluster or another."""
+        record = self._records.get(cluster.taskforce_uuid)
+        return record is not None and record.phase == Phase.CONDOR_COMPLETE
+
+    def find_owners(self, nameless: Iterable[ClusterTally]) -> None:
+        """Ask the WMS which taskforce owns each cluster that the log leaves unnamed. Raises WmsUnavailable.
+
+        A number may have been another cluster's, before the job queue was lost: one that is complete is not
+        meant, and where several are left, nobody knows which.
+        """
+        clusters = {cluster.cluster_id: cluster for cluster in nameless}
+        due = self._due(clusters, self._asked_clusters)
+        owners = defaultdict(list)
+        for record in self._wms.taskforces_with("cluster_id", due, FIELDS, schedd=self._wms.schedd):
+            owners[record.cluster_id].append(record)
+        for cluster_id, records in owners.items():
+            going_on = [record for record in records if record.phase != Phase.CONDOR_COMPLETE]
+            one = going_on or records
+            if cluster_id in clusters and len(one) == 1:
+                clusters[cluster_id].taskforce_uuid = one[0].taskforce_uuid
+                self._records[one[0].taskforce_uuid] = one[0]
+        self._asked_clusters.update(dict.fromkeys(due, self._monotonic()))
+
+    def refresh(self, clusters: Iterable[ClusterTally]) -> None:
+        """Read the records of those clusters that are new here, or over. Raises WmsUnavailable."""
+        stale = [cluster for cluster in clusters if self._is_stale(cluster)]
+        uuids = sorted({cluster.taskforce_uuid for cluster in stale})
+        found = {tf.taskforce_uuid: tf for tf in self._wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
+        self._records.update(found)
+        for uuid in uuids:
+            if uuid in found:
+                self._troubles.end(uuid, f"the WMS knows taskforce {uuid} now")
+            else:
+                self.note_unknown(uuid)
+        for cluster in stale:
+            record = found.get(cluster.taskforce_uuid)
+            if record and record.cluster_id not in (None, cluster.cluster_id):
+                self._note_other(cluster, record)
+
+    def note_unknown(self, uuid: str) -> None:
+        """The WMS does not know this taskforce: ask again later."""
+        self._troubles.begin(uuid, f"the WMS does not know taskforce {uuid}: its cluster is left alone")
+        self._records.pop(uuid, None)
+        self._asked_taskforces[uuid] = self._monotonic()
+
+    def forget(self, uuid: str) -> None:
+        """The taskforce is complete: nobody asks for its record any more."""
+        self._records.pop(uuid, None)
+
+    def _note_other(self, cluster: ClusterTally, record: Taskforce) -> None:
+        text = "taskforce %s: cluster %d is ignored, the WMS has cluster %s for it"
+        uuid, cluster_id = cluster.taskforce_uuid, cluster.cluster_id
+        self._troubles.begin(f"{uuid} {cluster_id}", text % (uuid, cluster_id, record.cluster_id))
+        self._asked_clusters[cluster_id] = self._monotonic()
+
+    def _is_stale(self, cluster: ClusterTally) -> bool:
+        record = self._records.get(cluster.taskforce_uuid)
+        if record is None:
+            return bool(self._due([cluster.taskforce_uuid], self._asked_taskforces))
+        if record.cluster_id not in (None, cluster.cluster_id):
+            return bool(self._due([cluster.cluster_id], self._asked_clusters))
+        return record.cluster_id is None or cluster.over or cluster.gone
+
+    def _due(self, keys: Iterable[Key], asked: dict[Key, float]) -> list[Key]:
+        now = self._monotonic()
+        return sorted(key for key in keys if key not in asked or now - asked[key] >= ASK_AGAIN)
