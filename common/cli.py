@@ -169,7 +169,7 @@ def _parser(name: str, summary: str, options: Mapping[str, Option]) -> argparse.
     how.add_argument(
         "--check",
         action="store_true",
-        help="check settings, token, WMS, clock, schedd, permission to submit and scratch directory",
+        help="check settings, token, WMS, clock, schedd, permission to submit, jobs and scratch directory",
     )
     for flag, option in options.items():
         if option.metavar:

@@ -91,18 +91,13 @@ def copy_files(
         return
     with writing():
         inputs.mkdir(mode=0o700, exist_ok=True)
-    try:
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, inputs, ignore_errors=True)
         size = 0
         for path in paths:
-            with _allowed_file(path, settings) as file:
-                _check_room(file, settings, inputs)
-                size += _copy(file, inputs / Path(path).name, settings.input_files_size - size, proceed)
+            size += _copy_file(path, inputs, settings, settings.input_files_size - size, proceed)
             _check_size(size, settings)
-    except BaseException as error:
-        shutil.rmtree(inputs, ignore_errors=True)
-        if isinstance(error, Unseen):
-            raise SubmitRejected(f"input_files lacks a file that was there before: {error}") from None
-        raise
+        undo.pop_all()
 
 
 def _check_names(paths: Sequence[str]) -> None:
@@ -184,6 +179,15 @@ def _identity(place: str | Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_dev, state.st_ino
+
+
+def _copy_file(path: str, inputs: Path, settings: Settings, most: int, proceed: Callable[[], bool]) -> int:
+    try:
+        with _allowed_file(path, settings) as file:
+            _check_room(file, settings, inputs)
+            return _copy(file, inputs / Path(path).name, most, proceed)
+    except Unseen as reason:
+        raise SubmitRejected(f"input_files has no file {path!r} any more: {reason}") from None
 
 
 def _check_room(file: RealFile, settings: Settings, directory: Path) -> None:
