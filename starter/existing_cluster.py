@@ -14,7 +14,7 @@ from common.condor.records import AccessPoint, Cluster
 from common.errors import ItemWaits
 from common.joblog.events import MAX_EVENT
 from common.joblog.owner import NOTE, taskforce_of
-from common.joblog.search import Form, events_with, form_of, last_end
+from common.joblog.search import Form, events_with, find_last_end, form_of
 from common.joblog.xml_events import START
 from common.scratch.directory import LOG_ARCHIVE_NAME, LOG_NAME, Scratch
 
@@ -75,10 +75,9 @@ def can_be_forged(log: Path) -> bool:
 
 
 def clusters_in_log(log: Path, uuid: str) -> set[int]:
-    """The clusters that `log`, perhaps a compressed one, names as this taskforce's.
+    """The clusters that a log, or its archive, names as this taskforce's: those that the watcher finds there.
 
-    They are those that the watcher finds there. Never raises, whatever the log holds; of a log that cannot
-    be read to its end, what comes before counts.
+    Never raises, whatever the log contains. A log that cannot be read to its end counts up to there.
     """
     return {
         event.cluster
@@ -89,9 +88,9 @@ def clusters_in_log(log: Path, uuid: str) -> set[int]:
 
 
 def _is_anothers(cluster: Cluster, uuid: str, logs: Iterable[Path]) -> bool:
-    """Whether one of our logs has this cluster's submit, as another taskforce's.
+    """Whether one of our logs names another taskforce in this cluster's submit event.
 
-    The schedd's history knows jobs by their own ads, which they can change while they run. Raises
+    The schedd's history has jobs' own ads, which they can change while they run. Raises
     DoubtfulCluster if jobs can have written the log, too.
     """
     for log in logs:
@@ -118,9 +117,9 @@ def _owner(cluster_id: int, log: Path) -> str:
 
 
 def _recent(scratch: Scratch, earliest: float) -> Iterator[Path]:
-    """The logs that may have a cluster submitted since `earliest`: each has the clusters of its day.
+    """The logs that may contain a cluster submitted since `earliest`: each has the clusters of its day.
 
-    The archives are listed last: a log that goes meanwhile has one by then.
+    The archives are listed last, because a log that disappears meanwhile has one by then.
     """
     day = datetime.fromtimestamp(earliest).date().isoformat()  # noqa: DTZ006 - logs are named in local time
     for listed in (scratch.logs, scratch.log_archives):
@@ -160,7 +159,7 @@ def _unpacked(log: Path) -> Iterator[tuple[bytes, Form]]:
     with gzip.open(log) as file:
         while chunk := file.read1(CHUNK):  # of what is cut off, all before the cut
             block, form = rest + chunk, form or form_of(chunk)
-            size = last_end(block, len(block), form)
+            size = find_last_end(block, len(block), form)
             yield block[:size], form
             rest = block[size:][-MAX_EVENT:]  # an event that ends later begins there
     if form:

@@ -28,7 +28,7 @@ def parse_date(date: bytes, zone: tzinfo | None, *, after: bytes = b"") -> int |
     return first
 
 
-def within(seconds: int, earlier: bytes, later: bytes) -> bool:
+def is_within(seconds: int, earlier: bytes, later: bytes) -> bool:
     """Whether `later` is at most so many seconds after `earlier`; both are dates of one log, in its order."""
     if earlier == later:
         return True

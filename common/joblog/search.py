@@ -1,4 +1,4 @@
-"""Events found by what stands in them, in a log of which the rest is not read."""
+"""Finds the events of a log that contain certain bytes, without reading the rest of the log."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from common.joblog.events import MAX_EVENT, Event
 class Form:
     """How a log is written.
 
-    `end` is what ends an event, and `end_line` how that begins, behind a line end. `parse_event` reads what
-    stands before it. `marks_of_submits` stand in the submit events of a cluster, and perhaps in others.
+    `end` matches what ends an event, and `end_line` is how that begins, with the line end before it.
+    `parse_event` reads what is between two ends. Each submit event of a cluster contains one of
+    `marks_of_submits`, and other events may, too.
     """
 
     end: re.Pattern[bytes]
@@ -30,12 +31,12 @@ XML = Form(xml_events.END, b"\n</c>", xml_events.parse_event, (b'<a n="Cluster">
 
 
 def form_of(text: bytes) -> Form:
-    """How a log is written that begins with `text`."""
+    """The form of a log that begins with `text`."""
     return XML if xml_events.is_xml(text) else TEXT
 
 
-def last_end(text: bytes | mmap.mmap, before: int, form: Form) -> int:
-    """Where the last end of an event before an offset ends; 0 if there is none."""
+def find_last_end(text: bytes | mmap.mmap, before: int, form: Form) -> int:
+    """Where the last event before an offset ends; 0 if there is none."""
     at = before
     while at > 0:
         at = text.rfind(form.end_line, 0, at) + 1
@@ -46,14 +47,14 @@ def last_end(text: bytes | mmap.mmap, before: int, form: Form) -> int:
 
 
 def events_with(found: bytes, text: bytes | mmap.mmap, form: Form) -> Iterator[Event]:
-    """The events of a log in which the bytes `found` stand.
+    """The events of a log that contain the bytes `found`.
 
-    They are those that reading all of the log finds, and the last one as soon as its lines are there: its
-    end may not be written yet. Never raises, whatever the bytes are.
+    Reading all of the log finds the same ones; but the last event is found as soon as its lines are there,
+    even if its end is not written yet. Never raises, whatever the log contains.
     """
     at = text.find(found)
     while at >= 0:
-        start = last_end(text, at, form)
+        start = find_last_end(text, at, form)
         end, after = _next_end(text, at, form)
         event, _ = form.parse_event(text[max(start, end - MAX_EVENT) : end])
         if event:
@@ -62,7 +63,7 @@ def events_with(found: bytes, text: bytes | mmap.mmap, form: Form) -> Iterator[E
 
 
 def _next_end(text: bytes | mmap.mmap, at: int, form: Form) -> tuple[int, int]:
-    """Where the next end of an event begins and ends; without one, the last line that is whole is the end."""
+    """Where the next end of an event begins and ends; without one, the last whole line ends it."""
     while (at := text.find(form.end_line, at)) >= 0:
         at += 1
         if end := form.end.match(text, at):

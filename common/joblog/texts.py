@@ -1,28 +1,28 @@
-"""Texts that jobs put into a log: decoded, made safe to send, and compared by what they say."""
+"""Texts that jobs put into a log: decoded, made safe to send, and compared without what is volatile."""
 
 from __future__ import annotations
 
 import re
 
 MAX_KEY = 1000  # characters of a status or error text that are sent
-CUT = " [cut]"  # marks a text that HTCondor or we have cut
+CUT = " [cut]"  # marks a text that HTCondor or the service has cut
 
 _ESCAPE = re.compile(rb"\\(?:([0-7]{3})|(.))", re.DOTALL)
 _PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
 
-# What differs between two occurrences of one error: the longest forms first.
+# What differs between two occurrences of the same error; longer forms come first.
 _VOLATILE = re.compile(
-    r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # uuids
-    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"  # timestamps
+    r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # 0123abcd-0123-0123-0123-0123456789ab
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"  # 2026-11-22 18:13:17,123
     r"|\d\d:\d\d:\d\d(?:[.,]\d+)?"
-    r"|dir_\d+|glide_\w{6}|condor_exec\.\w+"  # names of scratch directories
-    r"|<?\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:\?[^>\s]*)?>?"  # addresses
-    r"|0x[0-9a-fA-F]+|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b"  # hex ids and long numbers
+    r"|dir_\d+|glide_\w{6}|condor_exec\.\w+"  # dir_4711, glide_Ab3xYz, condor_exec.exe
+    r"|<?\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:\?[^>\s]*)?>?"  # <192.0.2.2:9618?noUDP>
+    r"|0x[0-9a-fA-F]+|\b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{8,}\b"  # 0x7f3a, 4fd31a2b9c
 )
 
 
 def decode_value(raw: bytes) -> tuple[str, bool]:
-    """A chirped value as text, and whether HTCondor cut it.
+    """A chirped value as text, and whether it was cut.
 
     The value is a ClassAd string literal: `\\"`, `\\\\`, `\\n`, `\\t`, and other bytes as three octal digits.
     HTCondor cuts the event at 1023 bytes, so the closing quote, or half an escape, may be missing. A value
@@ -43,7 +43,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def safe_key(text: str, *, cut: bool = False) -> str:
-    """`text` as a key that the WMS can store: printable, not empty, bounded; what was cut is marked."""
+    """`text` as a key that the WMS can store: printable, not empty, of bounded length, marked if cut."""
     lines = " | ".join(part.strip() for part in text.splitlines() if part.strip())
     key = printable(lines)
     if len(key) > MAX_KEY:
@@ -52,7 +52,7 @@ def safe_key(text: str, *, cut: bool = False) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` in one line, without anything that acts on a terminal or that XML does not allow."""
+    """`text` in one line, without characters that control a terminal or that XML forbids."""
     return text if text.isprintable() else "".join(_printable(char) for char in text)
 
 
@@ -62,6 +62,6 @@ def _printable(char: str) -> str:
     return " " if char.isspace() else "\N{REPLACEMENT CHARACTER}"
 
 
-def gist(key: str) -> str:
-    """What two errors share that differ only in ids, addresses, times or scratch directories."""
+def strip_volatile(key: str) -> str:
+    """`key` without ids, addresses, times and scratch directories, in which errors of one kind differ."""
     return _VOLATILE.sub("#", key)

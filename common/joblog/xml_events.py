@@ -29,11 +29,11 @@ START = 4096  # bytes that say whether a log is XML
 _RECORD = re.compile(rb"<(/?)c>")  # "<c>", "</c>"
 _NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what no XML parser takes
 _NUMBER = re.compile(r"-?\d{1,10}", re.ASCII)
-_BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # the one that there is says why
+_BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # an event has one of these at most
 
 
 def is_xml(text: bytes) -> bool:
-    """Whether a log that begins with `text` is XML: its first byte that is neither blank nor zero says so."""
+    """Whether a log that begins with `text` is XML; leading blanks and zeros do not count."""
     return text[:START].lstrip(b"\0 \t\r\n").startswith(b"<")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from common.joblog.dates import parse_date
-from common.joblog.texts import decode_value, gist, safe_key
+from common.joblog.texts import decode_value, safe_key, strip_volatile
 from watcher.counting.chirps import PILOT_STATUSES, pilot_status
 from watcher.counting.job_states import PAGE, JobStates, pack, unpack
 from watcher.counting.job_status import ENDED, IDLE, NO_STATUS, REMOVED, STATUSES
@@ -222,4 +222,4 @@ def _counts(numbers: Any) -> Iterator[tuple[int, int]]:
 def _key_and_gist(raw: bytes) -> tuple[str, str]:
     text, cut = decode_value(raw)
     key = safe_key(text, cut=cut)
-    return key, gist(key)
+    return key, strip_volatile(key)

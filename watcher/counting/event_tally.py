@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.joblog.dates import within
+from common.joblog.dates import is_within
 from common.joblog.events import CLUSTER_PROC, MAX_PROC, Event, EventCode
 from common.joblog.owner import NAMING, taskforce_of
 from watcher.counting.chirps import ChirpKind, chirp_of
@@ -179,7 +179,7 @@ class EventTally:
             status = STATUS_OF_EVENT[event.code]
         if event.code in FORGETTING:
             pilot = error = 0
-        elif before and within(MOMENT, before[0], event.date):
+        elif before and is_within(MOMENT, before[0], event.date):
             _, pilot, error = before
         if status in ENDED:
             cluster.note_end(event.date)

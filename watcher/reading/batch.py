@@ -1,9 +1,10 @@
 """The events in a block of a job event log, many at a time.
 
-Logs are large and their headers are alike. So the headers of a whole block are read at once, with NumPy:
-first where the separators are, lines of three dots; then all headers that have the shape of the first one,
-those that have the shape of the first that was left, and so on. What is not as regular as that (a torn event,
-zeros, no text) is left to `common.joblog.events`, one by one, so that both find exactly the same.
+Logs are large, and their headers are alike, so NumPy reads the headers of a whole block at once. It finds
+the separators (lines of three dots), then all headers of the same shape as the first, then all of the same
+shape as the first of the rest, and so on. Headers have the same shape if they differ only in the values of
+their digits, as in `001 (007.000.000) 2026-11-22 18:13:17 `. What is less regular (a torn event, zeros) goes
+to `common.joblog.events`, one by one, so that both ways find exactly the same events.
 """
 
 from __future__ import annotations
@@ -15,21 +16,30 @@ import numpy as np
 import numpy.typing as npt
 
 from common.joblog.events import HEADER, SEPARATOR, Event, parse_event
-from watcher.reading.byte_rows import WIDEST, Bools, Ints, begin_like, pairs, places_of, places_with, rows_at
+from watcher.reading.byte_rows import (
+    WIDEST,
+    Bools,
+    Ints,
+    begin_like,
+    find_byte,
+    find_pairs,
+    places_of,
+    rows_at,
+)
 
-SLACK = WIDEST  # bytes that a buffer has behind its last block, so that a header can be looked at as a whole
+SLACK = WIDEST  # bytes that a buffer has behind its block, so that its last header can be read as a whole row
 
 _PAREN = len("001 ")  # where the "(" stands in a header
 _DATE = len("2026-11-22 18:13:17")
-_SHAPES = 16  # of headers that are looked for before the rest is read one by one
+_SHAPES = 16  # of headers that are read at once; headers of further shapes are read one by one
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The events of a block, in order, one array element for each.
+    """The events of a block, in order; each array has one element for each event.
 
-    `start` is where the header begins, `text` where what follows the date begins, `end` where the separator
-    begins; all three are offsets in `block`. `damaged` is how many bytes of the block are no event.
+    `start`, `text` and `end` are offsets in `block`: of the header, of what follows the date, and of the
+    separator. `damaged` is the number of bytes in the block that belong to no event.
     """
 
     block: bytes
@@ -51,11 +61,11 @@ class Batch:
         return Event(*numbers, self.date(index), text)
 
     def date(self, index: int) -> bytes:
-        """The date of one event: in its header, the last thing before the text."""
+        """The date of one event: what its header has between `) ` and the text."""
         return self.block[self.start[index] : self.text[index]].partition(b") ")[2].rstrip(b" ")
 
     def dates_ascend(self, events: Ints) -> bool:
-        """Whether none of these events, which are in order, seems to be dated before the one ahead of it.
+        """Whether no event of these, which are in order, has an earlier date than the one before it.
 
         The last 19 bytes of the dates are compared as text: `2026-11-22 18:13:17`, `-22 18:13:17.363123`.
         """
@@ -66,7 +76,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Headers:
-    """What the headers at some offsets say, where they are `good`. `text` is relative to the header."""
+    """The fields of the headers at some offsets, valid where `good`. `text` is relative to the header."""
 
     good: Bools
     code: Ints
@@ -76,7 +86,7 @@ class _Headers:
 
 
 def parse_block(block: bytes, size: int) -> Batch:
-    """The events in the first `size` bytes of `block`, which end with a separator; SLACK bytes follow."""
+    """The events in the first `size` bytes of a block; a separator ends them, and SLACK bytes follow."""
     if block.startswith(b"...") or block.find(b"\0", 0, size) >= 0:
         return _one_by_one(block, size)
     text = np.frombuffer(block, np.uint8, size)
@@ -86,25 +96,25 @@ def parse_block(block: bytes, size: int) -> Batch:
     like_header = _like_headers(block, text)
     if headers.good.all() and len(like_header) == len(start):
         return Batch(block, headers.code, headers.cluster, headers.proc, start, start + headers.text, end, 0)
-    # What looks like a header elsewhere may be one, behind a torn event.
+    # Another text that looks like a header may be one: of an event behind a torn one.
     event = np.searchsorted(start, like_header, side="right") - 1
     headers.good[event[like_header != start[event]]] = False
     return _merged(block, headers, start, end, after)
 
 
 def _like_headers(block: bytes, text: npt.NDArray[np.uint8]) -> Ints:
-    """Where the text looks like the start of a header, `001 (007`."""
-    paren = places_of(places_with(text, b"("))
+    """The offsets of all texts like the start of a header, for example `001 (007`."""
+    paren = places_of(find_byte(text, b"("))
     place = paren[np.searchsorted(paren, _PAREN) :] - _PAREN
     return place[begin_like(rows_at(block, place, 8), b"001 (007")]
 
 
 def _separators(block: bytes, line_end: Bools) -> tuple[Ints, Ints]:
-    """Where separators begin and where they end, but for one at the very start of the block."""
+    """Where the separators begin, and where they end; one at the very start of the block is not found."""
     four_bytes = np.ndarray((len(block) - 3,), "<u4", block, strides=(1,))
     starts, ends = [], []
     for separator in (b"...\n", b"...\r\n") if b"\r" in block else (b"...\n",):
-        start = places_of(pairs(line_end, line_end, len(separator))) + 1
+        start = places_of(find_pairs(line_end, line_end, len(separator))) + 1
         start = start[four_bytes[start] == int.from_bytes(separator[:4], "little")]
         starts.append(start)
         ends.append(start + len(separator))
@@ -114,7 +124,7 @@ def _separators(block: bytes, line_end: Bools) -> tuple[Ints, Ints]:
 
 
 def keep_memory() -> None:
-    """Have the allocator keep the memory of arrays for the next ones; call it once, before reading much.
+    """Make the allocator keep freed arrays for the next ones. Call it once, before much is read.
 
     glibc gives large arrays pages of their own, and the faults that come with new pages are most of the time
     spent here. It raises its limit for that when it frees a larger one (mallopt(3), M_MMAP_THRESHOLD).
@@ -124,7 +134,7 @@ def keep_memory() -> None:
 
 
 def _read_headers(block: bytes, start: Ints) -> _Headers:
-    """The headers at the offsets `start`: those like the first, then like the first of the others."""
+    """The headers at the offsets `start`, shape by shape."""
     parts: list[tuple[Ints, _Headers]] = []
     left = np.arange(len(start))
     for _ in range(_SHAPES):
@@ -147,7 +157,7 @@ def _read_headers(block: bytes, start: Ints) -> _Headers:
 
 
 def _read_alike(block: bytes, start: Ints, header: re.Match[bytes]) -> _Headers:
-    """Those of the headers at the offsets `start` that are like `header`, but for other digits."""
+    """Those of the headers at the offsets `start` that differ from `header` only in their digits."""
     shape = header[0]
     rows = rows_at(block, start, -(-len(shape) // 8) * 8)
     columns = rows.view(np.uint8)
@@ -158,14 +168,14 @@ def _read_alike(block: bytes, start: Ints, header: re.Match[bytes]) -> _Headers:
         for column in range(first + 1, end):
             value *= 10
             value += columns[:, column]
-        value -= int("1" * (end - first)) * ord("0")  # each digit brought it along
+        value -= int("1" * (end - first)) * ord("0")  # "37" gave 10 * ord("3") + ord("7")
         numbers.append(value)
     code, cluster, proc = numbers
     return _Headers(begin_like(rows, shape), code, cluster, proc, np.full(len(rows), len(shape)))
 
 
 def _merged(block: bytes, headers: _Headers, start: Ints, end: Ints, after: Ints) -> Batch:
-    """The regular events, and in their places what is found in the irregular pieces, one by one."""
+    """The regular events, and between them the events that are found in the irregular pieces, one by one."""
     good = headers.good
     odd_ones = np.flatnonzero(~good)
     found, damaged = _exactly(block, [(int(start[i]), int(end[i]), int(after[i] - end[i])) for i in odd_ones])
@@ -177,7 +187,7 @@ def _merged(block: bytes, headers: _Headers, start: Ints, end: Ints, after: Ints
 
 
 def _one_by_one(block: bytes, size: int) -> Batch:
-    """All events of a block, whatever its lines end with."""
+    """All events of a block, found one by one."""
     pieces = []
     position = 0
     for separator in SEPARATOR.finditer(block, 0, size):
@@ -189,7 +199,7 @@ def _one_by_one(block: bytes, size: int) -> Batch:
 
 
 def _exactly(block: bytes, pieces: list[tuple[int, int, int]]) -> tuple[Ints, int]:
-    """The events in pieces (start, end, length of the separator), as the fields of a batch; the damage."""
+    """The events in pieces (start, end, length of separator), as fields of a batch; the damaged bytes."""
     rows: list[tuple[int, ...]] = []
     damaged = 0
     for start, end, separator in pieces:

@@ -1,4 +1,4 @@
-"""Texts at many places of a block, compared with one text at once: a row of each, eight bytes in a number."""
+"""Compares the texts at many places of a block with one text: a row for each, eight bytes in a number."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.unsignedinteger]
-Rows = npt.NDArray[np.uint64]  # [place, word]
-Eights = npt.NDArray[np.uint64]  # eight places of a block in a number: a byte is 1 if it is meant, else 0
+Rows = npt.NDArray[np.uint64]  # [place, number of eight bytes]
+Eights = npt.NDArray[np.uint64]  # eight places of a block in a number; the byte of a place is 1 or 0
 
-WIDEST = 64  # bytes; so many must follow in the block behind the last place
+WIDEST = 64  # bytes of a row; so many must follow the last place in the block
 
 _DIGITS = b"0123456789"
 
@@ -33,10 +33,11 @@ def begin_with(rows: Rows, text: bytes) -> Bools:
 
 
 def begin_like(rows: Rows, text: bytes) -> Bools:
-    """Which rows begin with `text`, but for other digits.
+    """Which rows begin with `text`, where any digit matches any other.
 
-    Exclusive or with the text, all its digits being 0, leaves at most 9 of a digit, and nothing of another
-    byte, that is as it should be. What is added then makes anything more reach the highest bit of its byte.
+    Each byte is XORed with the text's, whose digits are taken as `0`: a matching digit leaves 0-9, any other
+    matching byte leaves 0. Adding 0x76 (digit) or 0x7F (other) then sets bit 7 of each byte that does not
+    match. For example `012` against `0x2`: 00 49 02, then 76 C8 78, so the second byte does not match.
     """
     wrong: Rows = np.zeros(len(rows), np.uint64)
     for at in range(0, len(text), 8):
@@ -54,16 +55,16 @@ def begin_like(rows: Rows, text: bytes) -> Bools:
     return like
 
 
-def places_with(text: npt.NDArray[np.uint8], byte: bytes) -> Eights:
-    """The places of `text` where this byte stands."""
+def find_byte(text: npt.NDArray[np.uint8], byte: bytes) -> Eights:
+    """The places of `text` that hold this byte."""
     same = np.empty(-(-len(text) // 8) * 8, np.bool_)
     np.equal(text, byte[0], out=same[: len(text)])
     same[len(text) :] = False
     return same.view("<u8")
 
 
-def pairs(first: Bools, second: Bools, distance: int) -> Eights:
-    """The places where `first` holds and, `distance` behind them, `second`."""
+def find_pairs(first: Bools, second: Bools, distance: int) -> Eights:
+    """The places where `first` is true, and `second` is true so many places later."""
     last = len(first) - distance
     both = np.empty(-(-len(first) // 8) * 8, np.bool_)
     np.logical_and(first[:last], second[distance:], out=both[:last])
@@ -72,12 +73,11 @@ def pairs(first: Bools, second: Bools, distance: int) -> Eights:
 
 
 def places_of(eights: Eights) -> Ints:
-    """The places as offsets. Fast when they are rare, fastest when no group of eight has more than one."""
+    """The places as offsets: fast when they are rare, fastest with at most one in each group of eight."""
     at = np.flatnonzero(eights != 0)
     found = eights[at]
-    below = (
-        found - 1
-    )  # of a number with one bit, say 0x10000, this sets the bits below it, 0xFFFF: 16, or 2 bytes
+    # Of a number with a single bit this leaves the bits below it: of 0x10000 0xFFFF, 16 bits or 2 bytes.
+    below = found - 1
     if (found & below).any():
         each = np.flatnonzero(found.view(np.bool_))
         return at[each // 8] * 8 + each % 8

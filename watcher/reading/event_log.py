@@ -1,4 +1,4 @@
-"""Incremental reader of one job event log (JEL): files that grow, shrink, and are replaced."""
+"""Follows one job event log (JEL): a file that grows, and may shrink or be replaced."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from watcher.reading.xml_stream import XmlStream
 
 logger = logging.getLogger(__name__)
 
-MARK = 2048  # bytes before the offset that must still be there: enough to have a date among them
+MARK = 2048  # bytes before the offset that must be unchanged; enough to contain a date
 
 
 class EventLog:
-    """A job event log that is read on as it grows. Keeps no file open between reads.
+    """A job event log, each read of which goes on where the last one ended. No file is open between reads.
 
     A last event without its separator is left for the next read: nothing is ever waited for.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.offset = 0  # of the first byte that is not read yet
+        self.offset = 0  # of the first unread byte
         self.size = 0
         self.restarts = 0  # how often it was read again from its start, as it was replaced or truncated
         self._identity: tuple[int, int] | None = None  # device and inode
-        self._mark = (0, b"")  # some bytes that were read, and where they are
+        self._mark = (0, b"")  # offset of some bytes that were read, and the bytes
         self._stream: EventStream | XmlStream = EventStream()
 
     @property
     def lag(self) -> int:
-        """How many bytes of the log, as it was at the last look, are not read yet."""
+        """Unread bytes, as of the last read."""
         return self.size - self.offset
 
     @property
     def damaged_bytes(self) -> int:
-        """How many of the bytes that were read are no event."""
+        """How many of the bytes read so far belong to no event."""
         return self._stream.damaged_bytes
 
     def read(self, *, final: bool = False) -> Iterator[Events]:
@@ -58,11 +58,11 @@ class EventLog:
                 self._identity, self.offset, self._mark = (status.st_dev, status.st_ino), 0, (0, b"")
             if self.offset == 0:
                 self._stream = stream_for(os.pread(descriptor, START, 0), self.damaged_bytes)
-            self.size = status.st_size  # what is written from now on is for the next read
+            self.size = status.st_size  # later bytes are for the next read
             yield from self._read(descriptor, final=final)
 
     def _is_known(self, descriptor: int, status: os.stat_result) -> bool:
-        """Whether this is the file that was read up to the offset, and not one that grew in its place."""
+        """Whether this is the file that was read so far, not another that has grown in its place."""
         at, mark = self._mark
         return (
             self._identity == (status.st_dev, status.st_ino)
@@ -75,7 +75,7 @@ class EventLog:
         stream.rest = b""
         damage, first = stream.damaged_bytes, -1
         while position < self.size:
-            # The start of an event that goes on is read again, so that the chunk need not be joined to it.
+            # An unfinished event is read again from its start: that is cheaper than joining it to the chunk.
             length = min(position + event_stream.CHUNK, self.size) - self.offset
             chunk = os.pread(descriptor, length, self.offset)
             if self.offset + len(chunk) <= position:
@@ -84,7 +84,7 @@ class EventLog:
             events = stream.feed(chunk)
             if first < 0 and stream.damaged_bytes > damage:
                 first = self.offset
-            # Before the yield, as the one who reads may stop there and come back later.
+            # Before the yield, because the caller may stop there and read on later.
             self.offset = position - len(stream.rest)
             self._set_mark(descriptor)
             yield events

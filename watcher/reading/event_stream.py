@@ -1,17 +1,17 @@
-"""The events in a stream of bytes that comes in chunks: each block ends where an event ends."""
+"""The events in a stream of bytes that comes in chunks, parsed in blocks that end where an event ends."""
 
 from __future__ import annotations
 
 import re
 
 from common.joblog.events import MAX_EVENT, Event, find_start, parse_events
-from common.joblog.search import TEXT, last_end
+from common.joblog.search import TEXT, find_last_end
 from common.joblog.xml_events import is_xml
 from watcher.reading.batch import SLACK, Batch, parse_block
 from watcher.reading.xml_stream import XmlStream
 
 CHUNK = 1 << 21  # bytes that are read at a time
-FEW = 1 << 14  # bytes: smaller blocks are read faster one by one
+FEW = 1 << 14  # bytes: in smaller blocks reading events one by one is faster
 
 Events = Batch | list[Event]
 
@@ -19,7 +19,7 @@ _LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
 
 
 class EventStream:
-    """Cuts a stream into blocks of whole events, and finds the events in each.
+    """Cuts a stream into blocks of whole events, and parses each block.
 
     `rest` is what is behind the last separator: an event that is not complete yet. It never grows beyond
     MAX_EVENT. `damaged_bytes` counts what was no event, besides what it is begun with.
@@ -32,9 +32,9 @@ class EventStream:
     def feed(self, chunk: bytes) -> Events:
         """The events that are complete with this chunk: many as a batch, few as a list."""
         block = self.rest + chunk
-        size = last_end(block, len(block), TEXT)
+        size = find_last_end(block, len(block), TEXT)
         self.rest = block[size:]
-        if len(self.rest) < SLACK:  # so much is looked at behind the last header
+        if len(self.rest) < SLACK:  # a header is read as a row of this width
             block += bytes(SLACK)
         events = self._parse(block, size) if size else []
         if len(self.rest) > MAX_EVENT:
@@ -42,7 +42,7 @@ class EventStream:
         return events
 
     def end(self) -> Events:
-        """The last event, if only the line end of its separator is missing: nobody writes any more."""
+        """The last event of a log that is no longer written, if its separator lacks only the line end."""
         end = _LAST_SEPARATOR.search(self.rest)
         if not end:
             return []
@@ -52,7 +52,7 @@ class EventStream:
         return events
 
     def _drop(self) -> None:
-        """Give up what is too long for an event, but for one that begins or may begin late in it."""
+        """Drop what is too long for an event; keep an event that begins, or may begin, late in it."""
         start, _ = find_start(self.rest)
         if not start or len(self.rest) - start > MAX_EVENT:
             start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1
@@ -71,5 +71,5 @@ class EventStream:
 
 
 def stream_for(start: bytes, damaged_bytes: int = 0) -> EventStream | XmlStream:
-    """What reads a log that begins with `start`."""
+    """The reader for a log that begins with `start`."""
     return XmlStream(damaged_bytes) if is_xml(start) else EventStream(damaged_bytes)

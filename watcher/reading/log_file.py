@@ -1,4 +1,4 @@
-"""Logs, and archives of logs (`.jel.gz`), read once from top to end: for the options that tell of files.
+"""Logs, and archives of logs (`.jel.gz`), read once from top to end, for the commands that show logs.
 
 Needs no settings, no WMS and no HTCondor, so that a log can be looked at anywhere.
 """
@@ -24,28 +24,28 @@ from watcher.reading.event_stream import CHUNK, Events, EventStream, stream_for
 from watcher.reading.progress_bar import ProgressBar
 from watcher.reading.xml_stream import XmlStream
 
-MOST_PLACES = 5  # of damage in one log that are told one by one
+MOST_PLACES = 5  # damaged places of one log that are listed
 
 _NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.(\d{1,6}))?\.tms\.jel(\.gz)?", re.ASCII)
 _GZIP = b"\x1f\x8b"
 
 
 class NoEventLog(Exception):
-    """The file is no job event log."""
+    """The file is not a job event log."""
 
 
 class Unreadable(Exception):
-    """A file could not be read as a log; says which one and why, in one line."""
+    """A file could not be read as a log; its text is one line that names the file and the cause."""
 
 
-UNREADABLE = (OSError, EOFError, zlib.error, NoEventLog)  # what the read of a file may raise
+UNREADABLE = (OSError, EOFError, zlib.error, NoEventLog)  # what reading a file may raise
 
 
 class LogFile:
     """One log or archive, which is read once.
 
-    `damaged_bytes` counts what is no event, and `damage` has the first places of it as (offset, length); in
-    an archive these are offsets in what was compressed.
+    `damaged_bytes` counts bytes that belong to no event. `damage` lists the first places of them as (offset,
+    length); in an archive these are offsets in the unpacked log.
     """
 
     def __init__(self, path: Path, progress: ProgressBar) -> None:
@@ -58,18 +58,18 @@ class LogFile:
     def read(self) -> Iterator[Events]:
         """All events, in blocks: many as a batch, few as a list. Raises what is in UNREADABLE."""
         stream: EventStream | XmlStream | None = None
-        any_events, position, told = False, 0, 0
+        any_events, position, reported = False, 0, 0
         with self.path.open("rb") as raw:
             content: BufferedIOBase = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
-            while chunk := content.read1(CHUNK):  # of what is cut off, all before the cut
+            while chunk := content.read1(CHUNK):  # of a truncated archive, all before its end
                 stream = stream or stream_for(chunk)
                 rest, events = stream.rest, stream.feed(chunk)
                 self._note_damage(stream, position - len(rest), rest, chunk)
                 yield events
                 any_events = any_events or len(events) > 0
                 position += len(chunk)
-                self._progress.add(raw.tell() - told)
-                told = raw.tell()
+                self._progress.add(raw.tell() - reported)
+                reported = raw.tell()
         if stream is None:
             return
         rest, events = stream.rest, stream.end()
@@ -79,7 +79,7 @@ class LogFile:
             raise NoEventLog("this is no job event log")
 
     def _note_damage(self, stream: EventStream | XmlStream, offset: int, rest: bytes, chunk: bytes) -> None:
-        """The block that begins at `offset` was read; if there was damage, note where."""
+        """Note where the block just read, which begins at `offset`, was damaged."""
         grown = stream.damaged_bytes - self.damaged_bytes
         if not grown:
             return
@@ -91,7 +91,7 @@ class LogFile:
 
 
 def read_all(paths: Iterable[Path], progress: ProgressBar, use: Callable[[Events], None]) -> int:
-    """Hand all events of all files to `use`; how many bytes were damaged. Raises Unreadable."""
+    """Pass all events of all files to `use`; returns the number of damaged bytes. Raises Unreadable."""
     damaged = 0
     for path in paths:
         log = LogFile(path, progress)
@@ -107,7 +107,7 @@ def read_all(paths: Iterable[Path], progress: ProgressBar, use: Callable[[Events
 def one_by_one(
     events: Events, *, clusters: Collection[int] | None = None, codes: Collection[int] | None = None
 ) -> Iterable[Event]:
-    """Those of the events that are of these clusters and have one of these numbers; None: of any."""
+    """The events of these clusters with these codes; None means any."""
     if isinstance(events, Batch):
         wanted = np.ones(len(events), np.bool_)
         if clusters is not None:
@@ -123,7 +123,7 @@ def one_by_one(
 
 
 def in_order(paths: Sequence[Path]) -> Sequence[Path]:
-    """Logs of the service in the order in which they were written; files with other names stay as given.
+    """The service's logs in the order of their writing; if any other file is among them, all stay as given.
 
     What a late writer appends to a day's log comes after what was compressed of it, and a job's last status
     counts.
@@ -136,7 +136,7 @@ def in_order(paths: Sequence[Path]) -> Sequence[Path]:
 
 
 def total_size(paths: Iterable[Path]) -> int:
-    """The bytes of those files that can be seen; of the others the read says what is wrong."""
+    """The total size of those files that can be seen; reading the others will report what is wrong."""
     total = 0
     for path in paths:
         with contextlib.suppress(OSError):
@@ -145,13 +145,13 @@ def total_size(paths: Iterable[Path]) -> int:
 
 
 def complaint(path: Path, error: Exception) -> str:
-    """One line, for a person, that says why a file could not be read."""
+    """One line for a person: why a file could not be read."""
     why = getattr(error, "strerror", None) or error
     return f"{safe_key(str(path))}: {safe_key(str(why))}"
 
 
 def zone(name: str) -> ZoneInfo:
-    """The time zone of that name, for a command line."""
+    """The time zone of this name; for argparse."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -159,7 +159,7 @@ def zone(name: str) -> ZoneInfo:
 
 
 def _places(block: bytes, offset: int) -> list[tuple[int, int]]:
-    """Where in a block, which begins at `offset`, there is damage between events."""
+    """The damaged places (offset, length) between the events of a block that begins at `offset`."""
     places: list[tuple[int, int]] = []
     position = 0
     for separator in SEPARATOR.finditer(block):

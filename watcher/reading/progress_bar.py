@@ -1,15 +1,15 @@
-"""A bar on a terminal for work that takes long."""
+"""A progress bar on the terminal, for long work."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-SILENCE = 1.0  # seconds without a progress bar
+SILENCE = 1.0  # seconds before the bar appears
 
 
 class ProgressBar:
-    """A bar on stderr, if that is a terminal, for work that takes long."""
+    """A progress bar on stderr, if that is a terminal; `total` is in bytes."""
 
     def __init__(self, total: int) -> None:
         self._total = max(total, 1)
@@ -18,7 +18,7 @@ class ProgressBar:
         self._shown = False
 
     def add(self, count: int) -> None:
-        """So many bytes more are read."""
+        """Count bytes that have been read."""
         self._done += count
         if time.monotonic() >= self._next and sys.stderr.isatty():
             self._next = time.monotonic() + 0.1
@@ -29,7 +29,7 @@ class ProgressBar:
             self._shown = True
 
     def clear(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             self._shown = False

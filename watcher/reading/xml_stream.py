@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.joblog.events import MAX_EVENT, Event
-from common.joblog.search import XML, last_end
+from common.joblog.search import XML, find_last_end
 from common.joblog.xml_events import parse_events
 
 
@@ -17,7 +17,7 @@ class XmlStream:
     def feed(self, chunk: bytes) -> list[Event]:
         """The events that are complete with this chunk."""
         block = self.rest + chunk
-        size = last_end(block, len(block), XML)
+        size = find_last_end(block, len(block), XML)
         self.rest = block[size:]
         events, damaged = parse_events(block[:size])
         self.damaged_bytes += damaged
@@ -30,7 +30,7 @@ class XmlStream:
         return []
 
     def _drop(self) -> None:
-        """Give up what is too long for an event, but for one that begins or may begin late in it."""
+        """Drop what is too long for an event; keep an event that begins, or may begin, late in it."""
         start = max(self.rest.rfind(b"\n<c>"), self.rest.rfind(b"\0<c>")) + 1
         if not start or len(self.rest) - start > MAX_EVENT:
             start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from common.joblog.dates import parse_date
 from common.joblog.events import CLUSTER_PROC, Event, EventCode
-from common.joblog.texts import gist
+from common.joblog.texts import strip_volatile
 from watcher.counting.cluster_tally import MOST_ERRORS, OTHER_ERRORS, ClusterTally
 from watcher.counting.job_status import NO_STATUS
 from watcher.reading.log_file import LogFile
@@ -40,7 +40,7 @@ class FrequentTexts:
 
     def add(self, text: str, count: int = 1) -> None:
         """It came `count` times more."""
-        what = gist(text)
+        what = strip_volatile(text)
         if what not in self._texts and len(self._texts) >= MOST_ERRORS:
             what = text = OTHER_ERRORS
         self.counts[self._texts.setdefault(what, text)] += count

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from common.joblog import dates
-from common.joblog.dates import parse_date, within
+from common.joblog.dates import is_within, parse_date
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "UTC", "America/Chicago", "Pacific/Kiritimati"])
@@ -33,6 +33,6 @@ def test_a_date_without_a_year_is_of_the_writers_year(
 
 
 def test_a_hold_just_behind_its_eviction_is_found_though_the_clock_was_set_back_between() -> None:
-    assert within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:01")
-    assert not within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:04")
-    assert not within(5, b"2026-11-01 01:00:01", b"2026-11-01 00:59:58")
+    assert is_within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:01")
+    assert not is_within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:04")
+    assert not is_within(5, b"2026-11-01 01:00:01", b"2026-11-01 00:59:58")

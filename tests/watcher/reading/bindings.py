@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 import htcondor2
 
-from common.joblog.texts import decode_value, gist, safe_key
+from common.joblog.texts import decode_value, safe_key, strip_volatile
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.hold_reasons import describe_hold
 from watcher.counting.tally import Tally
@@ -175,7 +175,7 @@ def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:
         if name == "Status":
             job.pilot = key
         else:
-            job.error = cluster.gists.setdefault(gist(key), key)
+            job.error = cluster.gists.setdefault(strip_volatile(key), key)
         job.status = job.status or "RUNNING"
         return
     evicted, job.evicted = job.evicted, None

@@ -13,9 +13,9 @@ from watcher.reading.byte_rows import (
     WIDEST,
     begin_like,
     begin_with,
-    pairs,
+    find_byte,
+    find_pairs,
     places_of,
-    places_with,
     rows_at,
 )
 
@@ -52,7 +52,7 @@ def test_any_bytes_are_compared_as_they_are(texts: list[bytes], text: bytes) -> 
 )
 def test_pairs_are_found_wherever_they_are_however_close(text: str, second: str, distance: int) -> None:
     letters = np.frombuffer(text.encode(), np.uint8)
-    found = pairs(letters == ord("\n"), letters == ord(second), distance)
+    found = find_pairs(letters == ord("\n"), letters == ord(second), distance)
     ends = range(distance, len(text))
     places = [at - distance for at in ends if text[at - distance] == "\n" and text[at] == second]
     assert places_of(found).tolist() == places
@@ -61,6 +61,4 @@ def test_pairs_are_found_wherever_they_are_however_close(text: str, second: str,
 @given(text=st.text("a(", max_size=40))
 def test_a_byte_is_found_wherever_it_stands(text: str) -> None:
     letters = np.frombuffer(text.encode(), np.uint8)
-    assert places_of(places_with(letters, b"(")).tolist() == [
-        at for at in range(len(text)) if text[at] == "("
-    ]
+    assert places_of(find_byte(letters, b"(")).tolist() == [at for at in range(len(text)) if text[at] == "("]
