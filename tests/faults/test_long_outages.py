@@ -123,6 +123,7 @@ def test_after_an_hour_without_the_wms_all_is_caught_up(
         jel.execute((cluster_id, 0))
         jel.chirp((cluster_id, 0), "Status", '"Done"')
         jel.terminate((cluster_id, 0))
+        schedd.known[cluster_id].alive = False
     for worker in (first, second, third):
         run_for(worker, timed, HOUR)
     wms.up()
