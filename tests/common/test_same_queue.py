@@ -54,7 +54,7 @@ def test_the_watcher_completes_no_quiet_taskforce_that_another_schedd_does_not_h
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
 
 
-def test_what_the_logs_say_is_sent_and_completed_all_the_while(
+def test_what_the_logs_say_is_sent_meanwhile_and_completed_with_the_queue_that_has_the_clusters(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str
 ) -> None:
     quiet = wms.add_taskforce()
@@ -62,16 +62,17 @@ def test_what_the_logs_say_is_sent_and_completed_all_the_while(
     watcher, jel = Watcher(n), JelWriter(n.scratch.logs()[0])
     watcher.run_once()
     schedd.exchange()
-    for event, status, phase in (
-        (jel.execute, "RUNNING", "condor-submit"),
-        (jel.terminate, "COMPLETED", "condor-complete"),
-    ):
+    for event, status in ((jel.execute, "RUNNING"), (jel.terminate, "COMPLETED")):
         event((100, 0))
         clock.now += QUIET
         with pytest.raises(ScheddUnavailable, match=OTHER):
             watcher.run_once()
         assert wms.taskforce(uuid)["compound_statuses"] == {status: {"null": 1}}
-        assert wms.taskforce(uuid)["phase"] == phase
+        assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    schedd.born -= 1
+    clock.now += QUIET
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
     assert wms.taskforce(quiet)["phase"] == "condor-submit"
 
 
