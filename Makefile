@@ -84,9 +84,11 @@ pool-23.9.6: OMIT = --ignore tests/pool/test_hostile.py --ignore tests/pool/test
 container: $(VENV)/.ready
 	$(PYTHON_) -m pytest --durations=12 tests/container
 
-# The image for use; podman pulls its base.
+# The image for use, and what it is made of in build/ewms-tms.cdx.json (CycloneDX); podman pulls its base.
 image:
 	deploy/build-image
+	mkdir -p build
+	deploy/bill-of-materials localhost/ewms-tms:$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml) >build/ewms-tms.cdx.json
 
 $(VENV)/.ready: requirements/dev.lock pyproject.toml tests/sandbox/prepare.sh
 	tests/sandbox/prepare.sh $(VENV)

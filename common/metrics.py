@@ -51,8 +51,9 @@ class Number:
 class MetricsFile:
     """The metrics of one worker, and the file that has them."""
 
-    def __init__(self, worker: str, directory: Path, scratch: Path) -> None:
+    def __init__(self, worker: str, directory: Path, scratch: Path, started: float = 0.0) -> None:
         self._labels = {"worker": worker, "scratch": str(scratch)}
+        self._started = started
         self.path = directory / f"{PREFIX}{worker}_{_escaped(scratch)}.prom"
         self._passes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self._outage = ("", 0.0)  # the neighbour that does not answer, and since when
@@ -76,6 +77,7 @@ class MetricsFile:
         ended, seconds = self._last
         neighbour, since = self._outage
         yield Number("build_info", "The version that runs.", {version("ewms-tms"): 1}, "version")
+        yield Number("started_timestamp_seconds", "When the worker started.", self._started)
         yield Number("passes_total", "Passes of a worker, by how they ended.", self._passes, "outcome")
         yield Number("pass_finished_timestamp_seconds", "When the last pass of a worker ended.", ended)
         yield Number("pass_duration_seconds", "How long the last pass of a worker took.", seconds)

@@ -1,4 +1,4 @@
-"""The loop around a pass: it waits out outages, records that it lives, and ends a pass that hangs."""
+"""The loop around a pass: it sits out outages, records that it lives, and ends a pass that hangs."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Outcome:
 
 
 class Pulse:
-    """A worker's heartbeat within a pass, at most every PULSE seconds: a long pass is no hang."""
+    """A worker's heartbeat within a pass, at most every PULSE seconds, so that a long pass is no hang."""
 
     def __init__(
         self, name: str, scratch: Scratch, settings: Settings, clock: Callable[[], float] = time.time
@@ -64,25 +64,28 @@ class Pulse:
         """Record that the pass goes on, if it is time to."""
         if (now := self._clock()) >= self._next:
             self._next = now + PULSE
-            _beat(self._name, self._scratch, now, now + self._settings.pass_timeout, "at work")
+            last = self._scratch.heartbeat(self._name)
+            stuck, stuck_for = (last.stuck, last.stuck_for) if last else ("", 0.0)
+            due = now + self._settings.pass_timeout
+            _beat(self._name, self._scratch, now, due, "at work", stuck, stuck_for)
 
 
 @dataclass(frozen=True)
 class Worker:
-    """One of the three: its pass, and the rhythm and words of the loop around it."""
+    """One of the three workers: its pass, and the rhythm and words of the loop around it."""
 
     name: str
     run_once: Callable[[], Outcome]
     interval: float  # seconds between passes
-    alive: Callable[[], str]  # what to say after a long silence
-    numbers: Callable[[], Iterable[Number]] = tuple  # what its metrics tell, beside its passes
+    alive: Callable[[], str]  # what to log after a long silence
+    numbers: Callable[[], Iterable[Number]] = tuple  # its own metrics, beside those of its passes
 
 
 def run_forever(worker: Worker, neighbours: Neighbours) -> None:
-    """Pass after pass until told to stop; no outage and no mistake of ours ends it."""
+    """Make pass after pass until asked to stop; no outage and no bug of ours ends it."""
     settings, clock = neighbours.settings, neighbours.clock
     outages = OutageLog(settings.logging_interval, clock)
-    tell = _metrics(worker, neighbours)
+    measure = _metrics(worker, neighbours)
     longest, strikes = max(LONGEST_BACKOFF, worker.interval), 0
     stuck, stuck_for = "", 0.0
     while neighbours.proceed():
@@ -95,14 +98,14 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
         except WmsRejected as error:  # the question for work itself: of another release, or a wrong address
             verdict, strikes = "refused by the WMS", strikes + 1
             outages.failed(verdict, error)
-        except Exception as error:  # a mistake of ours: the next pass reads everything anew
+        except Exception as error:  # a bug of ours: the next pass reads everything again
             verdict, strikes = f"unexpected {type(error).__name__}", strikes + 1
             outages.failed(verdict, error, unexpected=True)
         else:
             verdict, strikes = outcome.verdict(), int(outcome.failed > 0)
             stuck, stuck_for = outcome.stuck(), outcome.seconds
             outages.passed(worker.alive())
-        tell(verdict, time.monotonic() - began)
+        measure(verdict, time.monotonic() - began)
         watchdog.disarm()
         backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
         pause = backoff if strikes else worker.interval
@@ -114,7 +117,7 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
 
 
 def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
-    """One pass; whether it was clean: nothing failed and every neighbour answered."""
+    """Make one pass; returns whether it was clean: nothing failed and every neighbour answered."""
     neighbours.proceed()
     try:
         outcome = worker.run_once()
@@ -138,14 +141,14 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
 
 
 def _metrics(worker: Worker, neighbours: Neighbours) -> Callable[[str, float], None]:
-    """What to call when a pass ended, with its verdict and its seconds; no trouble with it ends a worker."""
+    """What to call when a pass ended, with its verdict and its seconds; no error in it ends a worker."""
     directory, clock = neighbours.settings.metrics_dir, neighbours.clock
     if directory is None:
         return lambda verdict, seconds: None
-    file = MetricsFile(worker.name, directory, neighbours.scratch.directory)
-    trouble = OutageLog(math.inf, clock)  # said once, and when it is over
+    file = MetricsFile(worker.name, directory, neighbours.scratch.directory, clock())
+    trouble = OutageLog(math.inf, clock)  # logged once, and when it is over
 
-    def tell(verdict: str, seconds: float) -> None:
+    def measure(verdict: str, seconds: float) -> None:
         file.count(verdict, clock(), seconds)
         try:
             file.write(worker.numbers())
@@ -154,7 +157,7 @@ def _metrics(worker: Worker, neighbours: Neighbours) -> Callable[[str, float], N
         else:
             trouble.passed("")
 
-    return tell
+    return measure
 
 
 def _beat(

@@ -13,6 +13,7 @@ twice, which puts it behind the others of its priority and leaves it one more tr
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -62,6 +63,7 @@ class Starter:
         self.aside = SetAside(neighbours.clock, neighbours.settings.outer_loop_wait)
         self.protection = Protection(neighbours)
         self.offered = self.started = self.refused = 0
+        self.submitting = 0.0  # seconds
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where a neighbour answers nothing; the next pass goes on."""
@@ -81,6 +83,7 @@ class Starter:
         """The starter's own metrics."""
         return (
             Number("taskforces_started_total", "Taskforces that were submitted as a cluster.", self.started),
+            Number("submit_seconds_total", "How long the schedd took to accept them.", self.submitting),
             Number("taskforces_refused_total", "Tries to start a taskforce that has a fault.", self.refused),
             *self.aside.numbers(),
             *self.protection.numbers(),
@@ -250,6 +253,7 @@ class Starter:
         site.scratch.save(intent)
         note_queue(site)
         description = {command: str(value) for command, value in intent.submit_dict.items()}
+        began = time.monotonic()
         try:
             cluster_id = site.schedd.submit(description, intent.n_workers)
         except SubmitRejected:
@@ -259,6 +263,7 @@ class Starter:
         intent = intent.submitted(cluster_id)
         site.scratch.save(intent)
         self.started += 1
+        self.submitting += time.monotonic() - began
         if site.dry_run:
             return intent
         logger.info(

@@ -53,7 +53,7 @@ FLOORS = {
     "watcher": [
         "__main__",
         "watcher views",  # so the service uses no view
-        "missing_ends totals",
+        "missing_ends totals job_numbers",
         "completion records followed_logs rebuilt_counts",
         "counting",
         "reading files report refusals troubles",  # so `files` knows nothing of what is in a log

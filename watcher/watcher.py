@@ -22,6 +22,7 @@ from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.files.housekeeping import Housekeeping
 from watcher.followed_logs import FollowedLogs
+from watcher.job_numbers import JobNumbers
 from watcher.missing_ends import MissingEnds
 from watcher.reading.batch import keep_memory
 from watcher.records import Records
@@ -48,6 +49,7 @@ class Watcher:
         self.missing_ends = MissingEnds(neighbours)
         self.housekeeping = Housekeeping(neighbours)
         self.totals = Totals()
+        self.job_numbers = JobNumbers(neighbours)
         self.troubles = Troubles(logger)
 
     def run_once(self) -> Outcome:
@@ -78,7 +80,9 @@ class Watcher:
     def numbers(self) -> list[Number]:
         """The numbers of this worker's metrics."""
         records = ((cluster, self.records.of(cluster)) for _, cluster in self._all())
-        return self.totals.numbers(self.logs, ((c, r.n_workers if r else None) for c, r in records))
+        totals = self.totals.numbers(self.logs, ((c, r.n_workers if r else None) for c, r in records))
+        going_on = [cluster.compound_statuses() for _, cluster in self._all()]
+        return [*totals, *self.job_numbers.numbers(going_on)]
 
     # -- read -----------------------------------------------------------------------------------------
 
@@ -184,6 +188,7 @@ class Watcher:
                     # The WMS offers it to no stopper. The next pass completes it.
                     confirm_stopped(self.site, record.taskforce_uuid, cluster.cluster_id)
                 elif self._confirm_complete(cluster, seen):
+                    self.job_numbers.complete(cluster.compound_statuses())
                     self._forget(tally, cluster)
                     done += 1
             except WmsRejected as error:

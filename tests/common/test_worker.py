@@ -161,3 +161,35 @@ def test_a_long_pass_shows_that_it_goes_on(n: Neighbours, clock: FakeClock) -> N
     beat = n.scratch.heartbeat("starter")
     assert beat is not None
     assert (beat.at, beat.due, beat.outcome) == (clock.now, clock.now + 900, "at work")
+
+
+def test_what_is_set_aside_stays_known_during_a_long_pass(n: Neighbours, clock: FakeClock) -> None:
+    waiting = Outcome(waiting=1, oldest="TF-1: no room", seconds=4000)
+    run(n, clock, [lambda: waiting])
+    pulse = Pulse("starter", n.scratch, n.settings, clock)
+    clock.now += PULSE
+    pulse()
+    beat = n.scratch.heartbeat("starter")
+    assert beat is not None
+    assert (beat.outcome, beat.stuck_for) == ("at work", 4000)
+    assert "TF-1: no room" in beat.stuck
+
+
+PAUSING = (
+    HANGING.partition("def a_call")[0]
+    + """
+from tests.fakes import FakeStop
+class Stop(FakeStop):
+    def wait(self, seconds):
+        time.sleep(1.5)
+        return super().wait(seconds)
+run_forever(Worker("starter", Outcome, 60, lambda: ""),
+            Neighbours(settings, None, None, Scratch(settings.job_event_log_dir), Stop(waits=1)))
+"""
+)
+
+
+def test_the_pause_between_passes_may_be_longer_than_a_pass() -> None:
+    program = f"from common.scratch.directory import Scratch\n{PAUSING}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stderr

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 import tomllib
 from collections.abc import Iterator
 
@@ -71,3 +74,15 @@ def test_the_image_is_small_labelled_and_for_an_ordinary_user(podman: Podman, im
     assert labels["title"] == project["name"]
     assert labels["description"] == project["description"]
     assert podman.run("--version").stdout == f"tms {project['version']}\n"
+
+
+def test_the_bill_of_materials_lists_every_locked_library(image: Image) -> None:
+    done = subprocess.run([TOP / "deploy/bill-of-materials", image.name], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    listed = {component["purl"] for component in json.loads(done.stdout)["components"]}
+    locked = re.findall(
+        r"^([a-z0-9-]+)==(\S+?)(?: ;.*)? \\$", (TOP / "requirements/run.lock").read_text(), re.M
+    )
+    assert len(locked) > 10
+    assert [name for name, version in locked if f"pkg:pypi/{name}@{version}" not in listed] == []
+    assert any(purl.startswith("pkg:deb/debian/python3") for purl in listed)

@@ -27,6 +27,11 @@ def started(
             yield service
         finally:
             service.terminate()
+            try:
+                service.wait(60)
+            except subprocess.TimeoutExpired:
+                service.kill()
+                raise
 
 
 def control(environment: Mapping[str, str], *arguments: str) -> str:

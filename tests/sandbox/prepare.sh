@@ -38,5 +38,18 @@ if [[ -z ${python:-} ]]; then
 fi
 
 [[ -x $venv/bin/python ]] || "$python" -m venv "$venv"
+
+# promtool checks the alert rules of deploy/. Only this program is taken, because the package would start a server.
+if [[ ! -x $venv/bin/promtool ]]; then
+  unpacked=$(mktemp -d)
+  trap 'rm -r "$unpacked"' EXIT
+  (
+    cd "$unpacked"
+    download=(apt-get download -qq -o APT::Sandbox::User=root prometheus)
+    "${download[@]}" || { apt-get update -qq && "${download[@]}"; }
+    dpkg-deb --extract prometheus_*.deb .
+  )
+  mv "$unpacked/usr/bin/promtool" "$venv/bin/"
+fi
 "$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$here/requirements/dev.lock"
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --editable "$here"

@@ -582,7 +582,8 @@ def test_the_metrics_count_what_was_started_and_what_was_refused(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:
     starter = Starter(n)
-    names = ("taskforces_started_total", "taskforces_refused_total", "set_aside", "set_aside_seconds")
+    counters = ("taskforces_started_total", "submit_seconds_total", "taskforces_refused_total")
+    names = (*counters, "set_aside", "set_aside_seconds")
     assert values(starter.numbers()) == dict.fromkeys(names, 0)
     wms.add_taskforce()
     wms.add_taskforce(pilot_config={"tag": "../x"}, validate=False)
@@ -590,4 +591,5 @@ def test_the_metrics_count_what_was_started_and_what_was_refused(
     wms.add_taskforce()
     starter.run_once()
     assert values(starter.numbers())["taskforces_started_total"] == 2
+    assert values(starter.numbers())["submit_seconds_total"] != 0
     assert values(starter.numbers())["taskforces_refused_total"] == len(wms.requests_to("POST", FAILED)) == 2

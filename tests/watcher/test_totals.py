@@ -97,7 +97,7 @@ def test_the_file_of_a_running_watcher_has_no_word_of_a_user(
     for word in ("canary", uuid, "4711", "jel"):
         assert word not in text
     told = read_metrics(tmp_path)
-    assert {name for name in told if name.startswith("ewms_tms_jobs")} == {
+    assert {name for name in told if name.startswith("ewms_tms_jobs{")} == {
         f"ewms_tms_jobs{{status={status},worker=watcher}}" for status in STATUSES
     }
     assert told["ewms_tms_jobs{status=HELD,worker=watcher}"] == 1
