@@ -71,7 +71,9 @@ _FOREIGN = {
 }
 # Events in whose bodies others' words stand in lines of these kinds only, behind such a beginning:
 # "\tReason: via condor_rm", "\t(1) Corefile in: /home", "\t   GPUs                 :    1   GPU-1".
-_FIXED_BODY = frozenset({3, 4, 5, 6})
+# In the body of a submit event (000, 035) stand our own notes. Behind one that was torn, the next one's notes
+# would name another's taskforce.
+_FIXED_BODY = frozenset({0, 3, 4, 5, 6, 35})
 _FOREIGN_LINE = re.compile(rb"\t(?:Reason: |\([01]\) Corefile in: |   )")
 # `HTChirpEWMSPilotStatus: "Do`: a quoted value without its closing quote, though too short to have been cut.
 _UNFINISHED = re.compile(rb'[^":\n]*: (?!"(?:[^"\\\n]|\\.)*"\r?\n)"[^\n]{0,900}\n')

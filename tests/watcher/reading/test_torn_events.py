@@ -15,10 +15,12 @@ USAGE = (
     "\t84  -  Run Bytes Sent By Job\n"
     "\t467  -  Run Bytes Received By Job\n"
 )
+NOTES = "    EWMSTaskforceUUID=TF-1\n"
 EXECUTE = f"001 {HEADER} Job executing on host: <192.0.2.2:9618?alias=ep1>\n"
 # Whole events without their separator, wherever they may be torn so that the next one is found.
 TORN = {
-    "submit": f"000 {HEADER} Job submitted from host: <192.0.2.2:9618>\n",
+    "submit": f"000 {HEADER} Job submitted from host: <192.0.2.2:9618>\n{NOTES}",
+    "cluster submit": f"035 {HEADER} Cluster submitted from host: <192.0.2.2:9618>\n{NOTES}",
     "execute": EXECUTE,
     "evicted": f"004 {HEADER} Job was evicted. Code 1 Subcode 0\n\t(0) CPU times\n{USAGE}",
     "terminated": f"005 {HEADER} Job terminated.\n\t(1) Normal termination (return value 0)\n{USAGE}",
