@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from common.errors import (
     ItemWaits,
     OtherQueue,
+    RefusedOnTheWay,
     RemoveRejected,
     ScheddUnavailable,
     ScratchUnavailable,
@@ -37,7 +38,8 @@ LONGEST = 900.0  # seconds between two tries of one item
 class Waiting:
     """One item that was set aside: why, since when and until when (epoch seconds), after how many tries.
 
-    `state` is what was known of it: if that changes, because a person decided, it is due at once.
+    `state` is what was known of it: if that changes, because a person decided, it is due at once. `is_own`
+    is whether the reason concerns this item alone, and no neighbour's trouble others could meet as well.
     """
 
     why: str
@@ -45,6 +47,7 @@ class Waiting:
     due: float
     tries: int
     state: object
+    is_own: bool
 
 
 class SetAside:
@@ -60,7 +63,15 @@ class SetAside:
         waiting = self._items.get(item)
         return waiting is None or self._clock() >= waiting.due or waiting.state != state
 
-    def put(self, item: str, why: str, *, state: object = None, error: BaseException | None = None) -> None:
+    def put(
+        self,
+        item: str,
+        why: str,
+        *,
+        state: object = None,
+        error: BaseException | None = None,
+        is_own: bool = True,
+    ) -> None:
         """Set an item aside, again with a longer pause; logged when it begins or has another reason."""
         now, before = self._clock(), self._items.get(item)
         if before is None or before.why != why:
@@ -69,7 +80,7 @@ class SetAside:
             )
         since, tries = (before.since, before.tries + 1) if before else (now, 1)
         pause = min(self._first * 2.0 ** min(tries - 1, 16), LONGEST)
-        self._items[item] = Waiting(why, since, now + pause, tries, state)
+        self._items[item] = Waiting(why, since, now + pause, tries, state, is_own)
 
     def settle(self, item: str) -> None:
         """The item has gone on."""
@@ -92,10 +103,10 @@ class SetAside:
         waiting = self._items.get(item)
         return self._clock() - waiting.since if waiting else 0.0
 
-    def why(self, item: str) -> str:
-        """Why the item was set aside; empty if it is not."""
+    def own_reason(self, item: str) -> str:
+        """Why the item was set aside, if that concerns it alone; else empty."""
         waiting = self._items.get(item)
-        return waiting.why if waiting else ""
+        return waiting.why if waiting and waiting.is_own else ""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -137,7 +148,8 @@ class Turn:
         except Unavailable as error:
             if self._is_outage(error):
                 raise
-            self.put(item, f"{error.neighbour}: {error}", state=state())
+            why = f"{error.neighbour}: {error}"
+            self.put(item, why, state=state(), is_own=isinstance(error, RefusedOnTheWay))
         except (WmsRejected, ItemWaits) as error:
             self.put(item, str(error), state=state())
         except Exception as error:
@@ -148,10 +160,18 @@ class Turn:
             if done:
                 self._aside.settle(item)
 
-    def put(self, item: str, why: str, error: BaseException | None = None, state: object = None) -> None:
+    def put(
+        self,
+        item: str,
+        why: str,
+        error: BaseException | None = None,
+        state: object = None,
+        *,
+        is_own: bool = True,
+    ) -> None:
         """Set an item aside that failed."""
         self.failed += 1
-        self._aside.put(item, why, state=state, error=error)
+        self._aside.put(item, why, state=state, error=error, is_own=is_own)
 
     def outcome(self) -> Outcome:
         """What the pass did."""

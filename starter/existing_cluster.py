@@ -45,16 +45,18 @@ def find_cluster(
     must then not submit. Safe to repeat.
     """
     earliest = max(since - DAY, 0)
+    known = schedd.clusters_of(uuid, since=earliest, but=but)
+    but = {*but, *(cluster.cluster_id for cluster in known if cluster.removed_by_us)}
     found = [
         cluster
-        for cluster in schedd.clusters_of(uuid, since=earliest, but=but)
-        if not _is_anothers(cluster, uuid, _recent(scratch, earliest))
+        for cluster in known
+        if cluster.cluster_id not in but and not _is_anothers(cluster, uuid, _recent(scratch, earliest))
     ]
     if not found:
         named = [
             (Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0), log)
             for log in _recent(scratch, earliest)
-            for cluster_id in clusters_in_log(log, uuid) - set(but)
+            for cluster_id in clusters_in_log(log, uuid) - but
         ]
         found = [cluster for cluster, log in named if not can_be_forged(log)]
         if named and not found:

@@ -337,12 +337,13 @@ class Starter:
     def _yield(self, offered: Taskforce, intent: Intent | None) -> bool:
         """Let others of its priority go first, if the taskforce has waited for long; whether it did.
 
-        One that waits for a person's decision does so at once, and again after a while.
+        Not for a neighbour's trouble, which is no failure of the taskforce, and which others would meet. One
+        that waits for a person's decision does so at once, and again after a while.
         """
         uuid, failures = offered.taskforce_uuid, offered.failures(Phase.CONDOR_SUBMIT)
         pauses = failures if intent and intent.halted else failures + 1
         patience = self.site.settings.report_stuck_after * pauses
-        why = self.aside.why(uuid)
+        why = self.aside.own_reason(uuid)
         if not why or failures >= MOST_YIELDS or self.site.dry_run or self.aside.waits_for(uuid) < patience:
             return False
         return self._refuse(offered, f"It waits on the access point: {why}"[:MAX_REASON])

@@ -19,11 +19,12 @@ UNWATCHED = "EWMS: the cluster cannot be watched in its job event log"
 
 
 def require_watchable(site: Neighbours, intent: Intent) -> None:
-    """Withdraw a cluster that is not in its log, and raise ItemWaits: it is not the taskforce's fault.
+    """Withdraw a cluster that is not in its log: it is not the taskforce's fault.
 
     The submit events are in the log when the submit returns (measured, 25.14.1), so little patience suffices.
     A log that was damaged since the submit proves nothing: what it lost, the watcher asks the schedd. Raises
-    ScratchUnavailable if a stop interrupts the wait.
+    ItemWaits where a person has to mend the access point, and ScratchUnavailable where the log could not be
+    written, or a stop interrupts the wait.
     """
     uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
     for _ in range(LOOKS):
@@ -32,17 +33,20 @@ def require_watchable(site: Neighbours, intent: Intent) -> None:
         if site.stop.wait(0.1):
             raise ScratchUnavailable(f"{log} does not show cluster {cluster_id} yet")
     elsewhere = _log_in_ad(site, intent)
+    error: Exception
     if elsewhere and elsewhere != intent.log:
         why = (
             f"the access point made its jobs log into {elsewhere} instead of {log}, so nobody can watch"
             f" them: is a JOB_TRANSFORM to blame? When that is mended, run: tms-starter --forget {uuid}"
         )
+        error = ItemWaits(why)
         site.scratch.save(intent.withdraw().halt(why))
     else:
         why = f"HTCondor did not write cluster {cluster_id} into {log}: is its disk full, or not writable?"
+        error = ScratchUnavailable(why)
         site.scratch.save(intent.withdraw())
     site.schedd.remove(cluster_id, uuid, UNWATCHED)
-    raise ItemWaits(why)
+    raise error
 
 
 def _log_in_ad(site: Neighbours, intent: Intent) -> str:

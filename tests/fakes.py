@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from common.condor.records import Cluster, EndedJob, JobQueue
+from common.condor.records import OUR_REASON, Cluster, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.stop import Stop
 from tests.jel import JelWriter
@@ -117,7 +117,9 @@ class FakeSchedd:
         self._answer()
         found = [c for c in self.known.values() if c.taskforce_uuid == uuid and c.cluster_id not in but]
         queued = [_cluster(c) for c in found if c.alive or c.cluster_id in self.lingering]
-        return queued or [_cluster(c) for c in found if not self.rotated]
+        ours = {cluster_id for cluster_id, reason in self.removals if reason.startswith(OUR_REASON)}
+        ended = [replace(_cluster(c), removed_by_us=c.cluster_id in ours) for c in found if not self.rotated]
+        return queued or ended
 
     def clusters(self) -> list[Cluster]:
         self._answer()

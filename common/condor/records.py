@@ -11,6 +11,7 @@ from typing import Protocol
 UUID_ATTRIBUTE = "EWMSTaskforceUUID"
 # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad).
 REMOVED, COMPLETED = 3, 4
+OUR_REASON = "EWMS: "  # how each reason begins for which this service removes jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Cluster:
     log: str
     n_workers: int
     submitted_at: int
+    removed_by_us: bool = False  # as far as the schedd's history has it; by any instance of this service
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +20,15 @@ import classad2
 import htcondor2
 
 from common.condor import protection
-from common.condor.records import COMPLETED, REMOVED, UUID_ATTRIBUTE, Cluster, EndedJob, JobQueue
+from common.condor.records import (
+    COMPLETED,
+    OUR_REASON,
+    REMOVED,
+    UUID_ATTRIBUTE,
+    Cluster,
+    EndedJob,
+    JobQueue,
+)
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 
 logger = logging.getLogger(__name__)
@@ -26,11 +36,16 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-_FORCED = "EWMS: it ran on though it was removed"
+_FORCED = "EWMS: it did not leave the queue after its removal"
+# A removed job that an administrator keeps in the queue has no host any more; one that runs on has (measured,
+# 25.14.1 and 23.9.6).
+_RUNS_ON = "(LeaveJobInQueue =!= true || CurrentHosts > 0)"
 _BORN = "JobQueueBirthdate"
 _ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus", UUID_ATTRIBUTE]
 _FACTORY = "JobMaterializeDigestFile"  # a cluster that has it may still make jobs (late materialization)
 _CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate", _FACTORY]
+_HISTORY_FIELDS = [*_CLUSTER_FIELDS, "JobStatus", "RemoveReason"]
+LOCATED_FOR = 300.0  # seconds, after which the collector is asked again where the schedd is
 
 # Cluster ids in one question: a constraint with 15 000 of them is not answered (seen). Each question to the
 # history reads all of it, so there are more ids in one of those.
@@ -57,6 +72,8 @@ class Schedd:
         self._name = name
         self._dry_run = dry_run
         self._located: Any = None
+        self._ad: Any = None  # where the schedd is, as the collector told last
+        self._ask_at = 0.0  # when to ask it again; on the monotonic clock
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
         """Queue `count` jobs as one cluster and return its id; all of them or none.
@@ -68,7 +85,11 @@ class Schedd:
             logger.warning("dry run: would submit %d job(s): %s", count, dict(description))
             return 0
         submit = read_description(description)
-        return int(self._call(lambda schedd: schedd.submit(submit, count=count), submit_error).cluster())
+
+        def meaning(message: str) -> Exception:
+            return submit_error(message, count, self._limit)
+
+        return int(self._call(lambda schedd: schedd.submit(submit, count=count), meaning).cluster())
 
     def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]:
         """All clusters that carry this taskforce's id, lowest first: in the queue, or ended after `since`.
@@ -86,9 +107,11 @@ class Schedd:
             # Others' jobs do not end the search: one that was kept in the queue is young in the history.
             end = f"{UUID_ATTRIBUTE} isnt undefined && EnteredCurrentStatus < {int(since)}"
             found = self._ask(
-                lambda schedd: schedd.history(constraint, projection=_CLUSTER_FIELDS, since=end)
+                lambda schedd: schedd.history(constraint, projection=_HISTORY_FIELDS, since=end)
             )
         clusters = {cluster.cluster_id: cluster for cluster in map(_cluster, found)}
+        for cluster_id in {int(ad["ClusterId"]) for ad in found if _is_removed_by_us(ad)}:
+            clusters[cluster_id] = replace(clusters[cluster_id], removed_by_us=True)
         return [clusters[cluster_id] for cluster_id in sorted(clusters)]
 
     def clusters(self) -> list[Cluster]:
@@ -172,13 +195,13 @@ class Schedd:
     def force_out(self, directory: Path, *, removed_before: float) -> int:
         """Force out of the queue what was removed before then and is still there; how many jobs.
 
-        Only jobs that log into `directory`; `removed_before` is in epoch seconds. Raises ScheddUnavailable.
-        Safe to repeat.
+        Only jobs that log into `directory`, and none that ended and is kept there by LeaveJobInQueue;
+        `removed_before` is in epoch seconds. Raises ScheddUnavailable. Safe to repeat.
         """
         prefix = f"{directory}/"
         constraint = (
             f"JobStatus == {REMOVED} && EnteredCurrentStatus < {int(removed_before)}"
-            f" && {UUID_ATTRIBUTE} isnt undefined"
+            f" && {UUID_ATTRIBUTE} isnt undefined && {_RUNS_ON}"
             f" && substr(UserLog, 0, {len(prefix)}) is {classad2.quote(prefix)}"
         )
         if self._dry_run:
@@ -261,10 +284,33 @@ class Schedd:
                 self._located = htcondor2.Schedd(self._advertisement())
             return call(self._located)
         except htcondor2.HTCondorException as error:
-            self._located = None  # its address changes when the master restarts: locate it anew
+            self._located, self._ask_at = None, 0.0  # its address changes when the master restarts
             raise on_error(" ".join(str(error).split())) from error
 
     def _advertisement(self) -> Any:
+        """Where the schedd is; while the collector does not answer, where it was last.
+
+        Raises ScheddUnavailable or HTCondorException if neither is known. A collector is not needed where
+        the access point's SCHEDD_ADDRESS_FILE is visible: the library reads it first (measured, 25.14.1).
+        """
+        now = time.monotonic()
+        if self._ad is None or now >= self._ask_at:
+            try:
+                self._ad = self._locate()
+            except (htcondor2.HTCondorException, ScheddUnavailable):
+                if self._ad is None:
+                    raise
+            self._ask_at = now + LOCATED_FOR
+        return self._ad
+
+    def _limit(self, name: str) -> int | None:
+        """The schedd's own setting of this name; None if it cannot be asked, or that is no number."""
+        try:
+            return int(str(htcondor2.RemoteParam(self._advertisement())[name]))
+        except (htcondor2.HTCondorException, ScheddUnavailable, KeyError, ValueError):
+            return None
+
+    def _locate(self) -> Any:
         collector = htcondor2.Collector()
         if not self._name:
             return collector.locate(htcondor2.DaemonType.Schedd)
@@ -341,6 +387,11 @@ def _cluster(ad: Any) -> Cluster:
     )
 
 
+def _is_removed_by_us(ad: Any) -> bool:
+    """Whether a job left the queue by a removal of ours: then the schedd noted our reason."""
+    return ad.get("JobStatus") == REMOVED and str(ad.get("RemoveReason", "")).startswith(OUR_REASON)
+
+
 def _number(ad: Any, name: str) -> int:
     """A number in an ad, 0 where there is none: the history has jobs' own ads, which they can change."""
     value = ad.get(name)
@@ -357,13 +408,21 @@ def _ended_job(ad: Any) -> EndedJob:
     )
 
 
-def submit_error(message: str) -> Exception:
-    """What a failed submit means; whatever is not known to be a refusal is taken for an outage."""
+def submit_error(
+    message: str, count: int = 0, limit: Callable[[str], int | None] = lambda name: None
+) -> Exception:
+    """What a failed submit of `count` jobs means; what is not known to be a refusal is taken for an outage.
+
+    `limit` tells the schedd's setting of a name, if that is known.
+    """
     if says := _SCHEDD_SAYS.search(message):
-        limit = _LIMITS[says[1]]
-        text = f"the schedd's limit {limit} is reached ({message})"
+        name = _LIMITS[says[1]]
+        most = limit(name)
+        what = name if most is None else f"{name} = {most}"
+        if name == "MAX_JOBS_PER_SUBMISSION" or (most is not None and count > most):
+            return SubmitRejected(f"{count} workers are more than the schedd ever takes: {what}")
         # The other two count what is in the queue now: they pass as jobs end.
-        return SubmitRejected(text) if limit == "MAX_JOBS_PER_SUBMISSION" else ScheddUnavailable(text)
+        return ScheddUnavailable(f"its job queue is full for now, and {count} more do not fit: {what}")
     if refused := _REFUSED_THERE.search(message):
         return SubmitRejected(f"a submit requirement of the access point is not met: {refused[1]}")
     if _REFUSED_HERE.search(message):

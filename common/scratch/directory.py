@@ -166,8 +166,13 @@ class Scratch:
         return directory
 
     def write_envfile(self, uuid: str, content: str) -> Path:
-        """Write the pilot's environment file, readable by its owner only; safe to repeat."""
+        """Write the pilot's environment file, readable by its owner only; safe to repeat.
+
+        Raises ItemWaits if a directory stands in its place.
+        """
         path = self.taskforce_dir(uuid) / ENVFILE
+        if path.is_dir():
+            raise ItemWaits(f"{path} stands where its environment file belongs: remove it")
         write_durably(path, content)
         return path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.condor.schedd import Schedd, full_hostname
-from common.errors import ScheddUnavailable, SubmitRejected
+from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.joblog.events import Event
 from tests.jel import read_events
 from tests.pool.descriptions import description
@@ -155,7 +155,8 @@ def test_the_submit_event_names_the_taskforce_beside_a_batch_name(schedd: Schedd
 
 def test_a_cluster_of_another_taskforce_is_not_removed(schedd: Schedd, directory: Path) -> None:
     cluster_id = schedd.submit(description(directory, "TF-right"), 1)
-    schedd.remove(cluster_id, "TF-wrong", "a reused number")
+    with pytest.raises(RemoveRejected, match="TF-right"):
+        schedd.remove(cluster_id, "TF-wrong", "a reused number")
     assert schedd.has_live_jobs(cluster_id, "TF-right")
 
 
@@ -185,6 +186,51 @@ def test_more_jobs_than_one_submission_may_have_are_refused_and_none_is_left(
         schedd.submit(description(directory, "TF-large"), 20_001)
     assert schedd.clusters_of("TF-large", since=PAST) == []
     assert not (directory / "x.tms.jel").exists()
+
+
+def test_more_jobs_than_an_owner_may_ever_have_are_refused_and_what_is_full_now_waits(
+    schedd: Schedd, directory: Path, pool: PoolClient
+) -> None:
+    pool.configure("MAX_JOBS_PER_OWNER = 20")
+    try:
+        eventually(lambda: schedd._limit("MAX_JOBS_PER_OWNER") == 20, "the schedd has its new limit")
+        with pytest.raises(SubmitRejected, match=r"21 workers .* MAX_JOBS_PER_OWNER = 20"):
+            schedd.submit(description(directory, "TF-large", requirements="false"), 21)
+        cluster_id = schedd.submit(description(directory, "TF-first", requirements="false"), 15)
+        with pytest.raises(ScheddUnavailable, match="full for now"):
+            schedd.submit(description(directory, "TF-second", requirements="false"), 15)
+        schedd.remove(cluster_id, "TF-first", "EWMS: a test")
+    finally:
+        pool.configure()
+    eventually(lambda: schedd._limit("MAX_JOBS_PER_OWNER") == 100_000, "the schedd has its old limit again")
+
+
+def test_without_a_collector_the_schedd_goes_on_being_asked(
+    schedd: Schedd, pool: PoolClient, directory: Path
+) -> None:
+    queue = schedd.queue()
+    pool.stop_daemon("collector")
+    try:
+        schedd._ask_at = 0.0
+        assert schedd.queue() == queue
+        cluster_id = schedd.submit(description(directory, "TF-alone", requirements="false"), 1)
+        assert [cluster.cluster_id for cluster in schedd.clusters_of("TF-alone", since=PAST)] == [cluster_id]
+        schedd.remove(cluster_id, "TF-alone", "EWMS: a test")
+        assert not schedd.has_live_jobs(cluster_id, "TF-alone")
+    finally:
+        pool.start_daemon("collector")
+        pool.restart_daemon("schedd")  # so that the new collector learns of it soon
+    eventually(lambda: Schedd().name() == pool.schedd_name, "the collector knows the schedd again")
+
+
+def test_a_cluster_whose_taskforce_was_edited_is_not_taken_for_gone(
+    schedd: Schedd, directory: Path, pool: PoolClient
+) -> None:
+    cluster_id = schedd.submit(description(directory, "TF-mine", requirements="false"), 1)
+    pool.tool("condor_qedit", str(cluster_id), "EWMSTaskforceUUID", '"TF-edited"')
+    with pytest.raises(RemoveRejected, match="TF-edited"):
+        schedd.remove(cluster_id, "TF-mine", "EWMS: a test")
+    schedd.remove(cluster_id, "TF-edited", "EWMS: a test")
 
 
 def test_our_identity_and_the_schedds_name_are_told(schedd: Schedd, pool: PoolClient) -> None:

@@ -126,6 +126,31 @@ def test_killed_before_the_removal_of_an_unwanted_cluster_it_is_removed_later_an
     assert n.scratch.intents() == []
 
 
+def test_a_cluster_that_we_removed_is_not_adopted_even_if_the_note_of_it_is_lost(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    Starter(n).run_once()
+    n.scratch.forget(uuid)
+    schedd.mute = False
+
+    Starter(n).run_once()
+
+    assert wms.taskforce(uuid)["cluster_id"] == 101
+
+
+def test_a_cluster_that_somebody_else_removed_is_confirmed(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str
+) -> None:
+    schedd.remove(100, unconfirmed, "via condor_rm")
+
+    Starter(n).run_once()
+
+    assert wms.taskforce(unconfirmed)["cluster_id"] == 100
+    assert sorted(schedd.known) == [100]
+
+
 def test_a_cluster_in_whose_place_the_wms_holds_another_is_removed_and_nothing_is_posted(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str
 ) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import classad2
+import htcondor2
 import pytest
 
 from common.condor.expressions import parse_expression
 from common.condor.records import EndedJob
-from common.condor.schedd import Schedd, submit_error
+from common.condor.schedd import LOCATED_FOR, Schedd, submit_error
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 
 
@@ -45,8 +46,91 @@ def test_everything_else_is_waited_for_and_blamed_on_no_taskforce(message: str) 
     assert isinstance(submit_error(message), ScheddUnavailable)
 
 
-def test_a_limit_of_the_schedd_is_named() -> None:
-    assert "MAX_JOBS_PER_OWNER" in str(submit_error("expected next ProcId to be 20, but Schedd says -3"))
+@pytest.mark.parametrize(("says", "name"), [("-2", "MAX_JOBS_SUBMITTED"), ("-3", "MAX_JOBS_PER_OWNER")])
+@pytest.mark.parametrize(("most", "own_fault"), [(None, False), (100, False), (99, True)])
+def test_what_could_never_fit_is_the_taskforces_fault_and_what_is_full_now_waits(
+    says: str, name: str, most: int | None, own_fault: bool
+) -> None:
+    asked: list[str] = []
+
+    def limit(wanted: str) -> int | None:
+        asked.append(wanted)
+        return most
+
+    error = submit_error(f"expected next ProcId to be 20, but Schedd says {says}", 100, limit)
+
+    assert isinstance(error, SubmitRejected if own_fault else ScheddUnavailable)
+    assert asked == [name]
+    assert name in str(error)
+    assert "100" in str(error)
+    assert most is None or f"{name} = {most}" in str(error)
+
+
+def test_while_the_collector_is_away_the_schedd_is_asked_where_it_was_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    located: list[Any] = [{"Name": "ap1"}]
+
+    def locate(_: Schedd) -> Any:
+        if not located:
+            raise htcondor2.HTCondorException("Failed communication with collector.")
+        return located[0]
+
+    monkeypatch.setattr(Schedd, "_locate", locate)
+    monkeypatch.setattr(htcondor2, "Schedd", lambda ad: ad)
+    schedd = Schedd("ap1")
+    assert schedd.name() == "ap1"
+    located.clear()
+    schedd._ask_at = 0.0
+    assert schedd.name() == "ap1"
+    with pytest.raises(ScheddUnavailable, match="collector"):
+        Schedd("ap1").name()
+
+
+def test_a_schedd_is_located_again_after_a_while_and_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(["ap1", "ap2", "ap3"])
+    monkeypatch.setattr(Schedd, "_locate", lambda _: {"Name": next(names)})
+    monkeypatch.setattr(htcondor2, "Schedd", lambda ad: ad)
+    schedd = Schedd()
+    assert [schedd.name(), schedd.name()] == ["ap1", "ap1"]
+    schedd._ask_at -= LOCATED_FOR
+    assert schedd.name() == "ap2"
+
+    def fails(_: Any) -> None:
+        raise htcondor2.HTCondorException("Failed to connect to schedd")
+
+    with pytest.raises(ScheddUnavailable):
+        schedd._call(fails)
+    assert schedd.name() == "ap3"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "ours"),
+    [
+        (3, "EWMS: the cluster cannot be watched in its job event log (by user tms)", True),
+        (3, "via condor_rm (by user tms)", False),
+        (4, "EWMS: a job chirped this", False),
+        (3, None, False),
+    ],
+)
+def test_a_cluster_of_the_history_that_we_removed_is_marked(
+    monkeypatch: pytest.MonkeyPatch, status: int, reason: str | None, ours: bool
+) -> None:
+    ad = {"ClusterId": 7, "EWMSTaskforceUUID": "TF-1", "JobStatus": status}
+    removed = ad | ({"RemoveReason": reason} if reason else {})
+    completed = ad | {"JobStatus": 4}
+
+    class History:
+        def query(self, *_: Any, **__: Any) -> list[Any]:
+            return []
+
+        def history(self, *_: Any, **__: Any) -> list[Any]:
+            return [removed, completed]
+
+    schedd = Schedd()
+    monkeypatch.setattr(schedd, "_ask", lambda call: call(History()))
+    (cluster,) = schedd.clusters_of("TF-1", since=0)
+    assert cluster.removed_by_us is ours
 
 
 class Removes:

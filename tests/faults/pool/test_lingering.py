@@ -11,6 +11,16 @@ from tests.sandbox.control import PoolClient
 from tests.waiting import eventually
 
 
+def test_a_removed_job_that_is_kept_in_the_queue_by_an_administrator_is_left_there(directory: Path) -> None:
+    schedd = Schedd()
+    uuid = f"TF-{directory.name}"
+    kept = description(directory, uuid, requirements="false", leave_in_queue="true")
+    cluster_id = schedd.submit(kept, 1)
+    schedd.remove(cluster_id, uuid, "stopped")
+    assert schedd.force_out(directory, removed_before=time.time() + 60) == 0
+    assert cluster_id in {cluster.cluster_id for cluster in schedd.clusters()}
+
+
 def test_a_removed_job_that_runs_on_is_forced_out_of_the_queue(pool: PoolClient, directory: Path) -> None:
     schedd = Schedd()
     uuid, log, says = f"TF-{directory.name}", directory / "x.tms.jel", directory / "says"
