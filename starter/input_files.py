@@ -89,8 +89,7 @@ def copy_files(
     paths = [path for path in paths if str(inputs / Path(path).name) in named]
     if not paths:
         return
-    with writing():
-        inputs.mkdir(mode=0o700, exist_ok=True)
+    _make_anew(inputs)
     with ExitStack() as undo:
         undo.callback(shutil.rmtree, inputs, ignore_errors=True)
         size = 0
@@ -98,6 +97,16 @@ def copy_files(
             size += _copy_file(path, inputs, settings, settings.input_files_size - size, proceed)
             _check_size(size, settings)
         undo.pop_all()
+
+
+def _make_anew(inputs: Path) -> None:
+    """Make the directory of the copies, in place of whatever an earlier start, or its jobs, left there."""
+    with writing():
+        if inputs.is_symlink() or inputs.is_file():
+            inputs.unlink()
+        elif inputs.exists():
+            shutil.rmtree(inputs)
+        inputs.mkdir(mode=0o700)
 
 
 def _check_names(paths: Sequence[str]) -> None:
@@ -200,11 +209,10 @@ def _check_room(file: RealFile, settings: Settings, directory: Path) -> None:
 
 def _copy(file: RealFile, target: Path, most: int, proceed: Callable[[], bool]) -> int:
     """Copy at most `most` bytes, and one more where there are more; how many. The mode is kept."""
-    part, size = target.with_name(f".{target.name}.new"), 0
+    size = 0
     with writing():
-        part.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(os.open(part, flags, 0o600), "wb") as copy:
+        with os.fdopen(os.open(target, flags, 0o600), "wb") as copy:
             for block in _blocks(file, most):
                 copy.write(block)
                 size += len(block)
@@ -213,7 +221,6 @@ def _copy(file: RealFile, target: Path, most: int, proceed: Callable[[], bool]) 
             os.fchmod(copy.fileno(), stat.S_IMODE(file.state.st_mode) & 0o777)
             copy.flush()
             os.fsync(copy.fileno())
-        part.replace(target)
     return size
 
 

@@ -248,6 +248,22 @@ def test_files_without_room_are_refused_and_nothing_of_them_stays(data: Path, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("left", ["file", "link", "directory"])
+def test_what_an_earlier_start_left_in_the_place_of_the_copies_goes(
+    data: Path, tmp_path: Path, left: str
+) -> None:
+    inputs = tmp_path / "inputs"
+    if left == "file":
+        inputs.write_text("from a job")
+    elif left == "link":
+        inputs.symlink_to(data)
+    else:
+        (inputs / "table.fits").mkdir(parents=True)
+    assert copied(data / "table.fits", tmp_path, settings()).read_text() == "photons"
+    assert (data / "table.fits").read_text() == "photons"
+    assert not inputs.is_symlink()
+
+
 def test_a_link_that_flips_brings_the_users_file_or_none(data: Path, secret: Path, tmp_path: Path) -> None:
     """Of every order of look, exchange and open, none brings the private file."""
     link, other = data / "link", data / "other"
