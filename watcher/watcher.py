@@ -239,8 +239,8 @@ class Watcher:
         ended_at = cluster.ended_at(None) or int(self.site.clock())
         completion = confirm_complete(self.site, uuid, cluster.cluster_id, ended_at, statuses)
         if completion is Completion.OTHER_STATUSES:
-            logger.warning("taskforce %s: %s: sending these again", uuid, completion.value)
-            self.differing.note(uuid, completion.value)
+            if self.differing.note(uuid, completion.value):
+                logger.warning("taskforce %s: %s: sending these again", uuid, completion.value)
             cluster.dirty = True
         if completion is Completion.POSTED:
             logger.info(

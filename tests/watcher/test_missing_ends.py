@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ def truncate(log: Path) -> None:
     log.write_bytes(b"")
 
 
-def replace(log: Path) -> None:
+def exchange(log: Path) -> None:
     other = log.with_name("other")
     other.write_bytes(b"something else\n...\n")
     other.replace(log)
@@ -64,7 +66,7 @@ def later(watcher: Watcher, clock: FakeClock, looks: int = 2) -> None:
         watcher.run_once()
 
 
-@pytest.mark.parametrize("damage", [truncate, replace, garble, Path.unlink])
+@pytest.mark.parametrize("damage", [truncate, exchange, garble, Path.unlink])
 def test_a_log_damaged_under_a_running_watcher_is_made_up_for(
     n: Neighbours,
     wms: StandInWms,
@@ -228,6 +230,53 @@ def test_jobs_of_which_nobody_knows_the_end_are_not_told_as_idle(
     later(Watcher(n), clock)
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
     assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 1}, "REMOVED": {"null": 2}}
+
+
+def test_a_history_that_knows_some_of_the_ends_leaves_the_pilots_last_words(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """One job of three; the log is lost under a running watcher."""
+    for proc, status in enumerate(("Done", "Tasking", "Tasking")):
+        jel.execute((100, proc))
+        jel.chirp((100, proc), "Status", f'"{status}"')
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    del schedd.history[1:]
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 1}, "REMOVED": {"Tasking": 2}}
+
+
+def test_a_watcher_that_never_saw_the_log_leaves_the_pilots_last_words_too(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    n.wms.report_statuses({uuid: {"RUNNING": {"Done": 2, "Tasking": 1}}}, {uuid: {"RuntimeError: no": 1}})
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    del schedd.history[:1]
+    later(Watcher(n), clock)
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-complete"
+    ended = {status: sum(pilots.values()) for status, pilots in record["compound_statuses"].items()}
+    assert ended == {"COMPLETED": 1, "REMOVED": 2}
+    words: Counter[str] = Counter()
+    for pilots in record["compound_statuses"].values():
+        words.update(pilots)
+    assert words == {"Done": 2, "Tasking": 1}
+    assert record["top_task_errors"] == {"RuntimeError: no": 1}
+
+
+def test_the_history_of_a_cluster_that_had_the_number_before_does_not_count(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    before = [replace(job, removed=True, taskforce_uuid="TF-before") for job in schedd.history]
+    schedd.history = [*before, *(replace(job, taskforce_uuid=uuid) for job in schedd.history)]
+    later(Watcher(n), clock)
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 2}, "REMOVED": {"null": 1}}
 
 
 def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
