@@ -10,6 +10,7 @@
     │   ├── ScheddUnavailable    also: do not submit
     │   │   └── OtherQueue           a schedd without our clusters answers: conclude nothing from it
     │   └── ScratchUnavailable   the scratch directory cannot be written (full, read-only)
+    │       └── DamagedRecord        a record of ours says nothing any more: find again what it said
     ├── WmsRejected          the WMS itself refuses this request: report, go on with the next item
     ├── ItemWaits            this item cannot go on, for a reason of its own: set it aside, go on
     ├── SubmitRejected       the taskforce's own fault: report why to the WMS, go on with the next one
@@ -82,6 +83,10 @@ class ScratchUnavailable(Unavailable):
     """The scratch directory cannot be read or written now."""
 
     neighbour = "scratch directory"
+
+
+class DamagedRecord(ScratchUnavailable):
+    """A record of ours in the scratch directory cannot be understood any more."""
 
 
 class WmsRejected(TmsError):

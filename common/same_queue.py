@@ -8,31 +8,52 @@ cluster is gone, or never was, the queue that answers is compared with the note.
 
 from __future__ import annotations
 
+import logging
+from pathlib import PurePath
+
 from common.condor.records import JobQueue
-from common.errors import OtherQueue
+from common.errors import DamagedRecord, OtherQueue
 from common.neighbours import Neighbours
 
+logger = logging.getLogger(__name__)
 
-def require_same_queue(n: Neighbours) -> JobQueue:
+
+def require_same_queue(site: Neighbours) -> JobQueue:
     """The job queue that answers; raises OtherQueue if another one has this directory's clusters.
 
     A directory without a note is of an earlier release, or has no cluster yet: any queue is taken for its
-    own. Raises ScheddUnavailable or ScratchUnavailable if either cannot be told. Safe to repeat.
+    own. A note that was damaged is made again if this queue has a cluster that logs into the directory.
+    Raises ScheddUnavailable if the schedd does not answer, and ScratchUnavailable if the note cannot be read.
+    Safe to repeat.
     """
-    here, ours = n.schedd.queue(), n.scratch.queue()
+    here = site.schedd.queue()
+    try:
+        ours = site.scratch.queue()
+    except DamagedRecord:
+        if not _has_our_clusters(site):
+            raise
+        logger.warning("%s was damaged; it is made again for %s", site.scratch.queue_record, here)
+        site.scratch.note_queue(here)
+        return here
     if ours is not None and here.born != ours.born:
         raise OtherQueue(
             f"the job queue here is {here}, theirs is {ours}: is TMS_SCHEDD_NAME right?"
-            f" If theirs is lost for good, remove {n.scratch.queue_record}"
+            f" If theirs is lost permanently, remove {site.scratch.queue_record}"
         )
     return here
 
 
-def note_queue(n: Neighbours) -> None:
+def note_queue(site: Neighbours) -> None:
     """Note the job queue that answers as the one that has our clusters, before a submit to it.
 
     Raises as `require_same_queue`. Safe to repeat.
     """
-    here = require_same_queue(n)
-    if n.scratch.queue() != here:  # none so far, or the same under another name
-        n.scratch.note_queue(here)
+    here = require_same_queue(site)
+    if site.scratch.queue() != here:  # none so far, or the same under another name
+        site.scratch.note_queue(here)
+
+
+def _has_our_clusters(site: Neighbours) -> bool:
+    """Whether the queue that answers has a cluster that logs into our scratch directory."""
+    directory = site.scratch.directory
+    return any(PurePath(cluster.log).is_relative_to(directory) for cluster in site.schedd.clusters())

@@ -207,10 +207,14 @@ class Settings(BaseModel):
             for item in environ.get(PILOT_ENVIRONMENT, "").split()
             if not is_pilot_name(name := item.split("=")[0])
         ]
+        problems = _missing_certificates(environ)
         try:
-            return cls.model_validate(given | {"ignored": tuple(notes)})
+            settings = cls.model_validate(given | {"ignored": tuple(notes)})
         except ValidationError as error:
-            raise ConfigError([_problem(dict(entry)) for entry in error.errors()]) from None
+            problems += [_problem(dict(entry)) for entry in error.errors()]
+        if problems:
+            raise ConfigError(problems)
+        return settings
 
     @field_validator("ewms_address", "token_url")
     @classmethod
@@ -316,6 +320,15 @@ class Settings(BaseModel):
         for attribute, field in type(self).model_fields.items():
             if field.alias:
                 yield f"{field.alias}={_shown(field, getattr(self, attribute))}"
+
+
+def _missing_certificates(environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with the certificates that the WMS client is to trust; requests reads them by itself."""
+    return [
+        f"{name} names no file or directory"
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+        if environ.get(name) and not Path(environ[name]).exists()
+    ]
 
 
 def is_loopback(host: str) -> bool:

@@ -36,7 +36,7 @@ from typing import TextIO
 from pydantic import TypeAdapter, ValidationError
 
 from common.condor.records import JobQueue
-from common.errors import AlreadyRunning, ItemWaits, ScratchUnavailable, SubmitRejected
+from common.errors import AlreadyRunning, DamagedRecord, ItemWaits, ScratchUnavailable, SubmitRejected
 from common.scratch.durable import files_in, open_lock, read, write_durably, writing
 from common.scratch.intent import Intent, read_intent
 from common.scratch.ownership import is_ours, make_private, require_safe
@@ -237,7 +237,7 @@ class Scratch:
         try:
             return _QUEUE.validate_json(content, strict=True)
         except ValidationError as error:
-            raise ScratchUnavailable(
+            raise DamagedRecord(
                 f"{self.queue_record} is damaged: is TMS_SCHEDD_NAME right? Then remove it"
             ) from error
 

@@ -229,6 +229,28 @@ def test_a_note_that_cannot_be_read_is_nothing_to_go_by(n: Neighbours) -> None:
         require_same_queue(n)
 
 
+def test_a_damaged_note_is_made_again_by_the_queue_that_has_our_clusters(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    wms.add_taskforce()
+    Starter(n).run_once()
+    with n.scratch.queue_record.open("a") as file:
+        file.write('{"schedd": "elsewhere", "born": 1}')
+    assert require_same_queue(n) == schedd.queue()
+    assert n.scratch.queue() == schedd.queue()
+
+
+def test_a_damaged_note_is_not_made_again_by_a_queue_without_our_clusters(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    wms.add_taskforce()
+    Starter(n).run_once()
+    n.scratch.queue_record.write_text("")
+    schedd.exchange()
+    with pytest.raises(ScratchUnavailable, match="is TMS_SCHEDD_NAME right"):
+        require_same_queue(n)
+
+
 def test_a_dry_run_notes_nothing(n: Neighbours) -> None:
     dry = ReadOnlyScratch(n.scratch.directory)
     dry.note_queue(JobQueue("ap1", 1))

@@ -56,6 +56,21 @@ def test_all_problems_are_told_at_once_without_any_value() -> None:
     assert "swordfish" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_certificates_that_are_no_file_are_a_wrong_setting_beside_all_others(
+    name: str, tmp_path: Path
+) -> None:
+    wrong = {name: str(tmp_path / "swordfish.pem"), "TMS_ERROR_WAIT": "-1"}
+    with pytest.raises(ConfigError) as caught:
+        Settings.from_environment(REQUIRED | wrong)
+    assert [problem.split()[0] for problem in caught.value.problems] == [name, "TMS_ERROR_WAIT"]
+    assert "swordfish" not in str(caught.value)
+    (tmp_path / "swordfish.pem").touch()
+    Settings.from_environment(REQUIRED | {name: str(tmp_path / "swordfish.pem")})
+    Settings.from_environment(REQUIRED | {name: str(tmp_path)})
+    Settings.from_environment(REQUIRED | {name: ""})
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("0", 0), ("5000", 5000), ("1.5 GiB", 3 * 2**29), ("", 2**30)]
 )

@@ -13,6 +13,7 @@ import pytest
 
 from common.errors import ScheddUnavailable, WmsUnavailable
 from common.neighbours import Neighbours
+from common.service.health import problem
 from common.worker import PULSE, Outcome, Pulse, Worker, run_forever, run_single_pass
 from tests.fakes import FakeClock, FakeStop
 
@@ -193,3 +194,43 @@ def test_the_pause_between_passes_may_be_longer_than_a_pass() -> None:
     program = f"from common.scratch.directory import Scratch\n{PAUSING}"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
+
+
+def stuck(seconds: float = 60.0, bug: str = "") -> Outcome:
+    return Outcome(1, 1, bug, 2, "taskforce TF-1: no room", seconds)
+
+
+def test_what_is_set_aside_is_in_the_heartbeat_until_it_goes_on(n: Neighbours, clock: FakeClock) -> None:
+    run(n, clock, [stuck])
+    beat = n.scratch.heartbeat("starter")
+    assert beat is not None
+    assert (beat.outcome, beat.stuck_for) == ("items failed", 60)
+    assert beat.stuck == "2 set aside, the first for 60 s: taskforce TF-1: no room"
+    run(n, clock, [stuck, ok])
+    beat = n.scratch.heartbeat("starter")
+    assert beat is not None
+    assert (beat.outcome, beat.stuck, beat.stuck_for) == ("ok", "", 0)
+
+
+def test_a_bug_at_one_item_makes_the_pass_unexpected(n: Neighbours, clock: FakeClock) -> None:
+    run(n, clock, [lambda: stuck(bug="KeyError")])
+    beat = n.scratch.heartbeat("starter")
+    assert beat is not None
+    assert beat.outcome == "unexpected KeyError"
+
+
+def test_health_fails_for_what_has_been_set_aside_for_long(n: Neighbours, clock: FakeClock) -> None:
+    run(n, clock, [lambda: stuck(3600)])
+    beat = n.scratch.heartbeat("starter")
+    assert beat is not None
+
+    def trouble(stuck_after: float) -> str | None:
+        return problem(beat, running=True, now=beat.at, since=0, ours=beat.version, stuck_after=stuck_after)
+
+    assert trouble(3601) is None
+    assert trouble(3600) == f"waits for a person: {beat.stuck}"
+
+
+def test_a_single_pass_logs_what_is_set_aside(n: Neighbours, caplog: pytest.LogCaptureFixture) -> None:
+    assert not run_single_pass(Worker("starter", stuck, 60, lambda: "alive"), n)
+    assert "2 set aside" in caplog.text

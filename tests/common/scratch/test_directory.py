@@ -8,6 +8,9 @@ import json
 import os
 import resource
 import stat
+import subprocess
+import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -249,6 +252,46 @@ def test_the_test_above_sees_what_the_methods_of_a_scratch_write(scratch: Scratc
     before = snapshot(scratch.directory)
     call_all_methods(scratch)
     assert snapshot(scratch.directory) != before
+
+
+def test_a_record_is_written_in_utf_8_whatever_the_locale(scratch: Scratch) -> None:
+    program = (
+        "import sys; from pathlib import Path; from common.scratch.durable import write_durably;"
+        "write_durably(Path(sys.argv[1]), 'Messgr\\xf6\\xdfe')"
+    )
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path.cwd())}
+    path = scratch.own / "record"
+    subprocess.run([sys.executable, "-c", program, str(path)], env=ascii_only, check=True)
+    assert path.read_text("utf-8") == "Messgröße"
+
+
+@pytest.mark.parametrize("damage", ["append", "truncate", "empty", "binary", "another's", "a list", "a link"])
+def test_a_damaged_intent_is_put_away_with_its_cause_and_no_other_suffers(
+    scratch: Scratch, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scratch.save(INTENT)
+    other = replace(INTENT, taskforce_uuid="TF-2")
+    scratch.save(other)
+    path = scratch.own / "intents" / "TF-1.json"
+    text = path.read_text()
+    if damage == "a link":
+        path.unlink()
+        path.symlink_to("/dev/null")
+    else:
+        path.write_bytes(
+            {
+                "append": f'{text}{{"cluster_id": 7}}'.encode(),
+                "truncate": text[:-5].encode(),
+                "empty": b"",
+                "binary": bytes(range(256)),
+                "another's": text.replace("TF-1", "TF-3").encode(),
+                "a list": b"[]",
+            }[damage]
+        )
+    assert scratch.intents() == [other]
+    assert scratch.intent("TF-1") is None
+    assert [damaged.name for damaged in (scratch.own / "damaged").iterdir()] == ["TF-1.json"]
+    assert caplog.text.count("is damaged and put away") == 1
 
 
 def test_a_read_only_scratch_makes_no_directory(tmp_path: Path) -> None:
