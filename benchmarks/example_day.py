@@ -24,6 +24,7 @@ HOLD = """\
 Job was held.
 \tTransfer input files failure at access point ap1 while sending files to the execution point
 \tCode 13 Subcode 2"""
+SITES = ("CHTC", "Nebraska", "UConn-OSG", "Syracuse University ITS", "MWT2")
 HOUR = 3600.0
 
 Event = tuple[float, int, int, int, str]  # when, code, cluster, proc, text
@@ -61,7 +62,8 @@ class Taskforce:
 
     def _job(self, proc: int, at: float) -> Iterator[Event]:
         machine = self.random.randrange(1, 250)
-        slot = f"\n\tSlotName: slot1_{1 + machine % 8}@ep{machine}"
+        site = SITES[machine % len(SITES)]
+        slot = f'\n\tSlotName: slot1_{1 + machine % 8}@ep{machine}\n\tGLIDEIN_Site = "{site}"'
         yield at, 1, self.cluster, proc, f"Job executing on host: {MACHINE.format(machine)}{slot}"
         for wait, status in ((8, "RunningInitCommand"), (20, "AwaitingFirstMessage"), (40, "Tasking")):
             yield at + wait, 8, self.cluster, proc, f'HTChirpEWMSPilotStatus: "{status}"'

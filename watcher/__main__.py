@@ -17,11 +17,13 @@ Some options only read logs, or archives of them, and need no settings; each has
   --status                     show every taskforce that goes on in one table, or live with --watch
   --tally FILE...              count what these logs contain, as JSON
   --explain [WHAT [FILE...]]   sum up a taskforce, a cluster, one job (CLUSTER.PROC), or what needs a person
+  --sites [FILE...]            show how jobs fare at each site, the worst first
   --report DAY >day.html       write a page about the taskforces of a day: ends, holds, errors, timeline
   --timeline [FILE...] >o.svg  draw the number of jobs in each status over time
 """
 READERS = {
     "--status": "watcher.views.status",
+    "--sites": "watcher.views.sites",
     "--report": "watcher.views.day_report",
     "--tally": "watcher.views.tally",
     "--explain": "watcher.views.explain",

@@ -74,6 +74,7 @@ def test_the_description_asks_for_what_the_taskforce_says(settings: Settings) ->
         "log": "/scratch/2026-11-22.tms.jel",
         "batch_name": "TF-1",
         "submit_event_user_notes": "EWMSTaskforceUUID=TF-1",
+        "ulog_execute_attrs": "GLIDEIN_Site, OSG_SITE_NAME, GLIDEIN_ResourceName",
         "+EWMSTaskforceUUID": '"TF-1"',
         "+WantRemoteUpdates": "true",
         "+LimitDirectoryAccess": '"/scratch/ewms-taskforce-TF-1, /data/in*"',
