@@ -48,6 +48,12 @@ class Wms:
         self._http = http
         self.schedd = schedd
 
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds by which the WMS's clock was ahead of ours at its last answer; None: not known."""
+        ahead: float | None = getattr(self._http, "clock_ahead", None)
+        return ahead
+
     def ping(self) -> None:
         """Show that the WMS answers, and that our client has the role of a TMS.
 

@@ -1,8 +1,8 @@
 """Logs are compressed and taskforce directories archived, in small steps, so that a kill costs nothing.
 
-An archive is made beside, brought to disk as a whole, and then put in place; only then what it was made of
-is moved away, in one step, to be deleted. So each moment has the events and the outputs at least once, and
-doing it again after a kill goes on: an archive with the same content is found by its checksum.
+An archive is written elsewhere, synced, and renamed into place; only then is its source moved aside, in one
+step, and later deleted. At every moment at least one copy exists. After a kill the work resumes: an archive
+that is already complete is recognised by its checksum.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ LEVEL = 6  # of gzip: an eighteenth of the size, at 150 MB/s (docs/files.md)
 
 _GZIP = 31  # zlib's window size for a gzip stream
 _TRAILER = 8  # bytes at the end of a gzip stream: CRC-32 and size of what was compressed (RFC 1952)
-_SECRETS = (ENVFILE, f".{ENVFILE}.new")  # with the tokens of message queues; nobody needs them any more
+_SECRETS = (ENVFILE, f".{ENVFILE}.new")  # they hold tokens of message queues, and are not archived
 
 Steps = Generator[None, None, str]  # returns what was done, in words
 
 
 def compress_log(scratch: Scratch, name: str, now: float) -> Steps:
-    """Replace a log by its archive; a log that is written meanwhile stays. Raises OSError. Safe to repeat."""
+    """Replace a log by its archive, unless it is written meanwhile. Raises OSError. Safe to repeat."""
     log, part = scratch.directory / name, scratch.leaving / f"{name}.gz.new"
     descriptor = os.open(log, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
@@ -41,7 +41,7 @@ def compress_log(scratch: Scratch, name: str, now: float) -> Steps:
             part.unlink()
             return "left as it is: it was written meanwhile"
         archive = _put_in_place(part, scratch.directory / f"{name}.gz", now)
-        # What a late writer appends from here on is given back by `leaving.clear`.
+        # `leaving.clear` gives back what a late writer appends from here on.
         log.rename(scratch.leaving / f"{name}.after-{before.st_size}")
         _sync(scratch.directory)
         del file
@@ -49,9 +49,9 @@ def compress_log(scratch: Scratch, name: str, now: float) -> Steps:
 
 
 def archive_directory(scratch: Scratch, name: str, now: float) -> Steps:
-    """Replace a taskforce directory by its archive, which only we can read, without its environment file.
+    """Replace a taskforce directory by an archive without its environment file, which only we can read.
 
-    One that is written meanwhile stays. Raises OSError. Safe to repeat.
+    A directory that is written meanwhile stays. Raises OSError. Safe to repeat.
     """
     directory, part = scratch.directory / name, scratch.leaving / f"{name}.tar.gz.new"
     before = tree(directory)
@@ -80,7 +80,7 @@ def delete(scratch: Scratch, name: str) -> None:
 
 
 def _compress(blocks: Iterable[bytes], part: Path, mode: int) -> Iterator[None]:
-    """Write a gzip file of `blocks` and bring it to disk; what cannot be finished is removed."""
+    """Write a gzip file of `blocks` and sync it; an unfinished one is removed."""
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     packer = zlib.compressobj(LEVEL, wbits=_GZIP)
@@ -99,10 +99,10 @@ def _compress(blocks: Iterable[bytes], part: Path, mode: int) -> Iterator[None]:
 
 
 def _put_in_place(part: Path, wanted: Path, now: float) -> Path:
-    """Give a finished archive its name, or the next free one: no file is ever written over.
+    """Give a finished archive its name, or the next free one: no file is ever overwritten.
 
-    If one of these has the same content, we were killed after this step, and it is the one. Its age counts
-    from `now`, by our clock, as the file server's may be another.
+    If a file of such a name has the same content, we were killed after this step, and it is the archive. Its
+    age counts from `now`, by our clock, because the file server's may differ.
     """
     ours = _trailer(part)
     base, _, suffix = wanted.name.partition(".")
@@ -120,7 +120,7 @@ def _put_in_place(part: Path, wanted: Path, now: float) -> Path:
 
 
 def _trailer(path: Path) -> bytes:
-    """CRC-32 and size of what is in a gzip file; empty for what is none."""
+    """CRC-32 and size of the content of a gzip file; empty for any other file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -135,7 +135,7 @@ def _trailer(path: Path) -> bytes:
 
 
 def _tar(top: Path, nodes: Iterable[Node]) -> Iterator[bytes]:
-    """A tar archive of `nodes`, block by block: directories, files and links; nothing is followed."""
+    """A tar archive of `nodes`, block by block: directories, files and links; no link is followed."""
     yield _header(top.name, tarfile.DIRTYPE, stat.S_IFDIR | 0o700)
     for node in nodes:
         path, name = top / node.path, f"{top.name}/{node.path}"
@@ -167,7 +167,7 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
 
 
 def _blocks(descriptor: int, size: int) -> Iterator[bytes]:
-    """The first `size` bytes of a file. Raises OSError if there are less of them."""
+    """The first `size` bytes of a file. Raises OSError if it has fewer."""
     left = size
     while left:
         block = os.read(descriptor, min(CHUNK, left))

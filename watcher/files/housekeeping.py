@@ -1,7 +1,7 @@
-"""The watcher's look after the files: a plan every TMS_FILE_MANAGER_INTERVAL, carried out bit by bit.
+"""Housekeeping in the scratch directory: a plan every TMS_FILE_MANAGER_INTERVAL, carried out in small steps.
 
-Between passes it keeps where it is in its plan, and what it has said. Both may be lost: the files themselves
-tell what is left to do.
+Between passes it keeps its place in the plan, and what it has logged. Both may be lost: the files themselves
+show what is left to do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from common.errors import ScratchUnavailable, TmsError, Unavailable
 from common.neighbours import Neighbours
 from common.sizes import shown
 from watcher.files import archive, leaving
+from watcher.files.clock import FileClock
 from watcher.files.needs import ask
 from watcher.files.retention import Action, Verdict, plan
 from watcher.files.survey import Kind, survey
@@ -28,29 +29,30 @@ class Housekeeping:
     """The plan in hand. No outage and no error of a file ends a pass."""
 
     def __init__(self, neighbours: Neighbours) -> None:
-        self.n = neighbours
-        self.next_plan = 0.0
+        self.site = neighbours
+        self._clock = FileClock(neighbours)
+        self._next_plan = neighbours.monotonic()
         self._work: Iterator[None] | None = None
-        self._said: set[tuple[str, str]] = set()
+        self._logged: set[tuple[str, str]] = set()
 
     def go_on(self) -> None:
         """Work at the files for a part of the watcher's interval; safe to be killed at any point."""
-        n = self.n
+        site = self.site
         try:
-            if not n.dry_run:
-                for problem in leaving.clear(n.scratch, unfinished=self._work is None):
-                    self._say("leaving", str(problem.filename), f"what was archived cannot go: {problem}")
-            if self._work is None and n.clock() >= self.next_plan:
+            if not site.dry_run:
+                for problem in leaving.clear(site.scratch, unfinished=self._work is None):
+                    self._log("leaving", str(problem.filename), f"what was archived cannot go: {problem}")
+            if self._work is None and site.monotonic() >= self._next_plan:
                 self._work = self._carry_out(self._plan())
         except (TmsError, OSError) as error:
             who = error.neighbour if isinstance(error, Unavailable) else "scratch directory or WMS"
-            self._say("outage", who, f"the files are left as they are: {who} not available: {error}")
-            self.next_plan = n.clock() + ASK_AGAIN
-        self._work_until(time.monotonic() + max(n.settings.watcher_interval * SHARE, 1.0))
+            self._log("outage", who, f"the files are left as they are: {who} not available: {error}")
+            self._next_plan = site.monotonic() + ASK_AGAIN
+        self._work_until(time.monotonic() + max(site.settings.watcher_interval * SHARE, 1.0))
 
     def _work_until(self, deadline: float) -> None:
-        self.n.proceed()
-        while self._work is not None and not self.n.stop.is_set():
+        self.site.proceed()
+        while self._work is not None and not self.site.stop.is_set():
             try:
                 next(self._work)
             except StopIteration:
@@ -59,53 +61,67 @@ class Housekeeping:
                 return
 
     def _plan(self) -> list[Verdict]:
-        n, now, short = self.n, self.n.clock(), self._is_short()
-        entries = survey(n.scratch.directory)
-        verdicts = plan(entries, ask(n, entries), n.settings, now, short=short)
-        interval = n.settings.file_interval
-        self.next_plan = now + (min(ASK_AGAIN, interval) if short else interval)
+        site, short = self.site, self._is_short()
+        entries = survey(site.scratch.directory, site.proceed)
+        needs = ask(site, entries)
+        now = self._clock.now()
+        verdicts = plan(entries, needs, site.settings, now, short=short)
+        interval = site.settings.file_interval
+        self._next_plan = site.monotonic() + (min(ASK_AGAIN, interval) if short else interval)
         work = [verdict for verdict in verdicts if verdict.action in (Action.ARCHIVE, Action.DELETE)]
-        late = [v for v in verdicts if v.action is Action.KEEP and v.due is not None and v.due <= now]
-        still = {verdict.entry.name for verdict in (*late, *work)}
-        self._said = {said for said in self._said if said[1] in still or said[0] == "leaving"}
+        if self._clock.jumped():
+            logger.warning("our clock was set: no file is deleted before the next plan")
+            work = [verdict for verdict in work if verdict.action is not Action.DELETE]
+        self._log_kept(verdicts, work, now)
+        return work
+
+    def _log_kept(self, verdicts: list[Verdict], work: list[Verdict], now: float) -> None:
+        """Name what is kept though its time is over, and what cannot be read: once, until it is over."""
+        kept = [verdict for verdict in verdicts if verdict.action is Action.KEEP]
+        late = [verdict for verdict in kept if verdict.due is not None and verdict.due <= now]
+        broken = [verdict for verdict in kept if verdict.entry.problem]
+        still = {verdict.entry.name for verdict in (*late, *broken, *work)}
+        self._logged = {logged for logged in self._logged if logged[1] in still or logged[0] == "leaving"}
+        for verdict in broken:
+            text = f"{verdict.entry.name} is left as it is: {verdict.entry.problem}"
+            self._log("broken", verdict.entry.name, text)
         for verdict in late:
             text = f"{verdict.entry.name} is kept, though its time is over: {verdict.reason}"
-            self._say("kept", verdict.entry.name, text, logging.INFO)
-        return work
+            self._log("kept", verdict.entry.name, text, logging.INFO)
 
     def _carry_out(self, verdicts: list[Verdict]) -> Iterator[None]:
         for verdict in verdicts:
             if not verdict.while_short or self._is_short():
                 yield from self._do(verdict)
             yield
-            if self.n.clock() >= self.next_plan:
+            if self.site.monotonic() >= self._next_plan:
                 return  # what was true when it was planned may have changed
 
     def _do(self, verdict: Verdict) -> Iterator[None]:
-        n, entry = self.n, verdict.entry
-        if n.dry_run:
+        site, entry = self.site, verdict.entry
+        if site.dry_run:
             logger.warning("dry run: would %s %s: %s", verdict.action, entry.name, verdict.reason)
             return
         try:
             if verdict.action is Action.DELETE:
-                archive.delete(n.scratch, entry.name)
+                archive.delete(site.scratch, entry.name)
                 done = f"deleted, {shown(entry.size)}"
             elif entry.kind is Kind.LOG:
-                done = yield from archive.compress_log(n.scratch, entry.name, n.clock())
+                done = yield from archive.compress_log(site.scratch, entry.name, site.clock())
             else:
-                done = yield from archive.archive_directory(n.scratch, entry.name, n.clock())
+                done = yield from archive.archive_directory(site.scratch, entry.name, site.clock())
             logger.info("%s: %s; it was %s", entry.name, done, verdict.reason)
         except OSError as error:
-            self._say("failed", entry.name, f"{entry.name} is left as it is: {error}")
+            self._log("failed", entry.name, f"{entry.name} is left as it is: {error}")
 
     def _is_short(self) -> bool:
         try:
-            return self.n.scratch.free_space() < self.n.settings.least_free_space
+            return self.site.scratch.free_space() < self.site.settings.least_free_space
         except ScratchUnavailable:
             return False
 
-    def _say(self, what: str, about: str, text: str, level: int = logging.WARNING) -> None:
-        """Say it once, not at every plan, until it is over."""
-        if (what, about) not in self._said:
-            self._said.add((what, about))
+    def _log(self, what: str, about: str, text: str, level: int = logging.WARNING) -> None:
+        """Log it once, not at every plan, until it is over."""
+        if (what, about) not in self._logged:
+            self._logged.add((what, about))
             logger.log(level, "%s", text)

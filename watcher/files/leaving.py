@@ -1,8 +1,8 @@
-"""The way out: what was archived rests in `.tms/leaving` until the next pass has looked at it once more.
+"""The way out: what was archived waits in `.tms/leaving` until the next pass has looked at it once more.
 
 A compressed log is there as `<log>.after-<size>`: its first `size` bytes are in the archive. A writer that
-had it open when it was moved may append more (measured: a shadow keeps it open); that is given back to the
-log's own name, as if it were written now.
+had it open when it was moved may append more (measured: a shadow keeps it open). What is appended is copied
+to a log of the old name, as if it were written now.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _COMPRESSED = re.compile(rf"({LOG_NAME.pattern})\.after-(\d+)", re.ASCII)
 
 
 def clear(scratch: Scratch, *, unfinished: bool) -> list[OSError]:
-    """Delete what has left, and with `unfinished` also archives that a killed watcher did not finish.
+    """Delete what was archived, and with `unfinished` also archives that a killed watcher did not finish.
 
-    Returns what went wrong. Safe to repeat, also after a kill anywhere: events may then come twice, and none
+    Returns the errors. Safe to repeat, also after a kill at any point: an event may then come twice, but none
     is lost.
     """
     problems = []

@@ -21,10 +21,9 @@ _DIRECTORIES = (Kind.DIRECTORY, Kind.DIRECTORY_ARCHIVE)
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Why what is needed: by the day of a log, and by the id of a taskforce.
+    """Why something is needed: by the day of a log, and by the id of a taskforce.
 
-    `over` has the days and ids of which the WMS says that all is complete. What is in none of these, the WMS
-    does not know.
+    `over` has the days and ids of complete taskforces. What is in none of these, the WMS does not know.
     """
 
     logs: dict[str, str] = field(default_factory=dict)
@@ -37,26 +36,26 @@ class Needs:
         return needed.get(entry.of, "")
 
     def add(self, uuid: str, log: str, why: str) -> None:
-        """A taskforce and the log at this path are needed. Logs are told by name: too many may be kept."""
+        """A taskforce and its log are needed. Logs are matched by name only: one may be kept too long."""
         self.taskforces.setdefault(uuid, why)
         if day := _day(log):
             self.logs.setdefault(day, f"{why} (taskforce {uuid})")
 
 
-def ask(n: Neighbours, entries: Sequence[Entry]) -> Needs:
+def ask(site: Neighbours, entries: Sequence[Entry]) -> Needs:
     """Who needs what of `entries`. Raises Unavailable: then nobody knows, and all of it is needed.
 
-    The order matters: a start that has begun becomes a cluster, and then known to the WMS.
+    The order matters, because a start that has begun becomes a cluster, and then a record at the WMS.
     """
     needs = Needs()
-    require_same_queue(n)
-    for cluster in n.schedd.clusters():
+    require_same_queue(site)
+    for cluster in site.schedd.clusters():
         needs.add(
             cluster.taskforce_uuid, cluster.log, f"cluster {cluster.cluster_id} is in the schedd's queue"
         )
-    for intent in n.scratch.intents():
+    for intent in site.scratch.intents():
         needs.add(intent.taskforce_uuid, intent.log, "its start is not confirmed")
-    for record in _records(n, entries):
+    for record in _records(site, entries):
         if record.phase == Phase.CONDOR_COMPLETE:
             needs.over.update({record.taskforce_uuid, _day(record.job_event_log_fpath)})
         else:
@@ -65,15 +64,15 @@ def ask(n: Neighbours, entries: Sequence[Entry]) -> Needs:
     return needs
 
 
-def _records(n: Neighbours, entries: Sequence[Entry]) -> Iterator[Taskforce]:
+def _records(site: Neighbours, entries: Sequence[Entry]) -> Iterator[Taskforce]:
     """What the WMS has of the taskforces whose directories and whose logs are here."""
     uuids = sorted({entry.of for entry in entries if entry.kind in _DIRECTORIES})
     names = sorted({f"{entry.of}.tms.jel" for entry in entries if entry.kind in _LOGS})
-    directory = str(n.scratch.directory)
+    directory = str(site.scratch.directory)
     places = sorted({directory, os.path.realpath(directory)})
     paths = [f"{place}/{name}" for name in names for place in places]
-    yield from n.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)
-    yield from n.wms.taskforces_with("job_event_log_fpath", paths, FIELDS)
+    yield from site.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)
+    yield from site.wms.taskforces_with("job_event_log_fpath", paths, FIELDS)
 
 
 def _day(log: str) -> str:

@@ -1,6 +1,6 @@
 """What becomes of each file in the scratch directory, and when: the rules, and nothing else.
 
-Nothing goes while somebody needs it, whatever its age, or while nobody can say whether it is needed. Then a
+Nothing goes while somebody needs it, whatever its age, or while nobody knows whether it is needed. Then a
 quiet log is compressed, a quiet taskforce directory archived, and an archive deleted after its time. While
 the disk has too little room, times do not count: what may be archived is, and then archives go, oldest first.
 """
@@ -33,7 +33,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of one entry: why, and when its time is over, in epoch seconds (None: nobody knows)."""
+    """What becomes of one entry, why, and when its time is over, in epoch seconds (None: not known)."""
 
     entry: Entry
     action: Action
@@ -45,7 +45,7 @@ class Verdict:
 def plan(
     entries: Iterable[Entry], needs: Needs | None, settings: Settings, now: float, *, short: bool
 ) -> list[Verdict]:
-    """The verdicts on all entries, in the order of carrying them out: what frees most for least comes first.
+    """The verdicts on all entries, in the order in which to carry them out: first what frees most for least.
 
     `needs` is None if a neighbour could not be asked; `short` is whether the disk has too little room.
     """
@@ -67,8 +67,10 @@ def _order(verdict: Verdict) -> tuple[bool, bool, float, str]:
 def _verdict(entry: Entry, needs: Needs | None, settings: Settings, now: float, *, short: bool) -> Verdict:
     if entry.kind is Kind.FOREIGN:
         return Verdict(entry, Action.KEEP, "not ours")
+    if entry.problem:
+        return Verdict(entry, Action.KEEP, entry.problem)
     if needs is None:
-        return Verdict(entry, Action.KEEP, "nobody can say whether it is needed")
+        return Verdict(entry, Action.KEEP, "nobody knows whether it is needed")
     known = entry.of in needs.over
     due = entry.changed + _expiry(entry, settings, known=known)
     if why := needs.of(entry) or _used_today(entry, now):
@@ -87,7 +89,7 @@ def _verdict(entry: Entry, needs: Needs | None, settings: Settings, now: float, 
 def _expiry(entry: Entry, settings: Settings, *, known: bool) -> int:
     """Seconds since its last change after which the time of `entry` is over.
 
-    What the WMS does not know may be another WMS's, or of a start that it was never told of: it gets longer.
+    What the WMS does not know may be another WMS's, or of a start that was never reported: it gets longer.
     """
     expiry = {
         Kind.LOG: settings.log_expiry_short,

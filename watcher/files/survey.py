@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
 
 from common.scratch.directory import DIRECTORY_ARCHIVE_NAME, DIRECTORY_NAME, LOG_ARCHIVE_NAME, LOG_NAME
+
+PULSE = 500  # files of a directory between two signs of life
 
 
 class Kind(StrEnum):
@@ -34,13 +36,17 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One of them: `of` is a log's day, or the id of the taskforce; `changed` is in epoch seconds."""
+    """One of them: `of` is a log's day, or the id of the taskforce; `changed` is in epoch seconds.
+
+    `problem` is why it could not be looked at as a whole; empty if it could.
+    """
 
     name: str
     kind: Kind
     of: str
     size: int
     changed: float
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +61,26 @@ class Node:
     gid: int
 
 
-def survey(directory: Path) -> list[Entry]:
-    """Everything in the scratch directory but our own `.tms`, by name.
+def survey(directory: Path, pulse: Callable[[], object] = lambda: None) -> list[Entry]:
+    """Everything in the scratch directory but our own `.tms`, by name; `pulse` is called now and then.
 
     A link, a directory with the name of a log, a file with the name of a taskforce directory are foreign, as
-    is every other name. What goes meanwhile is left out. Raises OSError.
+    is every other name. What goes meanwhile is left out; a directory that cannot be read is named as such.
+    Raises OSError.
     """
     with os.scandir(directory) as found:
-        entries = [_entry(item) for item in found if item.name != ".tms"]
+        entries = [_entry(item, pulse) for item in found if item.name != ".tms"]
     return sorted((entry for entry in entries if entry), key=lambda entry: entry.name)
 
 
-def tree(top: Path) -> list[Node]:
+def tree(top: Path, pulse: Callable[[], object] = lambda: None) -> list[Node]:
     """All that is below a directory, in order of path, not following links. Raises OSError."""
-    return sorted(_below(os.fspath(top), ""), key=lambda node: node.path)
+    nodes: list[Node] = []
+    for node in _below(os.fspath(top), ""):
+        if len(nodes) % PULSE == 0:
+            pulse()
+        nodes.append(node)
+    return sorted(nodes, key=lambda node: node.path)
 
 
 def _below(directory: str, prefix: str) -> Iterator[Node]:
@@ -82,18 +94,22 @@ def _below(directory: str, prefix: str) -> Iterator[Node]:
                 yield from _below(item.path, f"{path}/")
 
 
-def _entry(item: os.DirEntry[str]) -> Entry | None:
+def _entry(item: os.DirEntry[str], pulse: Callable[[], object]) -> Entry | None:
     kind, of = _kind(item)
     try:
         status = item.stat(follow_symlinks=False)
-        size, changed = status.st_size, status.st_mtime
-        if kind is Kind.DIRECTORY:
-            nodes = tree(Path(item.path))
-            size = sum(node.size for node in nodes)
-            changed = max([changed, *(node.mtime_ns / 1e9 for node in nodes)])
     except FileNotFoundError:
         return None
-    return Entry(item.name, kind, of, size, changed)
+    if kind is not Kind.DIRECTORY:
+        return Entry(item.name, kind, of, status.st_size, status.st_mtime)
+    try:
+        nodes = tree(Path(item.path), pulse)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return Entry(item.name, kind, of, 0, status.st_mtime, f"it cannot be read: {error}")
+    changed = max([status.st_mtime, *(node.mtime_ns / 1e9 for node in nodes)])
+    return Entry(item.name, kind, of, sum(node.size for node in nodes), changed)
 
 
 def _kind(item: os.DirEntry[str]) -> tuple[Kind, str]:

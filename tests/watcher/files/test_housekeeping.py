@@ -16,12 +16,15 @@ import pytest
 from common.neighbours import Neighbours
 from common.scratch.directory import ReadOnlyScratch
 from common.scratch.intent import Intent
+from common.wms.client import Wms
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.sandbox.wms import StandInWms
 from tests.watcher.files.old import DAY, Old
 from watcher.files import archive
+from watcher.files.clock import FileClock
 from watcher.files.housekeeping import Housekeeping
+from watcher.files.survey import survey
 from watcher.watcher import Watcher
 
 QUERY = "/v1/query/taskforces"
@@ -365,3 +368,97 @@ def test_a_taskforce_that_is_started_again_after_its_log_was_compressed_is_found
     assert len(schedd.known) == 1
     assert wms.taskforce(uuid)["cluster_id"] == cluster.cluster_id
     assert wms.taskforce(uuid)["job_event_log_fpath"] == str(log)
+
+
+def test_a_clock_that_is_set_back_stops_no_housekeeping(
+    n: Neighbours, wms: StandInWms, clock: FakeClock
+) -> None:
+    keeper = Housekeeping(n)
+    keeper.go_on()
+    clock.jump(-30 * DAY)
+    old = Old(n, wms, "condor-complete")
+    clock.now += n.settings.file_interval
+    keeper.go_on()
+    assert old.is_archived()
+
+
+def test_nothing_is_deleted_in_the_first_plan_after_the_clock_was_set_forward(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = Old(n, wms, "condor-complete")
+    keeper = Housekeeping(n)
+    keeper.go_on()
+    clock.jump(30 * DAY)
+    clock.now += n.settings.file_interval
+    keeper.go_on()
+    assert old.is_archived()
+    assert "our clock was set" in caplog.text
+    clock.now += n.settings.file_interval
+    keeper.go_on()
+    assert {path.name for path in n.scratch.directory.iterdir()} == {".tms"}
+
+
+@pytest.mark.parametrize("other", ["wms", "files"])
+def test_an_age_that_the_wms_or_the_file_system_does_not_confirm_is_not_believed(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    """A machine whose clock is a month ahead from its start on."""
+    old = Old(n, wms, "condor-complete")
+    look(n)
+    clock.now += 30 * DAY
+    with monkeypatch.context() as patch:
+        if other == "wms":
+            patch.setattr(Wms, "clock_ahead", -30 * DAY)
+        else:
+            patch.setattr(FileClock, "_files_ahead", lambda _: -30 * DAY)
+        look(n)
+        assert old.is_archived()
+    look(n)
+    assert {path.name for path in n.scratch.directory.iterdir()} == {".tms"}
+
+
+def test_the_clock_of_the_file_system_is_read_from_a_new_file(
+    n: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = time.time
+    assert FileClock(n).now() == n.clock()
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    assert n.clock() - 3700 < FileClock(n).now() < n.clock() - 3500
+    assert list(n.scratch.leaving.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_read_is_named_once_and_holds_up_no_other(
+    n: Neighbours,
+    wms: StandInWms,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    broken, other = Old(n, wms, "condor-complete"), Old(n, wms, "condor-complete")
+    scandir = os.scandir
+
+    def refuse(path: str | Path | int) -> object:
+        if broken.uuid in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    keeper = Housekeeping(n)
+    for _ in range(3):
+        keeper.go_on()
+        clock.now += n.settings.file_interval
+    assert Path(f"{other.directory}.tar.gz").exists()
+    assert broken.directory.exists()
+    named = [r.getMessage() for r in caplog.records if broken.directory.name in r.getMessage()]
+    assert len(named) == 1
+    assert "cannot be read" in named[0]
+    assert "Permission denied" in named[0]
+
+
+def test_a_survey_of_many_files_shows_that_it_goes_on(n: Neighbours, wms: StandInWms) -> None:
+    old = Old(n, wms, "condor-complete")
+    for number in range(1_200):
+        (old.directory / f"{number}.out").touch()
+    signs: list[None] = []
+    survey(n.scratch.directory, lambda: signs.append(None))
+    assert len(signs) >= 3
