@@ -123,7 +123,7 @@ class FakeSchedd:
 
     def clusters(self) -> list[Cluster]:
         self._answer()
-        return [_cluster(c) for c in self.known.values() if c.alive]
+        return [_cluster(c) for c in self.known.values() if c.alive or c.cluster_id in self.lingering]
 
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
         self._answer()

@@ -109,3 +109,34 @@ def test_while_the_wms_cannot_be_asked_nothing_is_removed(
     with pytest.raises(WmsUnavailable):
         removed_orphans(n)
     assert schedd.removals == []
+
+
+def test_an_orphan_whose_jobs_are_on_their_way_out_is_neither_removed_again_nor_counted(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    uuid = wms.add_taskforce()
+    cluster_id = submitted(n, schedd, uuid)
+    wms.abort(uuid)
+    clock.now += GRACE
+    assert removed_orphans(n) == 1
+    schedd.lingering[cluster_id] = clock.now
+    caplog.clear()
+    assert removed_orphans(n) == 0
+    assert caplog.records == []
+
+
+def test_an_orphan_that_is_not_ours_to_remove_waits_and_the_next_is_removed(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    denied, allowed = wms.add_taskforce(), wms.add_taskforce()
+    for uuid in (denied, allowed):
+        submitted(n, schedd, uuid)
+        wms.abort(uuid)
+    schedd.known[100].mine = False
+    clock.now += GRACE
+    aside = SetAside(n.clock, 60.0)
+    turn = Turn(n, aside)
+    assert remove_orphans(n, turn) == 1
+    assert aside.oldest()[0].startswith(f"taskforce {denied}: ")
+    assert wms.taskforce(denied)["phase"] == "pending-stopper"
+    assert wms.taskforce(allowed)["phase"] == "condor-rm"

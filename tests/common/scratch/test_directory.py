@@ -254,6 +254,30 @@ def test_the_test_above_sees_what_the_methods_of_a_scratch_write(scratch: Scratc
     assert snapshot(scratch.directory) != before
 
 
+def test_a_record_is_on_disk_before_and_after_it_takes_its_name(
+    scratch: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is synced when: the new file before it replaces the old one, and its directory after that."""
+    done: list[str] = []
+    fsync, rename = os.fsync, os.replace
+
+    def noted(descriptor: int) -> None:
+        done.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def renamed(source: Path, target: Path) -> None:
+        done.append("rename")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "replace", renamed)
+    scratch.save(INTENT)
+    assert done == ["file", "rename", "directory"]
+    done.clear()
+    scratch.save(INTENT, sync=False)
+    assert done == ["rename"]
+
+
 def test_a_record_is_written_in_utf_8_whatever_the_locale(scratch: Scratch) -> None:
     program = (
         "import sys; from pathlib import Path; from common.scratch.durable import write_durably;"
