@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -51,6 +52,7 @@ logger = logging.getLogger(__name__)
 
 MAX_REASON = 1000  # characters; a reason may quote what it refuses
 MAX_VALUE = 1000  # characters of one submit command in a confirmation that was refused as a whole
+MOST_ATTEMPTS = 2  # at a taskforce's files that end the process, before that is its own fault
 MOST_YIELDS = 2  # of the three failed starts after which the WMS offers a taskforce never again
 UNWANTED = "EWMS: the taskforce was stopped before its start was confirmed"
 
@@ -215,7 +217,8 @@ class Starter:
         before = self.site.scratch.intent(uuid)
         if before and before.halted:
             raise ItemWaits(before.halted)
-        intent = self._intend(offer, before)
+        with self._looking_at_files(offer):
+            intent = self._intend(offer, before)
         cluster = self._find(intent, made_at)
         if cluster is None:
             intent = self._submit(offer, intent)
@@ -224,6 +227,27 @@ class Starter:
             intent = intent.adopted(cluster).seen()
         self._confirm(intent)
         return True
+
+    @contextmanager
+    def _looking_at_files(self, offer: Offer) -> Iterator[None]:
+        """Look at the user's input files in here; raises SubmitRejected if that has ended the process before.
+
+        A file system that does not answer blocks us until the watchdog ends the process, and the WMS would
+        offer the same taskforce again.
+        """
+        uuid = offer.taskforce.taskforce_uuid
+        if not offer.taskforce.pilot_config.input_files:
+            yield
+            return
+        if self.site.scratch.begin_attempt(uuid) > MOST_ATTEMPTS:
+            raise SubmitRejected(
+                f"input_files: {MOST_ATTEMPTS} times in a row the look at them did not end within"
+                f" {self.site.settings.pass_timeout} s, as on a file system that does not answer"
+            )
+        try:
+            yield
+        finally:
+            self.site.scratch.end_attempt()
 
     def _intend(self, offer: Offer, before: Intent | None) -> Intent:
         taskforce, now = offer.taskforce, self.site.clock()
@@ -247,7 +271,8 @@ class Starter:
         if not site.dry_run:
             described = str(intent.submit_dict["transfer_input_files"])
             files = offer.taskforce.pilot_config.input_files
-            copy_files(files, described, site.settings, directory, site.proceed)
+            with self._looking_at_files(offer):
+                copy_files(files, described, site.settings, directory, site.proceed)
         site.scratch.write_envfile(uuid, render(environment))
         intent = replace(intent, log_before=site.scratch.check_log(Path(intent.log)))
         site.scratch.save(intent)

@@ -12,6 +12,7 @@ ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring b
     <worker>.heartbeat                when its last pass ended
     intents/<uuid>.json               starts that have begun and are not confirmed
     queue.json                        the job queue that has this directory's clusters
+    attempt                           whose files the starter is looking at, for which time
     damaged/<uuid>.json               records that could not be read any more
     leaving/                          archives in the making, and what is about to be deleted
 """
@@ -76,6 +77,7 @@ class Scratch:
         self.own = directory / ".tms"
         self._intents = self.own / "intents"
         self._damaged = self.own / "damaged"
+        self._attempt = self.own / "attempt"
         self.leaving = self.own / "leaving"
         self.queue_record = self.own / "queue.json"
 
@@ -215,6 +217,24 @@ class Scratch:
         content = json.dumps(asdict(intent))
         write_durably(self._intents / f"{intent.taskforce_uuid}.json", content, sync=sync)
 
+    def begin_attempt(self, uuid: str) -> int:
+        """Note that this taskforce's files are about to be looked at; returns for which time in a row.
+
+        More than the first time: the process ended each time before `end_attempt`.
+        """
+        try:
+            before, _, times = self._attempt.read_text("utf-8").partition(" ")
+            number = int(times) + 1 if before == uuid else 1
+        except (OSError, ValueError):
+            number = 1
+        write_durably(self._attempt, f"{uuid} {number}", sync=False)
+        return number
+
+    def end_attempt(self) -> None:
+        """The look at the files has ended, well or not; safe to repeat."""
+        with writing():
+            self._attempt.unlink(missing_ok=True)
+
     def try_to_write(self) -> None:
         """Write a file of no meaning; raises ScratchUnavailable if nothing can be written now."""
         write_durably(self._intents / "probe", "x" * 4096, sync=False)
@@ -326,6 +346,13 @@ class ReadOnlyScratch(Scratch):
         logger.error("%s is damaged: %s", path, why)
 
     def save(self, intent: Intent, *, sync: bool = True) -> None:
+        """Write nothing."""
+
+    def begin_attempt(self, uuid: str) -> int:
+        """Write nothing; each look is the first."""
+        return 1
+
+    def end_attempt(self) -> None:
         """Write nothing."""
 
     def try_to_write(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,10 @@ import starter.starter
 from common.condor.records import Cluster
 from common.errors import ScheddUnavailable
 from common.neighbours import Neighbours
+from common.wms.contract import NewTaskforce
 from starter.existing_cluster import find_cluster
 from starter.starter import Starter
-from tests.fakes import FakeClock, FakeSchedd
+from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.sandbox.wms import StandInWms
 
 CONFIRM = "/v1/tms/condor-submit/taskforces/{taskforce_uuid}"
@@ -127,6 +129,39 @@ def test_a_submit_that_fails_for_one_taskforce_is_no_outage(
     clock.now += 60
     assert worker.run_once().done == 1
     assert wms.taskforce(bad)["phase"] == "condor-submit"
+
+
+def test_files_at_which_every_pass_dies_become_the_taskforces_own_fault(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system that does not answer: the watchdog ends the process, and no `finally` runs."""
+    bad = wms.add_taskforce(pilot_config={"input_files": ["/nowhere/at/all"]})
+    good = wms.add_taskforce()
+    describe = starter.starter.description_of
+
+    def hangs(taskforce: NewTaskforce, *arguments: Any) -> dict[str, str]:
+        if taskforce.taskforce_uuid == bad:
+            raise Killed
+        return describe(taskforce, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(starter.starter, "description_of", hangs)
+        patch.setattr(n.scratch, "end_attempt", lambda: None)
+        for _ in range(2):
+            with pytest.raises(Killed):
+                Starter(n).run_once()
+        outcome = Starter(n).run_once()
+    assert (outcome.done, outcome.failed) == (1, 1)
+    assert wms.taskforce(good)["phase"] == "condor-submit"
+    assert "did not end" in wms.taskforce(bad)["phase_change_log"][-1]["context"]
+
+
+def test_a_pass_that_dies_once_at_the_files_blames_nobody(n: Neighbours, wms: StandInWms) -> None:
+    uuid = wms.add_taskforce(pilot_config={"input_files": ["/nowhere/at/all"]})
+    n.scratch.begin_attempt(uuid)
+    Starter(n).run_once()
+    assert "did not end" not in str(wms.taskforce(uuid)["phase_change_log"])
+    assert n.scratch.begin_attempt(uuid) == 1
 
 
 # -- clusters that cannot be watched ------------------------------------------------------------------
