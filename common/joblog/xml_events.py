@@ -11,7 +11,7 @@ record or a list of its own, which is indented:
         </c></a>
     </c>
 
-So `</c>` at the start of a line ends an event, as the three dots do in an ordinary log. Each event is put
+So a line that is `</c>` and no more ends an event, as the three dots do in an ordinary log. Each event is put
 into the words of an ordinary log, so that its users need not know how it was written. HTCondor's own reader
 is no help here, because it loses an event that it once saw half written (measured, 25.14.1).
 """
@@ -23,7 +23,7 @@ from xml.etree.ElementTree import ParseError, fromstring
 
 from common.joblog.events import CLUSTER_PROC, DATE, Event, EventCode
 
-END = re.compile(rb"^</c>(?:\r?\n)?", re.MULTILINE)  # "</c>\n"
+END = re.compile(rb"^</c>\r?\n", re.MULTILINE)  # "</c>\n"
 
 START = 4096  # bytes that say whether a log is XML
 _RECORD = re.compile(rb"<(/?)c>")  # "<c>", "</c>"

@@ -1,20 +1,22 @@
 """`python -m tests.fuzz.log_reader [libFuzzer's options] [CORPUS]`: any bytes, read as a job event log.
 
 Each input is read in one go and in pieces, one by one and in batches: nothing may be raised, all must come to
-the same, and what comes out must be fit to be sent.
+the same, and what comes out must be fit to be sent. The starter's look must find the same owners of clusters.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import atheris
 
-with atheris.instrument_imports(include=["watcher"]):
+with atheris.instrument_imports(include=["watcher", "common.joblog"]):
     from common.joblog.events import MAX_EVENT, Event
+    from common.joblog.owner import NOTE, taskforce_of
+    from common.joblog.search import XML, events_with, form_of
     from watcher.counting.cluster_tally import ClusterTally
     from watcher.counting.tally import Tally
     from watcher.reading import event_stream, xml_stream
@@ -39,6 +41,7 @@ def try_one(data: bytes) -> None:
     for few in (1 << 14, 0):
         assert _read(pieces, few=few) == whole
     _read(pieces, few=0, longest=SHORT)
+    _look(log)
 
 
 def _read(pieces: Sequence[bytes], few: int, longest: int = MAX_EVENT) -> tuple[list[Event], int, bytes, Any]:
@@ -58,6 +61,18 @@ def _read(pieces: Sequence[bytes], few: int, longest: int = MAX_EVENT) -> tuple[
     events += _events(found)
     assert 0 <= stream.damaged_bytes <= sum(map(len, pieces)) + 1
     return events, stream.damaged_bytes, stream.rest, dict(_rows(tally))
+
+
+def _look(log: bytes) -> None:
+    """The look does not wait for the end of the last event: read it with one."""
+    form = form_of(log)
+    end = b"</c>\n" if form is XML else b"...\n"
+    read, *_ = _read([log[: log.rfind(b"\n") + 1] + end], few=1 << 14)
+    assert _owners(events_with(NOTE, log, form)) == _owners(read)
+
+
+def _owners(events: Iterable[Event]) -> set[tuple[int, str]]:
+    return {(event.cluster, uuid) for event in events if (uuid := taskforce_of(event))}
 
 
 def _events(found: Batch | list[Event]) -> list[Event]:

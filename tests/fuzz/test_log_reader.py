@@ -22,6 +22,9 @@ WORDS = (
     "2026-11-22 18:00:00 ",
     "HTChirpEWMSPilotStatus: ",
     "Code 1 Subcode 2",
+    "\\x0a    EWMSTaskforceUUID=TF-1\\x0a",
+    "<c>\\x0a",
+    "\\x0a</c>",
 )
 
 

@@ -211,7 +211,8 @@ class Tally(EventTally):
         ):
             which = np.flatnonzero(sets & at_once)
             states[place[which]] = values[which]
-        jobs.status[place[jobs.status[place] == NO_STATUS]] = (
+        heard = place[changes.kind != ChirpKind.OTHER]
+        jobs.status[heard[jobs.status[heard] == NO_STATUS]] = (
             RUNNING  # only its pilot has appeared in the log
         )
 

@@ -26,8 +26,14 @@ class XmlStream:
         return events
 
     def end(self) -> list[Event]:
-        """Nothing: an event without its end is none."""
-        return []
+        """The last event of a log that is no longer written, if its end lacks only the line end."""
+        block = self.rest + b"\n"
+        if find_last_end(block, len(block), XML) < len(block):
+            return []
+        events, damaged = parse_events(block)
+        self.damaged_bytes += damaged
+        self.rest = b""
+        return events
 
     def _drop(self) -> None:
         """Drop what is too long for an event; keep an event that begins, or may begin, late in it."""

@@ -495,3 +495,10 @@ def test_a_submit_names_its_cluster_unless_its_proc_is_damage(jel: JelWriter, pr
     jel.event(0, (7, proc), "Job submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-1")
     named = {cluster.taskforce_uuid for cluster in tally_of(jel.path).clusters.values()}
     assert named == ({"TF-1"} if proc == 10_000_000 else set())
+
+
+def test_the_first_half_of_an_end_says_nothing_of_a_job_that_was_not_seen_before(jel: JelWriter) -> None:
+    jel.evict(JOB, 13)
+    assert cluster_of(jel).compound_statuses() == {}
+    jel.hold(JOB, 13, 2, "no such file")
+    assert cluster_of(jel).compound_statuses() == {"HELD: Transfer input error: subcode 2": {"null": 1}}

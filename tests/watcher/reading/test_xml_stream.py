@@ -78,6 +78,15 @@ def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path) -> None:
         assert log.damaged_bytes == 0
 
 
+def test_the_last_end_of_a_finished_log_needs_no_line_end(tmp_path: Path) -> None:
+    path = tmp_path / "jel"
+    path.write_bytes(SAMPLE.read_bytes().removesuffix(b"\n"))
+    log = EventLog(path)
+    assert len(read_events(log)) == 3
+    assert len(read_events(log, final=True)) == 1
+    assert log.lag == 0
+
+
 def test_damage_is_stepped_over_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_stream, "CHUNK", 100)
     good, torn = SAMPLE.read_bytes(), b'<c>\n    <a n="Proc"><i>0</i></a>\n'
