@@ -57,8 +57,8 @@ def one_line(text: str) -> str:
 
 
 def new_formatter(program: str, style: str) -> logging.Formatter:
-    """The form of the log: `style` is "text" or "json"."""
-    return JsonFormatter(program) if style == "json" else TextFormatter(program)
+    """The form of the log: `style` is "text", also if empty, or "json"."""
+    return JsonFormatter(program) if style.strip() == "json" else TextFormatter(program)
 
 
 def configure(

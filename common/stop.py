@@ -50,6 +50,8 @@ class Stop:
         """
         for signum in stop_signals():
             signal.signal(signum, self._on_signal)
+        # Our supervisord holds SIGTERM back until now: one that came meanwhile is obeyed here.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, stop_signals())
 
     def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
         for signum in stop_signals():

@@ -31,10 +31,6 @@ from common.stop import Stop, stop_signals
 
 logger = logging.getLogger(__name__)
 
-# If supervisord is asked to stop while it is still starting its programs, it signals them between fork and
-# exec; the signal is lost, and each ends only by SIGKILL after stopwaitsecs (measured, 4.3.0). So a stop is
-# held back until startup has settled.
-SETTLING = 2.5  # seconds
 CHECK_PATIENCE = 60.0  # seconds for a look at all neighbours
 LEVELS = {"FAIL": logging.ERROR, "warn": logging.WARNING}
 MISSING = "%d lines of the log are missing here, because nobody read stdout or it could not be written"
@@ -88,23 +84,18 @@ def supervise(
 
 
 class _Stopping:
-    """A request to stop, passed on to supervisord as soon as that has settled."""
+    """A request to stop, passed on to supervisord."""
 
     def __init__(self, child: subprocess.Popen[bytes], asked: Stop | None) -> None:
         self.asked = False
         self._child = child
-        self._settled = time.monotonic() + SETTLING
         for signum in stop_signals():
             signal.signal(signum, self._ask)
-        signal.signal(signal.SIGALRM, self._pass_on)
         if asked and asked.is_set():
             self._ask(signal.SIGTERM, None)
 
     def _ask(self, _signum: int, _frame: FrameType | None) -> None:
         self.asked = True
-        signal.setitimer(signal.ITIMER_REAL, max(self._settled - time.monotonic(), 0.001))
-
-    def _pass_on(self, _signum: int, _frame: FrameType | None) -> None:
         self._child.terminate()
 
 
