@@ -2,7 +2,7 @@
 
 condor-rm and condor-complete are accepted from any phase, and the phase posted last stays (contract of
 /tms/*). So stopper and watcher hold the phase lock while they read a taskforce's record and post: neither
-overwrites what the other has just said.
+overwrites what the other has just posted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Whether the schedd that answers is the one that has our clusters: what another one lacks says nothing.
+"""Whether the schedd that answers is the one that has our clusters; what another one lacks proves nothing.
 
-A scratch directory's clusters are in one job queue, that of its first submit. A wrong TMS_SCHEDD_NAME, an
-access point that was exchanged, a spool directory that was lost: each shows another queue, in which every
-cluster of ours looks gone. So the queue is noted before the first submit, and before anybody believes that a
-cluster is gone, or never was, the queue that answers is compared with the note.
+A scratch directory's clusters are in one job queue, that of its first submit. After a wrong TMS_SCHEDD_NAME,
+an exchange of the access point or the loss of its spool directory another queue answers, in which every
+cluster of ours looks gone. So the queue is noted before the first submit. The queue that answers is compared
+with the note before anybody concludes that a cluster is gone, or never was.
 """
 
 from __future__ import annotations

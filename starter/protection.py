@@ -19,21 +19,21 @@ class Protection:
     """What the schedd last said and showed of it; `open` is None before it did."""
 
     def __init__(self, neighbours: Neighbours) -> None:
-        self.n = neighbours
+        self.site = neighbours
         self.open: list[str] | None = None
         self._due = 0.0
 
     def check(self) -> None:
         """Look if it is time to; raises ScheddUnavailable if TMS_REQUIRE_PROTECTED_JOBS is not fulfilled."""
-        required = self.n.settings.require_protected_jobs
-        if self.n.clock() >= self._due:
+        required = self.site.settings.require_protected_jobs
+        if self.site.clock() >= self._due:
             try:
                 self._look(prove=required)
             except ScheddUnavailable as error:
                 if required:
                     raise
                 logger.info("it is not known what jobs can change of themselves: %s", error)
-            self._due = self.n.clock() + (SOON if required and self.open else AGAIN)
+            self._due = self.site.clock() + (SOON if required and self.open else AGAIN)
         if required and self.open:
             raise ScheddUnavailable(f"nothing is started: {explain_open(self.open)}")
 
@@ -46,7 +46,7 @@ class Protection:
 
     def _look(self, *, prove: bool) -> None:
         before = self.open
-        self.open = self.n.schedd.open_attributes(str(self.n.scratch.directory) if prove else "")
+        self.open = self.site.schedd.open_attributes(str(self.site.scratch.directory) if prove else "")
         if self.open != before and self.open:
             logger.warning("%s", explain_open(self.open))
         elif self.open != before:

@@ -1,7 +1,7 @@
 """`python -m starter --show UUID`: what HTCondor would be given for one taskforce, and what is wrong with it.
 
-The WMS tells a taskforce's task and how its queues are reached only with the offer to start it, and it offers
-one taskforce at a time. Of any other one everything else is shown.
+The WMS sends a taskforce's task, and how its queues are reached, only with the offer to start it, and it
+offers one taskforce at a time. For any other taskforce these are left out.
 """
 
 from __future__ import annotations
@@ -21,38 +21,38 @@ from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.starter import description_of
 from starter.submit_description import workers
 
-UNTOLD = "(told with the offer)"
+UNKNOWN = "(sent with the offer)"
 
 # What stands in a reply for a taskforce that is not offered.
-_TASK = {"task_image": UNTOLD, "task_args": UNTOLD}
+_TASK = {"task_image": UNKNOWN, "task_args": UNKNOWN}
 
 
-def show(n: Neighbours, uuid: str) -> bool:
+def show(site: Neighbours, uuid: str) -> bool:
     """Print what the starter would give HTCondor for this taskforce, whatever its phase; whether it would.
 
     Only the WMS is asked, and nothing is written. Secrets are masked: the tokens of queues, users in URLs,
     and values of variables whose names are those of secrets.
     """
     try:
-        record = n.wms.record(uuid) if is_taskforce_uuid(uuid) else None
+        record = site.wms.record(uuid) if is_taskforce_uuid(uuid) else None
         if record is None:
             _print(f"the WMS does not know taskforce {uuid}")
             return False
         for line in _about(record):
             _print(line)
-        reply = _offered(n, uuid, record)
+        reply = _offered(site, uuid, record)
     except (Unavailable, WmsRejected) as error:
         _print(f"the WMS cannot be asked: {error}")
         return False
     if not reply:
-        _print(f"it is not offered now: its task and queues are {UNTOLD.strip('()')}")
+        _print(f"it is not offered now: its task and queues are {UNKNOWN.strip('()')}")
         reply = {"taskforce": record, "task_directive": _TASK, "mqprofiles": []}
     try:
         offer = parse_offer(reply)
     except SubmitRejected as error:
         return _refused(error)
-    described = _is_printed(_print_description, n, offer)
-    return _is_printed(_print_environment, n, offer) and described  # both parts, also after a refusal
+    described = _is_printed(_print_description, site, offer)
+    return _is_printed(_print_environment, site, offer) and described  # both parts, also after a refusal
 
 
 def _about(record: dict[str, Any]) -> Iterator[str]:
@@ -65,18 +65,18 @@ def _about(record: dict[str, Any]) -> Iterator[str]:
         yield f"{failures} start(s) of it have failed; after the third it is given up"
 
 
-def _offered(n: Neighbours, uuid: str, record: dict[str, Any]) -> dict[str, Any]:
+def _offered(site: Neighbours, uuid: str, record: dict[str, Any]) -> dict[str, Any]:
     """The WMS's offer to start this taskforce; {} if it offers another, or none."""
     if record.get("phase") != Phase.PENDING_STARTER:
         return {}
-    reply = n.wms.next_to_start()
+    reply = site.wms.next_to_start()
     offered = parse_taskforce(reply["taskforce"]) if reply.get("taskforce") else None
     return reply if offered and offered.taskforce_uuid == uuid else {}
 
 
-def _is_printed(part: Callable[[Neighbours, Offer], None], n: Neighbours, offer: Offer) -> bool:
+def _is_printed(part: Callable[[Neighbours, Offer], None], site: Neighbours, offer: Offer) -> bool:
     try:
-        part(n, offer)
+        part(site, offer)
     except SubmitRejected as error:
         return _refused(error)
     return True
@@ -87,8 +87,8 @@ def _refused(error: SubmitRejected) -> bool:
     return False
 
 
-def _print_description(n: Neighbours, offer: Offer) -> None:
-    description = description_of(offer.taskforce, n, n.clock())
+def _print_description(site: Neighbours, offer: Offer) -> None:
+    description = description_of(offer.taskforce, site, site.clock())
     count = workers(offer.taskforce)
     read_description(description)
     _print("")
@@ -98,10 +98,10 @@ def _print_description(n: Neighbours, offer: Offer) -> None:
     _print(f"queue {count}")
 
 
-def _print_environment(n: Neighbours, offer: Offer) -> None:
-    environment = pilot_environment(offer, n.settings.pilot_environment)
+def _print_environment(site: Neighbours, offer: Offer) -> None:
+    environment = pilot_environment(offer, site.settings.pilot_environment)
     _print("")
-    _print(f"# {n.scratch.taskforce_dir(offer.taskforce.taskforce_uuid) / ENVFILE}")
+    _print(f"# {site.scratch.taskforce_dir(offer.taskforce.taskforce_uuid) / ENVFILE}")
     if silent := why_silent(environment):
         _print(f"# the status of its pilots stays null: {silent}")
     for name in sorted(environment):

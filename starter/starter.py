@@ -307,7 +307,7 @@ class Starter:
         self.site.scratch.save(intent, sync=False)
         return intent
 
-    # -- what the WMS is told -------------------------------------------------------------------------
+    # -- confirmations and failures -------------------------------------------------------------------
 
     def _confirm(self, intent: Intent) -> None:
         uuid = intent.taskforce_uuid
@@ -342,7 +342,7 @@ class Starter:
     def _resolve(self, intent: Intent) -> None:
         """The WMS takes no confirmation: it has it already, or it no longer wants the taskforce started.
 
-        Raises ItemWaits where its record says neither.
+        Raises ItemWaits if its record shows neither.
         """
         site, uuid, cluster_id = self.site, intent.taskforce_uuid, int(intent.cluster_id or 0)
         taskforce = site.wms.taskforce(uuid)

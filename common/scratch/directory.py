@@ -130,8 +130,8 @@ class Scratch:
     def check_log(self, log: Path) -> tuple[int, int] | None:
         """The inode and size of a log that can be appended to; it is made if there is none.
 
-        Raises ScratchUnavailable if it cannot be: the schedd, which writes it as our user, would not say so
-        (measured). Safe to repeat.
+        Raises ScratchUnavailable if it cannot be, because the schedd, which writes it as our user, would not
+        report that (measured). Safe to repeat.
         """
         flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
         with writing():
@@ -280,7 +280,7 @@ class Scratch:
                 file.seek(0)
                 text = f"another {program} works on {self.directory}: pid {file.read().strip() or 'unknown'}"
                 raise AlreadyRunning(text)
-            with contextlib.suppress(OSError):  # a full disk: the lock holds all the same
+            with contextlib.suppress(OSError):  # a full disk: the lock still holds
                 os.ftruncate(file.fileno(), 0)
                 os.write(file.fileno(), f"{os.getpid()}\n".encode())
             yield

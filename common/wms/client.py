@@ -1,8 +1,8 @@
 """The WMS client: one method for each route that the service uses (wms-openapi.json; prefix /v1).
 
 Every method may raise WmsUnavailable (wait and try again) or WmsRejected (this item: report, go on).
-What changes a taskforce's record is said once: where the reply is lost, the record is read before it is
-said again, because the WMS acts on every POST anew (contract of /tms/*: no idempotency keys).
+A change of a taskforce's record is posted once. If its reply is lost, the record is read before it is posted
+again, because the WMS acts on every POST that it gets (contract of /tms/*: no idempotency keys).
 """
 
 from __future__ import annotations
@@ -121,11 +121,13 @@ class Wms:
             "submit_dict": submit_dict,
             "job_event_log_fpath": log,
         }
-        self._say(uuid, f"/tms/condor-submit/taskforces/{uuid}", body, lambda tf: tf.cluster_id == cluster_id)
+        self._change(
+            uuid, f"/tms/condor-submit/taskforces/{uuid}", body, lambda tf: tf.cluster_id == cluster_id
+        )
 
     def report_start_failed(self, uuid: str, error: str, *, failures: int) -> None:
         """Count one failed start, the one after `failures`; the WMS stops offering after the third."""
-        self._say(
+        self._change(
             uuid,
             f"/tms/condor-submit/taskforces/{uuid}/failed",
             {"error": _sendable(error)},
@@ -135,11 +137,11 @@ class Wms:
     def confirm_stopped(self, uuid: str) -> None:
         """Any phase -> condor-rm: look at the phase first, this also undoes condor-complete."""
         gone = (Phase.CONDOR_RM, Phase.CONDOR_COMPLETE)
-        self._say(uuid, f"/tms/condor-rm/taskforces/{uuid}", {}, lambda tf: tf.phase in gone)
+        self._change(uuid, f"/tms/condor-rm/taskforces/{uuid}", {}, lambda tf: tf.phase in gone)
 
     def report_stop_failed(self, uuid: str, error: str, *, failures: int) -> None:
-        """Count one failed stop, the one after `failures`; after the third the cluster runs on for good."""
-        self._say(
+        """Count one failed stop, the one after `failures`; after the third the cluster runs on."""
+        self._change(
             uuid,
             f"/tms/condor-rm/taskforces/{uuid}/failed",
             {"error": _sendable(error)},
@@ -150,10 +152,10 @@ class Wms:
         """Any phase -> condor-complete; `ended_at` in epoch seconds."""
         body: Json = {"condor_complete_ts": ended_at}
         path = f"/tms/condor-complete/taskforces/{uuid}"
-        self._say(uuid, path, body, lambda tf: tf.phase == Phase.CONDOR_COMPLETE)
+        self._change(uuid, path, body, lambda tf: tf.phase == Phase.CONDOR_COMPLETE)
 
-    def _say(self, uuid: str, path: str, body: Json, was_heard: Callable[[Taskforce], bool]) -> None:
-        """Post a change once; what was lost is read back first. `was_heard` sees it in the record."""
+    def _change(self, uuid: str, path: str, body: Json, has_it: Callable[[Taskforce], bool]) -> None:
+        """Post a change once; what was lost is read back first. `has_it` sees it in the record."""
         try:
             self._post_once(uuid, path, body)
         except WmsReplyLost as error:
@@ -161,7 +163,7 @@ class Wms:
             taskforce = self.taskforce(uuid)
             if taskforce is None:  # silence about the taskforce is no acknowledgement
                 raise
-            if not was_heard(taskforce):
+            if not has_it(taskforce):
                 self._post_once(uuid, path, body)
 
     def _post_once(self, uuid: str, path: str, body: Json) -> None:

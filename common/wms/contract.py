@@ -191,5 +191,5 @@ def parse_offer(reply: dict[str, Any]) -> Offer:
 
 
 def _fields(error: ValidationError) -> str:
-    told = error.errors()[:MOST_PROBLEMS]
-    return "; ".join(f"{'.'.join(map(str, entry['loc']))[:200]}: {entry['msg'][:200]}" for entry in told)
+    first = error.errors()[:MOST_PROBLEMS]
+    return "; ".join(f"{'.'.join(map(str, entry['loc']))[:200]}: {entry['msg'][:200]}" for entry in first)

@@ -1,8 +1,8 @@
 """One HTTP request and its answer: bounded in time and size, and with nothing added behind our back.
 
-Not followed: redirects, which could carry a token to another host. Not used: ~/.netrc, whose password would
-take the place of our token, and proxies for plain HTTP, which is for this machine. Used, as operators need
-them: HTTPS_PROXY, which sees only TLS, and REQUESTS_CA_BUNDLE.
+Redirects are not followed, because they could carry a token to another host. ~/.netrc is not used, because
+its password would take the place of our token. No proxy is used for plain HTTP, which stays on this machine.
+Operators need HTTPS_PROXY, which sees only TLS, and REQUESTS_CA_BUNDLE, so both are used.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _body(reply: requests.Response) -> bytes:
 def _deadline(seconds: float) -> Iterator[None]:
     """End the block by _DeadlinePassed after `seconds`; for the main thread, and not nested.
 
-    A socket's timeout starts anew with every byte, and http.client waits for the next line of a header, the
+    A socket's timeout starts again with every byte, and http.client waits for the next line of a header, the
     next "100 Continue" or the next 64 kB for as long as bytes come (measured). A signal ends all of them.
     """
     before = signal.signal(signal.SIGALRM, _ring)

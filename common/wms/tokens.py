@@ -116,7 +116,7 @@ def _useful_seconds(answer: dict[str, Any], now: float) -> float:
     try:
         life = float(answer.get("expires_in") or _claimed_end(str(answer["access_token"])) - now)
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
-        return float("inf")  # no end is known: the WMS's 403 tells
+        return float("inf")  # no end is known: the WMS's 403 will show it
     return life - min(life / 4, 60)
 
 

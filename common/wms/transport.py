@@ -1,4 +1,4 @@
-"""JSON over HTTP to the WMS: tokens, timeouts, retries, and errors that say what to do.
+"""JSON over HTTP to the WMS: tokens, timeouts, retries, and one error for each thing that can be done.
 
 The only module, with `common.wms.tokens` and `common.wms.exchange`, that knows HTTP.
 """
@@ -43,7 +43,7 @@ class Transport:
         self._base = f"{settings.ewms_address}/v1"
         self._timeout = settings.wms_timeout
         self._stop = stop
-        self.clock_ahead: float | None = None  # seconds by which the WMS's clock is ahead, when it told
+        self.clock_ahead: float | None = None  # seconds by which the WMS's clock is ahead, once it is known
 
     def renew_token(self) -> None:
         """Get a new token now; raises WmsUnavailable."""
@@ -118,14 +118,14 @@ class Transport:
             if _was_never_sent(error):
                 raise WmsUnavailable(f"no connection for {text}") from error
             raise WmsReplyLost(f"no reply to {text}") from error
-        if told := parsedate_tz(answer.date):
-            self.clock_ahead = mktime_tz(told) - time.time()
+        if date := parsedate_tz(answer.date):
+            self.clock_ahead = mktime_tz(date) - time.time()
         logger.debug("%s %s -> %d in %.3f s", method, path, answer.status, time.monotonic() - started)
         return answer.status, answer.content
 
 
 def _decided(method: str, path: str, status: int, content: bytes) -> Json:
-    """The answer's JSON object, or the error that says what to do about it."""
+    """The answer's JSON object, or the error that stands for what to do about it."""
     where = f"{method} {path}"
     if status in (200, 207):
         try:

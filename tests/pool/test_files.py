@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from common.condor.schedd import Schedd
-from common.errors import ScratchUnavailable
 from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
 from common.settings import Settings
@@ -92,13 +91,11 @@ def test_a_log_that_the_schedd_cannot_write_costs_no_taskforce_and_leaves_no_uns
     log = n.scratch.log_of(datetime.now().date())  # noqa: DTZ005 - logs are named in local time
     log.touch()
     log.chmod(0o444)
-    with pytest.raises(ScratchUnavailable, match="EACCES"):
-        Starter(n).run_once()
+    assert "EACCES" in Starter(n).run_once().oldest
     assert n.schedd.clusters() == []
 
     monkeypatch.setattr(n.scratch, "check_log", lambda _: None)  # it became unwritable just then
-    with pytest.raises(ScratchUnavailable, match="did not write"):
-        Starter(n).run_once()
+    assert "did not write" in Starter(n).run_once().oldest
     eventually(lambda: not n.schedd.clusters(), "the unseen cluster is gone")
     assert wms.taskforce(uuid)["phase"] == "pending-starter"
 

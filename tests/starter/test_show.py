@@ -14,7 +14,7 @@ import pytest
 
 from common.neighbours import Neighbours
 from common.scratch.directory import ENVFILE, ReadOnlyScratch
-from starter.show import UNTOLD, show
+from starter.show import UNKNOWN, show
 from starter.starter import Starter
 from tests.fakes import FakeSchedd
 from tests.sandbox.wms import StandInWms
@@ -131,7 +131,7 @@ def test_a_taskforce_of_any_phase_is_shown_without_what_only_an_offer_tells(
     assert "it is not offered now" in output
     assert description_in(output)["batch_name"] == uuid
     environment = environment_in(output)
-    assert environment["EWMS_PILOT_TASK_IMAGE"] == UNTOLD
+    assert environment["EWMS_PILOT_TASK_IMAGE"] == UNKNOWN
     assert environment["COLOUR"] == "red"
     assert [name for name in environment if "QUEUE" in name] == []
 
