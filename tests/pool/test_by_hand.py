@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import venv
@@ -62,6 +63,16 @@ def test_the_main_job_goes_step_by_step_by_hand(pool: PoolClient, wms: StandInWm
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
     assert tms.worker("watcher", "--once").returncode == 0
     assert wms.taskforce(uuid)["compound_statuses"]
+
+    def phase() -> str | None:
+        (row,) = json.loads(tms.worker("watcher", "--status", "--json").stdout)["taskforces"]
+        assert (row["taskforce_uuid"], row["left"]) == (uuid, 2)
+        return str(row["phase"])
+
+    eventually(lambda: phase() == "condor-submit", "the WMS's phase in the status")
+    assert f"of taskforce {uuid}" in tms.worker("watcher", "--explain", uuid[:11]).stdout
+    assert tms.worker("watcher", "--sites", "--machines").returncode == 0
+    assert tms.worker("stopper", "--orphans").stdout == "No orphans: each cluster of ours has an owner.\n"
 
     wms.abort(uuid)
     shown = tms.worker("stopper", "--dry-run")

@@ -46,7 +46,7 @@ def judge(progress: Progress, now: float, record: Record | None, *, wms_answered
     explain = f"{EXPLAIN} {progress.taskforce_uuid or progress.cluster_id}"
     for need, text, command in (
         *_by_wms(progress, record, wms_answered=wms_answered),
-        *_by_counts(progress, now),
+        *_by_counts(progress),
         *_by_age(progress, now),
     ):
         if text:
@@ -82,16 +82,19 @@ def _by_wms(progress: Progress, record: Record | None, *, wms_answered: bool) ->
     return []
 
 
-def _by_counts(progress: Progress, now: float) -> list[_Reason]:
+def _by_counts(progress: Progress) -> list[_Reason]:
+    """Holds and failures, first what concerns more jobs."""
     counts = progress.counts
     bad, ended = counts.failed + counts.silent, counts.done + counts.failed + counts.silent
-    failures = f"{_failed(progress)}{_most_frequent(progress.errors)}" if bad else ""
     if progress.over:
         return []
-    return [
-        (Need.PERSON, f"{counts.held} on hold{_most_frequent(progress.holds)}" if counts.held else "", ""),
-        (Need.PERSON if 2 * bad >= ended else Need.LOOK, failures, ""),
-    ]
+    held = f"{counts.held} on hold{_most_frequent(progress.holds)}" if counts.held else ""
+    failed = f"{_failed(progress)}{_most_frequent(progress.errors)}" if bad else ""
+    holds: _Reason = (Need.PERSON, held, "")
+    failures: _Reason = (Need.PERSON if 2 * bad >= ended else Need.LOOK, failed, "")
+    if failures[0] is Need.PERSON and bad > counts.held:
+        return [failures, holds]
+    return [holds, failures]
 
 
 def _by_age(progress: Progress, now: float) -> list[_Reason]:

@@ -94,7 +94,7 @@ def test_each_taskforce_has_its_counts_by_the_pilots_own_word(
         "holds": {"Job policy": 1},
         "errors": {"RuntimeError: no": 1},
         "need": "person",
-        "waits_for": "1 on hold: Job policy",
+        "waits_for": "1 failed, 1 ended without a word of their pilots: RuntimeError: no",
     }
     assert {name: taskforce[name] for name in expected} == expected
 
@@ -298,6 +298,20 @@ def test_what_is_left_takes_its_time_at_this_rate_and_what_is_held_does_not_coun
             None,
             Need.PERSON,
             "3 on hold: User request",
+            "tms-watcher --explain TF-8",
+        ),
+        (
+            {"counts": Counts(held=1, done=5, failed=9), "holds": {"Job policy": 1}, "errors": {"E": 9}},
+            None,
+            Need.PERSON,
+            "9 failed: E",
+            "tms-watcher --explain TF-8",
+        ),
+        (
+            {"counts": Counts(held=1, done=95, failed=9), "holds": {"Job policy": 1}, "errors": {"E": 9}},
+            None,
+            Need.PERSON,
+            "1 on hold: Job policy",
             "tms-watcher --explain TF-8",
         ),
         (
