@@ -27,6 +27,7 @@ from watcher.views.day_report_page import Page, write_page
 from watcher.views.event_text import describe_hold
 from watcher.views.explain_history import FrequentTexts
 from watcher.views.scratch_logs import logs_in_environment
+from watcher.views.site_counts import Sites
 from watcher.views.status_overview import Overview, Status
 from watcher.views.timeline import picture_of
 from watcher.views.wms_phases import WmsPhases
@@ -61,15 +62,16 @@ def page_of(day: date, paths: Sequence[Path], overview: Overview, writers: tzinf
             if event.proc != CLUSTER_PROC:
                 holds.add(describe_hold(event.text).removeprefix("HELD: "))
 
-    picture = None
+    picture, sites = None, Sites(writers)
     with contextlib.suppress(Unreadable):
         read_all(paths, ProgressBar(0), count_holds)
+        read_all(paths, ProgressBar(0), sites.count)
         picture = picture_of(paths, writers)
     errors = FrequentTexts()
     for row in overview.rows:
         for text, count in row.progress.errors.items():
             errors.add(text, count)
-    return Page(day, overview, holds.counts, errors.counts, picture, writers)
+    return Page(day, overview, sites.worst_first(), holds.counts, errors.counts, picture, writers)
 
 
 def _logs_of(parser: argparse.ArgumentParser, environ: Mapping[str, str], day: date) -> Sequence[Path]:
@@ -86,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tms-watcher",
         description="Write one HTML page about the taskforces that were submitted on a day: how they ended,"
-        " what was held, which errors there were, and the timeline. It needs no network and has no script.",
+        " where, what was held, which errors there were, and the timeline. It needs no network and has no"
+        " script.",
     )
     parser.add_argument("--report", action="store_true", required=True, help="do this, and nothing else")
     parser.add_argument("day", type=_day, metavar="DAY", help="YYYY-MM-DD, today or yesterday")

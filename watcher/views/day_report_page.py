@@ -14,12 +14,14 @@ from xml.etree import ElementTree as ET
 
 from common.joblog.texts import printable
 from watcher.views.durations import duration
+from watcher.views.site_counts import SiteCounts
+from watcher.views.site_table import is_bad
 from watcher.views.status_counts import Progress
 from watcher.views.status_overview import Overview, Row
 from watcher.views.status_verdict import Need
 from watcher.views.svg import Picture, build
 
-MOST_TEXTS = 20  # of holds, and of errors
+MOST_TEXTS = 20  # of sites, of holds, and of errors
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d0d7de; --card: #f6f8fa;
@@ -65,6 +67,7 @@ class Page:
 
     day: date
     overview: Overview
+    sites: Sequence[tuple[str, SiteCounts]]
     holds: Mapping[str, int]
     errors: Mapping[str, int]
     picture: Picture | None
@@ -101,6 +104,9 @@ def _body(body: ET.Element, page: Page) -> None:
         _text(body, "h2", "How they ended")
         _text(body, "p", "! needs a person, ? is worth a look.", "quiet")
         _taskforces(body, page)
+    if page.sites:
+        _text(body, "h2", "Sites")
+        _sites(body, page.sites)
     _frequent(body, "Holds", "times", page.holds)
     _frequent(body, "Errors", "jobs", page.errors)
     if page.picture:
@@ -169,6 +175,27 @@ def _took(progress: Progress) -> str:
 
 def _need(row: Row) -> str:
     return {Need.PERSON: "person", Need.LOOK: "look"}.get(row.verdict.need, "")
+
+
+def _sites(body: ET.Element, sites: Sequence[tuple[str, SiteCounts]]) -> None:
+    """The worst sites: what became of their starts, and what part came to nothing."""
+    outcomes = ("done", "failed", "silent", "evicted", "held", "lost", "removed")
+    heads = ("site", "starts", *outcomes, "came to nothing")
+    rows = [
+        (
+            "person" if is_bad(counts) else "",
+            (
+                name,
+                counts.starts,
+                *(getattr(counts, outcome) for outcome in outcomes),
+                f"{counts.bad / max(counts.starts, 1):.0%}",
+            ),
+        )
+        for name, counts in sites[:MOST_TEXTS]
+    ]
+    _table(body, heads, rows)
+    if len(sites) > MOST_TEXTS:
+        _text(body, "p", f"And {len(sites) - MOST_TEXTS} others.", "quiet")
 
 
 def _frequent(body: ET.Element, title: str, unit: str, counts: Mapping[str, int]) -> None:

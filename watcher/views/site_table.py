@@ -37,7 +37,7 @@ def lines(sites: Sequence[tuple[str, SiteCounts]], width: int, *, by_machine: bo
     shown = [_line(" ", Text("SITE"), [_HEADS[at] for at in columns], min(room, longest), widths)]
     shown[0].stylize("bold")
     for (name, counts), row in zip(sites, table[1:], strict=True):
-        mark = "!" if _is_bad(counts) else " "
+        mark = "!" if is_bad(counts) else " "
         line = _line(mark, Text(name), [row[at] for at in columns], min(room, longest), widths)
         line.stylize("bold #d55e00" if mark == "!" else "", 0, 1)
         shown.append(line)
@@ -55,7 +55,8 @@ def _cells(counts: SiteCounts, all_bad: int) -> tuple[str, ...]:
     )
 
 
-def _is_bad(counts: SiteCounts) -> bool:
+def is_bad(counts: SiteCounts) -> bool:
+    """Whether so many of a site's starts came to nothing that it is worth a look."""
     return counts.starts >= FEW and counts.bad / counts.starts >= BAD
 
 
@@ -66,7 +67,7 @@ def _line(mark: str, name: Text, cells: Sequence[str], room: int, widths: Sequen
 
 
 def _advice(sites: Sequence[tuple[str, SiteCounts]], *, by_machine: bool) -> list[Text]:
-    bad = [name for name, counts in sites if _is_bad(counts) and name not in (NO_SITE, OTHERS)]
+    bad = [name for name, counts in sites if is_bad(counts) and name not in (NO_SITE, OTHERS)]
     unnamed = [Text("  (no site: the log was written before the starter asked for it)")]
     more = unnamed if any(name == NO_SITE for name, _ in sites) else []
     usable = [name for name in bad if not set(name) & set(',="\\$')]

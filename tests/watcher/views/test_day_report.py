@@ -79,6 +79,8 @@ def test_the_page_says_how_each_taskforce_of_the_day_ended(
     assert rows["TF-8"]["took"] == "11 s"
     assert rows["TF-8"]["state"] == "ended; 1 failed: RuntimeError: in dir_1"
     assert (rows["TF-9"]["took"], rows["TF-9"]["state"]) == ("goes on", "! 1 on hold: Job policy")
+    (site,) = (row for row in seen.cells if "site" in row)
+    assert (site["site"], site["starts"], site["came to nothing"]) == ("(the log names none)", "2", "50%")
     assert {"times": "1", "holds": "Job policy (my policy)"} in seen.cells
     assert {"jobs": "1", "errors": "RuntimeError: in dir_1"} in seen.cells
     assert "all 2 clusters: 4 jobs" in seen.texts

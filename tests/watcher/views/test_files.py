@@ -56,7 +56,7 @@ def test_a_neighbour_that_does_not_answer_is_said(
     assert not show(n)
     text = capsys.readouterr().out
     assert "schedd not available: Failed to connect to schedd: nothing is touched until it answers" in text
-    assert "kept: nobody can say whether it is needed" in line_of(old.log.name, text)
+    assert "kept: nobody knows whether it is needed" in line_of(old.log.name, text)
 
 
 def test_by_hand_it_writes_nothing_and_works_beside_a_running_watcher(
