@@ -31,7 +31,7 @@ _STYLE = """
     --look: #f0b34d }
 }
 body { font: 15px/1.45 system-ui, "Segoe UI", Helvetica, Arial, sans-serif; color: var(--ink);
-  max-width: 1100px; margin: 0 auto; padding: 16px }
+  max-width: 1280px; margin: 0 auto; padding: 16px }
 h1 { font-size: 22px; margin: 0 0 4px } h2 { font-size: 17px; margin: 28px 0 8px }
 p { margin: 4px 0 } .quiet { color: var(--soft) }
 .sums { display: flex; flex-wrap: wrap; gap: 8px; margin: 14px 0; padding: 0; list-style: none }
@@ -44,14 +44,16 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .person td:first-child { border-left: 4px solid var(--alarm) } .person .words { color: var(--alarm) }
 .look td:first-child { border-left: 4px solid var(--look) } .look .words { color: var(--look) }
 .wide { overflow-x: auto } .wide svg { min-width: 760px; width: 100%; height: auto }
-td.words { min-width: 260px }
+td.words { min-width: 200px }
+@media (max-width: 1200px) { td.id { max-width: 150px } }
 @media (max-width: 760px) {
   thead { display: none }
   tr { display: block; border: 1px solid var(--line); border-radius: 6px; margin: 0 0 10px; padding: 4px }
   td, td.n { display: flex; justify-content: space-between; gap: 12px; border: 0; padding: 2px 6px;
     text-align: right }
   td::before { content: attr(data-name); color: var(--soft); flex: none }
-  td.id { font-weight: 600 } td.words { min-width: 0 } td.zero { display: none }
+  td.id { font-weight: 600 } td.words { min-width: 0 } td.id { max-width: none }
+  td.zero { display: none }
 }
 """
 _HEADS = (
@@ -218,7 +220,7 @@ def _table(body: ET.Element, heads: Sequence[str], rows: Iterable[tuple[str, Seq
     for head, number in zip(heads, numbers, strict=True):
         _text(line, "th", head, "n" if number else "")
     kinds = ["n" if number else "time" for number in numbers]
-    kinds[0], kinds[-1] = kinds[0] or "id", "words"
+    kinds[0], kinds[-1] = "n" if numbers[0] else "id", "words"
     content = ET.SubElement(table, "tbody")
     for need, cells in rows:
         line = ET.SubElement(content, "tr", {"class": need} if need else {})

@@ -77,6 +77,7 @@ def test_the_page_says_how_each_taskforce_of_the_day_ended(
     counts = {name: rows["TF-8"][name] for name in ("jobs", "done", "failed", "silent", "removed", "left")}
     assert counts == {"jobs": "3", "done": "1", "failed": "1", "silent": "0", "removed": "1", "left": "0"}
     assert rows["TF-8"]["took"] == "11 s"
+    assert {"id", "words", "time", "n", "n zero"} <= seen.attributes["class"]
     assert rows["TF-8"]["state"] == "ended; 1 failed: RuntimeError: in dir_1"
     assert (rows["TF-9"]["took"], rows["TF-9"]["state"]) == ("goes on", "! 1 on hold: Job policy")
     (site,) = (row for row in seen.cells if "site" in row)
