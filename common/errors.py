@@ -16,7 +16,8 @@
     ├── SubmitRejected       the taskforce's own fault: report why to the WMS, go on with the next one
     └── RemoveRejected       this cluster will not become removable: report why to the WMS, go on
 
-`except Exception` stands in `common.worker` only, because whatever is not in this tree is a bug.
+Whatever is not in this tree is a bug, so `except Exception` stands only around a pass (`common.worker`) and
+around one item of it (`common.set_aside`).
 """
 
 from __future__ import annotations

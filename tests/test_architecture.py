@@ -166,6 +166,42 @@ def test_a_planted_import_fails(user: str, planted: str, problem: str) -> None:
     assert [problem in line and user in line for line in broken_rules(modules)] == [True]
 
 
+# Who may catch every error: around a pass, and around one item of it.
+CATCH_ALL = {"common.worker", "common.set_aside"}
+WORKERS = ("common", "starter", "stopper", "watcher")
+
+
+def careless(modules: Mapping[str, str]) -> Iterator[str]:
+    """Where a module of the service catches every error without the right to, or sleeps past a stop."""
+    for module, text in modules.items():
+        if not module.startswith(WORKERS):
+            continue
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ExceptHandler) and module not in CATCH_ALL:
+                if node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"):
+                    yield f"{module}:{node.lineno} catches every error: errors are decisions (common.errors)"
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep"):
+                yield f"{module}:{node.lineno} sleeps: only `common.stop.Stop` waits, and ends with a stop"
+
+
+def test_errors_are_decisions_and_only_a_stop_can_be_waited_for() -> None:
+    assert list(careless(source())) == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "try:\n    pass\nexcept Exception:\n    pass",
+        "try:\n    pass\nexcept:\n    pass",
+        "import time\ntime.sleep(1)",
+    ],
+)
+def test_a_planted_carelessness_fails(planted: str) -> None:
+    modules = source()
+    modules["stopper.stopper"] += f"\n{planted}\n"
+    assert len(list(careless(modules))) == 1
+
+
 def test_no_rule_is_about_what_is_not_there() -> None:
     modules = source()
     used = [library for _, name in imports(modules) if (library := name.partition(".")[0]) in LIBRARIES]
