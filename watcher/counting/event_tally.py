@@ -162,14 +162,14 @@ class EventTally:
 
     def _set_status(self, event: Event) -> None:
         """Put the job into another status. Idle or starting again, it has no pilot any more."""
+        why = eviction_code(event.text) if event.code == EVICTED else None
+        if why is not None and announces_end(why):
+            return  # the hold or removal that follows is the other half, whenever it comes
         cluster = self.cluster(event.cluster)
         place = cluster.place(event.proc)
         _, pilot, error = unpack(int(self.jobs.packed[place]))
         before = self.evicted.pop(place, None)
         if event.code == EVICTED:
-            why = eviction_code(event.text)
-            if announces_end(why):
-                return  # the hold or removal that follows is the other half, whenever it comes
             if why is None:
                 self._remember(place, event.date, pilot, error)
             status = IDLE

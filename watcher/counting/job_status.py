@@ -75,6 +75,6 @@ def eviction_code(text: bytes) -> int | None:
     return int(why[1]) if why else None
 
 
-def announces_end(why: int | None) -> bool:
+def announces_end(why: int) -> bool:
     """Whether an eviction with this code is the first half of a hold or a removal."""
-    return why is not None and (why < 1000 or why == _EVICTED_FOR_REMOVAL)
+    return why < 1000 or why == _EVICTED_FOR_REMOVAL

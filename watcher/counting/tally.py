@@ -33,9 +33,12 @@ from watcher.counting.job_states import PAGE
 from watcher.counting.job_status import (
     ENDED,
     FORGETTING,
+    IDLE,
     NO_STATUS,
     RUNNING,
     STATUS_OF_EVENT,
+    announces_end,
+    eviction_code,
     held_status,
 )
 from watcher.counting.numbered_texts import OWN
@@ -49,7 +52,9 @@ _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
 # What the events of each code do, as bits: one look-up gives them all.
-_SETS_STATUS, _CHIRPS, _FORGETS, _STARTS, _ENDS, _NAMES, _REMOVES = (np.uint8(1 << bit) for bit in range(7))
+_SETS_STATUS, _CHIRPS, _FORGETS, _STARTS, _ENDS, _NAMES, _REMOVES, _MAY_RECALL = (
+    np.uint8(1 << bit) for bit in range(8)
+)
 _DOES = (
     _SETS_STATUS * ((_STATUS != NO_STATUS) | np.isin(_CODES, (EVICTED, HELD)))
     | _CHIRPS * (_CODES == GENERIC)
@@ -58,6 +63,7 @@ _DOES = (
     | _ENDS * np.isin(_STATUS, ENDED)
     | _NAMES * np.isin(_CODES, list(NAMING))
     | _REMOVES * (_CODES == CLUSTER_REMOVE)
+    | _MAY_RECALL * (_CODES == EVICTED)
 )
 
 
@@ -65,13 +71,14 @@ _DOES = (
 class _Changes:
     """The events of a batch that change a job, in order, one array element for each.
 
-    `event` is the event's index in the batch, `kind` what it chirps, `owner` the index of its cluster among
-    those of the batch, `place` the index of its job's state.
+    `event` is the event's index in the batch, `does` what it does (bits), `kind` what it chirps, `owner` the
+    index of its cluster among those of the batch, `place` the index of its job's state.
     """
 
     batch: Batch
     event: Ints
     code: Ints
+    does: Numbers
     kind: Numbers
     owner: Ints
     place: Ints
@@ -80,8 +87,8 @@ class _Changes:
         """Those of them for which `which` is true."""
         if which.all():
             return self
-        event, code, kind = self.event[which], self.code[which], self.kind[which]
-        return _Changes(self.batch, event, code, kind, self.owner[which], self.place[which])
+        event, code, does, kind = self.event[which], self.code[which], self.does[which], self.kind[which]
+        return _Changes(self.batch, event, code, does, kind, self.owner[which], self.place[which])
 
 
 class Tally(EventTally):
@@ -116,6 +123,7 @@ class Tally(EventTally):
             for at in np.flatnonzero(alone).tolist():
                 self.count_event(batch.event(at))
             does[alone] = 0
+        _tell_evictions_apart(batch, does)
         self._name_clusters(batch, np.flatnonzero((does & _NAMES != 0) & (batch.proc <= MAX_PROC)))
         generic = np.flatnonzero(does & _CHIRPS)
         kind = np.zeros(len(batch), np.uint8)
@@ -123,7 +131,9 @@ class Tally(EventTally):
         of_a_job = (batch.proc >= 0) & (batch.proc <= MAX_PROC)
         event = np.flatnonzero(of_a_job & (((does & _SETS_STATUS) | kind) != 0))
         owners, owner, place = self._places(batch.cluster[event], batch.proc[event])
-        changes = _Changes(batch, event, batch.code[event], kind[event], owner, place).only(owner >= 0)
+        changes = _Changes(batch, event, batch.code[event], does[event], kind[event], owner, place).only(
+            owner >= 0
+        )
         before = self.jobs.packed[changes.place]
         self._set(changes, owners)
         for changed in _different(changes.owner[self.jobs.packed[changes.place] != before]).tolist():
@@ -194,16 +204,16 @@ class Tally(EventTally):
         """Set the states of jobs: the last of several changes of one job stays."""
         status, pilot, error = self._states(changes, owners)
         at_once = np.ones(len(changes.place), np.bool_)
-        evicted = [*changes.place[changes.code == EVICTED].tolist(), *self.evicted]
+        evicted = [*changes.place[changes.does & _MAY_RECALL != 0].tolist(), *self.evicted]
         if evicted:
-            # A hold or removal brings back what an eviction made forget: these jobs are counted one by one.
+            # A hold or removal may bring back what an eviction made forget: count these jobs one by one.
             alone = np.zeros(self.jobs.used, np.bool_)
             alone[evicted] = True
             at_once = ~alone[changes.place]
             for at in changes.event[~at_once].tolist():
                 self.count_event(changes.batch.event(at))
         jobs, place = self.jobs, changes.place
-        forgets = _DOES[changes.code] & _FORGETS != 0
+        forgets = changes.does & _FORGETS != 0
         for states, values, sets in (
             (jobs.status, status, status != NO_STATUS),
             (jobs.pilot, pilot, forgets | (changes.kind == ChirpKind.STATUS)),
@@ -220,6 +230,7 @@ class Tally(EventTally):
         """The numbers of status, pilot and error that the changes set; 0 where they set none."""
         batch, event = changes.batch, changes.event
         status = _STATUS[changes.code]
+        status[changes.code == EVICTED] = IDLE
         for at in np.flatnonzero(changes.code == HELD).tolist():
             cluster = owners[changes.owner[at]]
             status[at] = cluster.statuses.number(held_status(batch.event(event[at]).text))
@@ -248,6 +259,14 @@ class Tally(EventTally):
             if cluster := self.clusters.get(int(batch.cluster[at])):
                 note = cluster.note_start if does[at] & _STARTS else cluster.note_end
                 note(batch.date(at))
+
+
+def _tell_evictions_apart(batch: Batch, does: Numbers) -> None:
+    """Correct what the evictions of a batch do, by their codes, which only a newer HTCondor gives."""
+    for at in np.flatnonzero(does & _MAY_RECALL).tolist():
+        why = eviction_code(batch.block[batch.text[at] : batch.end[at]])
+        if why is not None:
+            does[at] = 0 if announces_end(why) else does[at] & ~_MAY_RECALL
 
 
 def _different(numbers: Ints) -> Ints:

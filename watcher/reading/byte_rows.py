@@ -18,7 +18,8 @@ _DIGITS = b"0123456789"
 
 def rows_at(block: bytes, places: Ints, width: int) -> Rows:
     """The `width` bytes at each of the places; `width` is a multiple of eight, at most WIDEST."""
-    texts = np.ndarray((len(block) - width + 1,), f"V{width}", block, strides=(1,))[places]
+    kind = "<u8" if width == 8 else f"V{width}"  # the first is a third faster
+    texts = np.ndarray((len(block) - width + 1,), kind, block, strides=(1,))[places]
     return texts.view("<u8").reshape(-1, width // 8)
 
 

@@ -499,6 +499,6 @@ def test_a_submit_names_its_cluster_unless_its_proc_is_damage(jel: JelWriter, pr
 
 def test_the_first_half_of_an_end_says_nothing_of_a_job_that_was_not_seen_before(jel: JelWriter) -> None:
     jel.evict(JOB, 13)
-    assert cluster_of(jel).compound_statuses() == {}
+    assert tally_of(jel.path).clusters == {}
     jel.hold(JOB, 13, 2, "no such file")
     assert cluster_of(jel).compound_statuses() == {"HELD: Transfer input error: subcode 2": {"null": 1}}

@@ -93,10 +93,6 @@ class Cluster:
     removed: bool = False
     ended_at: int | None = None
 
-    def counted(self) -> list[Job]:
-        """The jobs that have a status: of the others only an eviction was seen."""
-        return [job for job in self.jobs.values() if job.status]
-
 
 def tally_by_bindings(path: Path) -> Summary:
     """What a log comes to."""
@@ -126,7 +122,7 @@ def _row(
 
 
 def _summary_of(cluster: Cluster) -> Any:
-    jobs = cluster.counted()
+    jobs = cluster.jobs.values()
     statuses: dict[str, dict[str, int]] = {}
     for job in jobs:
         pilots = statuses.setdefault(job.status, {})
@@ -144,7 +140,7 @@ def _count(clusters: dict[int, Cluster], event: Any) -> None:
     tells = code in STATUS or code in (12, 36) or _chirp(event, code) is not None
     if event.cluster in clusters and _begins_life(clusters[event.cluster], event, code, uuid):
         del clusters[event.cluster]
-    if not (tells or uuid):
+    if not (tells or uuid) or (code == 4 and _announces_end(event)):
         return
     cluster = clusters.setdefault(event.cluster, Cluster())
     cluster.uuid = cluster.uuid or uuid
@@ -156,15 +152,15 @@ def _count(clusters: dict[int, Cluster], event: Any) -> None:
 
 def _begins_life(cluster: Cluster, event: Any, code: int, uuid: str) -> bool:
     if code == 35:
-        return cluster.removed or bool(cluster.counted())
-    if code != 0 or not cluster.jobs.get(event.proc, Job()).status:
+        return cluster.removed or bool(cluster.jobs)
+    if code != 0 or event.proc not in cluster.jobs:
         return False
     return _is_over(cluster) or bool(uuid and cluster.uuid and uuid != cluster.uuid)
 
 
 def _is_over(cluster: Cluster) -> bool:
-    jobs = cluster.counted()
-    return cluster.removed or (bool(jobs) and all(job.status in ("COMPLETED", "REMOVED") for job in jobs))
+    ended = all(job.status in ("COMPLETED", "REMOVED") for job in cluster.jobs.values())
+    return cluster.removed or (bool(cluster.jobs) and ended)
 
 
 def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:
@@ -179,10 +175,7 @@ def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:
         job.status = job.status or "RUNNING"
         return
     evicted, job.evicted = job.evicted, None
-    reason = event.get("ReasonCode")
-    if code == 4 and reason is not None and (reason < 1000 or reason == 1023):
-        return  # the hold or removal that follows is the other half
-    if code == 4 and reason is None:
+    if code == 4 and event.get("ReasonCode") is None:
         job.evicted = event.timestamp, job.pilot, job.error
     if code == 12:
         hold = int(event["HoldReasonCode"]), int(event["HoldReasonSubCode"]), event.get("HoldReason", "")
@@ -195,6 +188,12 @@ def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:
         _, job.pilot, job.error = evicted
     if job.status in ("COMPLETED", "REMOVED"):
         cluster.ended_at = event.timestamp
+
+
+def _announces_end(event: Any) -> bool:
+    """Whether the hold or removal that follows is the eviction's other half."""
+    reason = event.get("ReasonCode")
+    return reason is not None and (reason < 1000 or reason == 1023)
 
 
 def _chirp(event: Any, code: int) -> tuple[str, str] | None:
