@@ -8,7 +8,6 @@ first seen, and again when it is over.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator
 
 from common.errors import ScheddUnavailable, ScratchUnavailable, Unavailable, WmsRejected
@@ -199,19 +198,15 @@ class Watcher:
     def _over(self) -> list[tuple[Tally, ClusterTally, Taskforce, Witness]]:
         """The clusters that are over by their witness, and whose taskforces may be completed or stopped."""
         found: list[tuple[Tally, ClusterTally, Taskforce, Witness]] = []
-        lives: defaultdict[str, list[bool]] = defaultdict(list)  # taskforce -> which of its clusters are over
-        speakers = self._speakers()
+        speakers = set(self._speakers().values())
         for tally, cluster in self._all():
-            record = self.records.of(cluster)
-            if record is None:
-                continue
-            seen = witness(cluster, record.n_workers)
-            lives[cluster.taskforce_uuid].append(seen is not None)
-            if seen and speakers[cluster.taskforce_uuid] is cluster and self._has_reported(cluster):
+            record = self.records.of(cluster) if cluster in speakers else None
+            seen = witness(cluster, record.n_workers) if record else None
+            if record and seen and self._has_reported(cluster):
                 unstopped = record.phase == Phase.PENDING_STOPPER and record.cluster_id is None
                 if may_complete(record) or unstopped:
                     found.append((tally, cluster, record, seen))
-        return [one for one in found if all(lives[one[1].taskforce_uuid])]
+        return found
 
     def _has_reported(self, cluster: ClusterTally) -> bool:
         return not cluster.dirty or bool(self.refused.given_up(cluster.taskforce_uuid))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from common.condor.records import EndedJob
 from common.neighbours import Neighbours
+from common.scratch.intent import Intent
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
@@ -100,6 +103,36 @@ def test_a_cluster_that_was_gone_and_comes_back_is_not_completed(
     assert wms.taskforce(uuid)["phase"] == "condor-rm"  # nobody has seen its end yet
 
 
+def test_jobs_that_are_missing_are_idle_again_when_a_log_has_news_of_a_cluster_that_was_gone(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, clock: FakeClock
+) -> None:
+    uuid = add_running(wms, 7, n_workers=2)
+    jel.submit(7, uuid, 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    wms.abort(uuid)  # so that nothing completes
+    later(watcher, clock, looks=1)
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}, "REMOVED": {"null": 1}}
+    queue(schedd, 7, uuid)
+    jel.execute((7, 0))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}, "RUNNING": {"null": 1}}
+
+
+@pytest.mark.parametrize("others", ["complete", "running"])
+def test_of_several_taskforces_that_held_a_number_only_one_that_goes_on_is_meant(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, others: str
+) -> None:
+    """The log does not name it; the number was another cluster's before the job queue was lost."""
+    before, now = add_running(wms, 8), add_running(wms, 8)
+    if others == "complete":
+        n.wms.confirm_complete(before, 1_700_000_000)
+    jel.submit(8, "", 1)
+    Watcher(n).run_once()
+    assert wms.taskforce(before)["compound_statuses"] == {}
+    assert wms.taskforce(now)["compound_statuses"] == ({"IDLE": {"null": 1}} if others == "complete" else {})
+
+
 def test_a_number_that_a_later_log_uses_again_is_another_cluster(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, clock: FakeClock, uuid: str
 ) -> None:
@@ -150,15 +183,16 @@ def test_a_cluster_whose_name_somebody_edited_in_the_queue_is_not_gone(
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
 
 
+@pytest.mark.parametrize(("withdrawn", "going_on"), [(100, 101), (101, 100)])
 def test_of_two_clusters_of_an_unconfirmed_taskforce_the_one_that_goes_on_speaks_for_it(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, withdrawn: int, going_on: int
 ) -> None:
     uuid = wms.add_taskforce()
     jel.submit(100, uuid, 1)
     jel.submit(101, uuid, 1)
-    jel.execute((101, 0))
-    jel.abort((100, 0))
-    queue(schedd, 101, uuid)
+    jel.execute((going_on, 0))
+    jel.abort((withdrawn, 0))
+    queue(schedd, going_on, uuid)
     watcher = Watcher(n)
     watcher.run_once()
     assert wms.taskforce(uuid)["compound_statuses"] == {"RUNNING": {"null": 1}}
@@ -166,11 +200,26 @@ def test_of_two_clusters_of_an_unconfirmed_taskforce_the_one_that_goes_on_speaks
     for _ in range(3):
         watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "pending-stopper"
-    jel.abort((101, 0))
-    schedd.known[101].alive = False
+    jel.abort((going_on, 0))
+    schedd.known[going_on].alive = False
     watcher.run_once()
     watcher.run_once()
     assert phases(wms, uuid)[-2:] == ["condor-rm", "condor-complete"]
+
+
+def test_after_its_confirmation_only_the_confirmed_cluster_speaks_for_a_taskforce(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter
+) -> None:
+    uuid = wms.add_taskforce()
+    for cluster_id in (100, 101):
+        jel.submit(cluster_id, uuid, 1)
+        queue(schedd, cluster_id, uuid)
+    watcher = Watcher(n)
+    watcher.run_once()
+    n.wms.confirm_started(uuid, cluster_id=100, n_workers=1, submit_dict={}, log=str(jel.path))
+    jel.execute((101, 0))
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
 
 
 def test_an_unconfirmed_taskforce_is_not_over_while_the_queue_has_a_cluster_that_no_log_has(
@@ -295,3 +344,32 @@ def test_the_clock_may_be_set_back_without_stopping_the_look_at_the_schedd(
     clock.jump(-30 * 86400)
     later(watcher, clock, looks=1)
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_the_record_of_a_cluster_that_is_gone_is_read_again(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, uuid: str
+) -> None:
+    """It was pending for the stopper when the watcher first saw it."""
+    wms.abort(uuid)
+    watcher = Watcher(n)
+    watcher.run_once()
+    later(watcher, clock, looks=1)
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
+    Stopper(n).run_once()
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_start_that_has_begun_is_the_starters_until_its_intent_is_gone(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    log = str(n.scratch.directory / "2026-11-22.tms.jel")
+    n.scratch.save(Intent(uuid, 1, {}, log, clock.now))
+    wms.abort(uuid)
+    watcher = Watcher(n)
+    later(watcher, clock)
+    queue(schedd, 100, uuid, log).alive = False  # submitted only now, and removed
+    n.scratch.forget(uuid)
+    later(watcher, clock, looks=3)
+    assert phases(wms, uuid)[-2:] == ["condor-rm", "condor-complete"]
