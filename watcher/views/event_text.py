@@ -39,8 +39,8 @@ def describe_hold(text: bytes) -> str:
 
 def error_of(event: Event) -> str:
     """The error that an event chirps, or nothing."""
-    tells, raw = chirp_of(event.text) if event.code == EventCode.GENERIC else (ChirpKind.OTHER, b"")
-    return _value(raw) if tells is ChirpKind.ERROR else ""
+    kind, raw = chirp_of(event.text) if event.code == EventCode.GENERIC else (ChirpKind.OTHER, b"")
+    return _value(raw) if kind is ChirpKind.ERROR else ""
 
 
 def _started(text: bytes) -> str:
@@ -62,10 +62,10 @@ def _evicted(text: bytes) -> str:
 
 
 def _chirped(text: bytes) -> str:
-    tells, raw = chirp_of(text)
-    if tells is ChirpKind.OTHER:
+    kind, raw = chirp_of(text)
+    if kind is ChirpKind.OTHER:
         return ""
-    return f"pilot {'status' if tells is ChirpKind.STATUS else 'error'}: {_value(raw)}"
+    return f"pilot {'status' if kind is ChirpKind.STATUS else 'error'}: {_value(raw)}"
 
 
 def _with_line(what: str) -> Callable[[bytes], str]:

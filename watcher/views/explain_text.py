@@ -119,7 +119,7 @@ def _completion(history: ClusterHistory) -> str:
     if tally.removed:
         return since + "the log says that the cluster was removed"
     if tally.over:
-        return since + "every job that the logs tell of has ended"
+        return since + "every job in the logs has ended"
     going_on = sum(job.status not in ENDED for job in history.jobs())
     return f"no: {going_on} of {_jobs(tally.n_jobs)} not ended"
 

@@ -15,7 +15,7 @@ from watcher.views.status_counts import Counts, Progress
 from watcher.views.status_overview import Overview, Row
 from watcher.views.status_verdict import Need
 
-# Colours of Okabe and Ito, which people with any kind of colour vision tell apart; each has its own sign.
+# Colours of Okabe and Ito, which people with any kind of colour vision can distinguish, each with a sign.
 GREEN, BLUE, ORANGE, VERMILLION, PURPLE, GREY = "#009e73", "#56b4e9", "#e69f00", "#d55e00", "#cc79a7", "dim"
 # Column, sign in the bar, colour, in the order in which a bar is drawn.
 PARTS = (

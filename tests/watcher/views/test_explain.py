@@ -1,4 +1,4 @@
-"""What logs say of a taskforce, a cluster or a job is told in words, whatever the logs contain."""
+"""`--explain` describes a taskforce, a cluster or a job in words, whatever the logs contain."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_the_end_is_told_with_its_witness(capsys: pytest.CaptureFixture[str], je
     assert removed in told(capsys, "166", SAMPLES / "ev_latejob.jel")
     jel.submit(8, "TF-8", 1)
     jel.terminate((8, 0))
-    ended = "  complete          yes, since 2026-11-22 18:00:02: every job that the logs tell of has ended"
+    ended = "  complete          yes, since 2026-11-22 18:00:02: every job in the logs has ended"
     assert ended in told(capsys, "8", jel.path)
 
 

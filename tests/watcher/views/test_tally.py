@@ -1,4 +1,4 @@
-"""What a log comes to is told by one command, anywhere: without settings, WMS or HTCondor."""
+"""One command counts what a log contains, anywhere: without settings, WMS or HTCondor."""
 
 from __future__ import annotations
 
