@@ -208,4 +208,4 @@ def test_a_worker_ends_with_0_soon_after_it_is_told_to_stop(environment: dict[st
         assert process.stdout is not None
         assert any("started: version" in line for line in process.stdout)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

@@ -26,7 +26,7 @@ def end_of(how: str, stderr: int) -> tuple[int, str]:
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, how], stdin=subprocess.PIPE, stderr=stderr, text=True
     ) as process:
-        code = process.wait(20)
+        code = process.wait(60)
         return code, process.stderr.read() if process.stderr else ""
 
 

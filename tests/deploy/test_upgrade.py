@@ -102,7 +102,7 @@ def test_one_that_is_interrupted_goes_back(installed: Operator, number: signal.S
     old = installed.link.readlink()
     process = begun(installed, installed.image("v2", "sick"))
     process.send_signal(number)
-    assert process.wait(30) == 1
+    assert process.wait(60) == 1
     assert Path((installed.home / "running").read_text().strip()) == installed.link.readlink() == old
     assert not (installed.link.parent / "previous").is_symlink()
 

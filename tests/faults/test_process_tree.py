@@ -88,7 +88,7 @@ def test_a_stop_is_obeyed_while_nobody_reads_the_log(
     with started(live, full_pipe[1]) as service:
         eventually(lambda: len(workers_of(live)) == 3, "three workers")
         service.send_signal(signal.SIGTERM)
-        assert service.wait(20) == 0
+        assert service.wait(60) == 0
     assert workers_of(live) == {}
 
 
@@ -96,7 +96,7 @@ def test_a_log_on_a_full_disk_ends_nothing(live: dict[str, str]) -> None:
     with Path("/dev/full").open("wb") as full, started(live, full) as service:
         eventually(lambda: len(workers_of(live)) == 3, "three workers")
         service.send_signal(signal.SIGTERM)
-        assert service.wait(20) == 0
+        assert service.wait(60) == 0
 
 
 def test_wrong_settings_end_with_78_whatever_stderr_is(
@@ -104,9 +104,9 @@ def test_wrong_settings_end_with_78_whatever_stderr_is(
 ) -> None:
     del live["EWMS_TOKEN_URL"]
     with started(live, full_pipe[1]) as service:
-        assert service.wait(20) == 78
+        assert service.wait(60) == 78
     with Path("/dev/full").open("wb") as full, started(live, full) as service:
-        assert service.wait(20) == 78
+        assert service.wait(60) == 78
 
 
 def test_a_terminal_that_goes_away_stops_the_service_in_order(live: dict[str, str], tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_terminal_that_goes_away_stops_the_service_in_order(live: dict[str, st
     with output.open("wb") as stdout, started(live, stdout, start_new_session=True) as service:
         eventually(lambda: output.read_text().count("started: version") == 3, "three workers")
         os.killpg(service.pid, signal.SIGHUP)  # as the kernel does for a terminal
-        assert service.wait(20) == 0
+        assert service.wait(60) == 0
     assert output.read_text().count("] stopped\n") == 3
 
 
@@ -138,8 +138,8 @@ def test_no_worker_outlives_its_supervisor_and_the_next_start_is_not_refused(
         pids = list(workers_of(live).values())
         supervisord = children_of(service.pid)[0]
         os.kill(service.pid if victim == "entry" else supervisord, signal.SIGKILL)
-        assert service.wait(10) == (-signal.SIGKILL if victim == "entry" else 1)
-        eventually(lambda: not any(map(is_alive, [supervisord, *pids])), "no process is left", seconds=5)
+        assert service.wait(60) == (-signal.SIGKILL if victim == "entry" else 1)
+        eventually(lambda: not any(map(is_alive, [supervisord, *pids])), "no process is left")
     output = tmp_path / "second"
     with output.open("wb") as stdout, started(live, stdout):
         eventually(lambda: output.read_text().count("started: version") == 3, "three workers")
@@ -151,7 +151,7 @@ def test_a_worker_whose_supervisor_ended_before_it_could_ask_for_its_end_does_no
 ) -> None:
     command = [sys.executable, "-P", "-m", "stopper"]
     orphan = live | {"SUPERVISED_BY": "1999999999"}
-    done = subprocess.run(command, env=orphan, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, env=orphan, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "has ended" in done.stderr
 
@@ -186,7 +186,7 @@ def test_each_line_is_json_where_json_is_wanted(live: dict[str, str], tmp_path: 
     with output.open("wb") as stdout, started(live, stdout) as service:
         eventually(lambda: output.read_text().count("started: version") == 3, "three workers")
         service.send_signal(signal.SIGTERM)
-        assert service.wait(20) == 0
+        assert service.wait(60) == 0
     entries = [json.loads(line) for line in output.read_text().splitlines()]
     assert {entry["program"] for entry in entries} >= {"tms", "supervisord", *WORKERS}
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry["ts"]) for entry in entries)
@@ -197,7 +197,7 @@ def test_each_line_of_text_has_the_same_form(live: dict[str, str], tmp_path: Pat
     with output.open("wb") as stdout, started(live, stdout) as service:
         eventually(lambda: output.read_text().count("started: version") == 3, "three workers")
         service.send_signal(signal.SIGTERM)
-        assert service.wait(20) == 0
+        assert service.wait(60) == 0
     form = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z \[[A-Z]+\] (\w+)\[\d+\] .*|    .*")
     lines = output.read_text().splitlines()
     assert [line for line in lines if not form.fullmatch(line)] == []
