@@ -1,0 +1,142 @@
+"""What must hold after every step, and what must be true when all is quiet."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.model.schedd import ModelCluster
+from tests.model.world import World
+
+Json = dict[str, Any]
+
+WANTED = ("pending-starter", "condor-submit")
+
+
+TRIES = 3  # failed starts, after which the WMS offers a taskforce to nobody
+
+
+class Oracle:
+    """Judges a world at each act, after each step, and when all is quiet."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.wrong: list[str] = []
+        self._fails: dict[str, int] = {}
+        world.on_post = self._see_post
+        world.schedd.on_submit = self._see_submit
+        world.schedd.on_remove = self._see_removal
+
+    # -- at each act ----------------------------------------------------------------------------------
+
+    def _see_submit(self, cluster: ModelCluster) -> None:
+        live = [c.cluster_id for c in self.world.clusters_of(cluster.taskforce_uuid) if c.live]
+        self._say(len(live) <= 1, f"{cluster.taskforce_uuid} has the live clusters {live}")
+        self._say(not self.world.schedd.elsewhere, "a job was submitted to another queue")
+
+    def _see_removal(self, cluster: ModelCluster, reason: str) -> None:
+        """Only what the WMS does not want any more is removed, or what nobody could watch."""
+        record = self.world.wms.taskforce(cluster.taskforce_uuid)
+        held = record["cluster_id"] in (None, cluster.cluster_id)
+        wanted = record["phase"] in WANTED and held
+        seen = is_logged(cluster)
+        self._say(
+            not wanted or not seen,
+            f"wanted cluster {cluster.cluster_id} of {cluster.taskforce_uuid} is removed: {reason}",
+        )
+
+    def _see_post(self, route: str, uuid: str) -> None:
+        live = [cluster.cluster_id for cluster in self.world.clusters_of(uuid) if cluster.live]
+        if route in ("condor-complete", "condor-rm"):
+            self._say(not live, f"{route} of {uuid} while {live} live")
+        if route == "condor-submit/failed":
+            self._fails[uuid] = self._fails.get(uuid, 0) + 1
+            self._say(self._fails[uuid] < TRIES, f"the last try of {uuid}, which has no fault, is used up")
+
+    # -- after each step ------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """What must hold at every moment."""
+        world = self.world
+        for record in world.taskforces():
+            statuses, uuid = record["compound_statuses"], record["taskforce_uuid"]
+            counts = sum(sum(pilots.values()) for pilots in statuses.values())
+            self._say(
+                not statuses or counts == record["n_workers"], f"{uuid} of {record['n_workers']}: {statuses}"
+            )
+        for cluster in world.clusters():
+            directory = world.directory / f"ewms-taskforce-{cluster.taskforce_uuid}"
+            if cluster.live and directory.parent.is_dir():
+                self._say(directory.is_dir(), f"the directory of live cluster {cluster.cluster_id} is gone")
+        for error in world.unexpected:
+            self._say(False, f"unexpected {error!r}")
+        assert not self.wrong, "; ".join(self.wrong)
+
+    def _say(self, holds: bool, otherwise: str) -> None:
+        if not holds:
+            self.wrong.append(otherwise)
+
+    # -- when all is quiet ----------------------------------------------------------------------------
+
+    def problems(self, *, ended: bool) -> list[str]:
+        """What is not right yet, though nothing fails any more; `ended` is that no job is left."""
+        found = []
+        for record in self.world.taskforces():
+            if problem := self._problem(record, ended=ended):
+                found.append(f"{record['taskforce_uuid']}: {problem}")
+        return found
+
+    def _problem(self, record: Json, *, ended: bool) -> str:
+        uuid, phase, cluster_id = record["taskforce_uuid"], record["phase"], record["cluster_id"]
+        clusters = self.world.clusters_of(uuid)
+        live = [cluster.cluster_id for cluster in clusters if cluster.live]
+        if phase in ("pre-mq-activation", "pre-launch"):
+            return f"started before its launch: {live}" if clusters else ""
+        if phase == "pending-stopper" and cluster_id is None and not clusters:
+            return ""  # stopped before it started: nobody's to mend here
+        known = [c for c in clusters if c.cluster_id == cluster_id or cluster_id is None]
+        if not known:
+            return f"the WMS holds {cluster_id}, and there are {[c.cluster_id for c in clusters]}"
+        if phase in WANTED and not ended:
+            if phase == "pending-starter":
+                return "never confirmed"
+            if live != [cluster_id] and known[0].live:
+                return f"{cluster_id} is held, {live} live"
+        elif live:
+            return f"stopped, and {live} live"
+        cluster = known[-1]
+        if cluster.queued and not ended:
+            return "" if phase == "condor-submit" else self._statuses_problem(record, cluster)
+        if not cluster.queued and phase != "condor-complete":
+            return f"all has ended, and the phase is {phase}"
+        return self._statuses_problem(record, cluster)
+
+    def _statuses_problem(self, record: Json, cluster: ModelCluster) -> str:
+        told, truth = record["compound_statuses"], truth_of(cluster)
+        if cluster.logged:
+            return "" if told == truth else f"told {told}, true is {truth}"
+        by_status = {status: sum(pilots.values()) for status, pilots in told.items()}
+        true_by_status = {status: sum(pilots.values()) for status, pilots in truth.items()}
+        if not cluster.queued and by_status != true_by_status:
+            return f"told {told}, true is {truth} (log damaged)"
+        return ""
+
+
+def truth_of(cluster: ModelCluster) -> dict[str, dict[str, int]]:
+    """What the WMS should have of a cluster."""
+    counts: dict[str, dict[str, int]] = {}
+    for job in cluster.jobs:
+        pilots = counts.setdefault(job.status, {})
+        pilots[job.pilot] = pilots.get(job.pilot, 0) + 1
+    return counts
+
+
+def is_logged(cluster: ModelCluster) -> bool:
+    """Whether the cluster's log shows a submit event of it that names its taskforce.
+
+    One that stands behind a torn event, without a line end between them, does not count.
+    """
+    log = cluster.log
+    event = rf"^000 \({cluster.cluster_id:03d}\.\d+\.000\).*\n    EWMSTaskforceUUID={cluster.taskforce_uuid}$"
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return re.search(event, text, re.MULTILINE) is not None

@@ -1,0 +1,311 @@
+"""A schedd with jobs, a history and a log writer: what really becomes of each job is here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from common.condor.records import Cluster, EndedJob, JobQueue
+from common.errors import RemoveRejected, ScheddUnavailable
+from tests.fakes import FakeClock
+from tests.jel import JelWriter
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+ENDED = ("COMPLETED", "REMOVED")
+
+
+@dataclass
+class Job:
+    """One job: its status and its pilot's, as the WMS should show them, and where it is on its way out."""
+
+    proc: int
+    status: str = "IDLE"
+    pilot: str = "null"
+    said: set[str] = field(default_factory=lambda: {"null"})  # all that its pilots ever said
+    removed_at: float | None = None  # the schedd was told to remove it
+    ended_at: int = 0
+
+    @property
+    def queued(self) -> bool:
+        """Whether the queue has it."""
+        return self.status not in ENDED
+
+    @property
+    def live(self) -> bool:
+        """Whether it runs or may run."""
+        return self.queued and self.removed_at is None
+
+    def put(self, status: str, *, forgets: bool = False) -> None:
+        """Its status; one that `forgets` has no pilot any more."""
+        self.status = status
+        if forgets:
+            self.pilot = "null"
+
+
+@dataclass
+class ModelCluster:
+    """One cluster: what it was submitted as, and its jobs."""
+
+    cluster_id: int
+    taskforce_uuid: str
+    description: dict[str, str]
+    jobs: list[Job]
+    submitted_at: int
+    mine: bool = True  # ours to remove
+    logged: bool = True  # its log has every event of it, undamaged
+
+    @property
+    def live(self) -> bool:
+        """Whether a job of it runs or may run."""
+        return any(job.live for job in self.jobs)
+
+    @property
+    def queued(self) -> bool:
+        """Whether the queue has it."""
+        return any(job.queued for job in self.jobs)
+
+    @property
+    def log(self) -> Path:
+        """The job event log that it was submitted with."""
+        return Path(self.description["log"])
+
+    def record(self) -> Cluster:
+        """What the schedd says of it."""
+        size = len(self.jobs)
+        return Cluster(self.cluster_id, self.taskforce_uuid, str(self.log), size, self.submitted_at)
+
+
+def asked(
+    method: Callable[Concatenate[ModelSchedd, P], T],
+) -> Callable[Concatenate[ModelSchedd, P], T]:
+    """A call that a worker makes: it may go wrong."""
+
+    def call(self: ModelSchedd, /, *arguments: P.args, **options: P.kwargs) -> T:
+        if self.down:
+            raise ScheddUnavailable("Failed to connect to schedd")
+        answer: T = self.through(method.__name__, lambda: method(self, *arguments, **options))
+        return answer
+
+    return call
+
+
+class ModelSchedd:
+    """The schedd as the workers see it, and, by the methods that are no calls of theirs, what jobs do.
+
+    `mute` is that it cannot write logs, and does not say so. `elsewhere` is that another schedd answers, with
+    no cluster of ours. `through` takes each call of a worker; `on_submit` and `on_remove` look at its acts.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.known: dict[int, ModelCluster] = {}
+        self.down = self.mute = self.elsewhere = False
+        self.writes_information = True
+        self.through: Callable[[str, Callable[[], Any]], Any] = lambda call, act: act()
+        self.on_submit: Callable[[ModelCluster], None] = lambda cluster: None
+        self.on_remove: Callable[[ModelCluster, str], None] = lambda cluster, reason: None
+        self._ticks = 0
+
+    # -- what workers ask -----------------------------------------------------------------------------
+
+    @asked
+    def submit(self, description: Mapping[str, str], count: int) -> int:
+        """Queue the jobs and write their submit events."""
+        cluster_id = 100 + len(self.known)
+        uuid = description["+EWMSTaskforceUUID"].strip('"')
+        jobs = [Job(proc) for proc in range(count)]
+        cluster = ModelCluster(cluster_id, uuid, dict(description), jobs, int(self.clock()))
+        self.known[cluster_id] = cluster
+        self.on_submit(cluster)
+        for job in jobs:
+            self._write(cluster, job, lambda jel, at: jel.submit_one(at, uuid), 0)
+        return cluster_id
+
+    @asked
+    def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]:
+        """The taskforce's clusters: in the queue, or else in the history."""
+        found = [c for c in self._here() if c.taskforce_uuid == uuid and c.cluster_id not in but]
+        queued = [cluster.record() for cluster in found if cluster.queued]
+        return queued or [cluster.record() for cluster in found]
+
+    @asked
+    def clusters(self) -> list[Cluster]:
+        """The clusters in the queue."""
+        return [cluster.record() for cluster in self._here() if cluster.queued]
+
+    @asked
+    def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
+        """Those of the clusters that have a job that may run, and whose each is."""
+        return {
+            cluster.cluster_id: cluster.taskforce_uuid
+            for cluster in self._here()
+            if cluster.cluster_id in cluster_ids and cluster.live
+        }
+
+    @asked
+    def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]:
+        """The jobs of these clusters in the history."""
+        ended = [
+            EndedJob(cluster.cluster_id, job.proc, job.status == "REMOVED", job.ended_at)
+            for cluster in self._here()
+            if cluster.cluster_id in cluster_ids
+            for job in cluster.jobs
+            if not job.queued
+        ]
+        return sorted(ended, key=lambda job: job.ended_at)
+
+    @asked
+    def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
+        """Whether a job of the taskforce's cluster may run."""
+        return any(cluster.live for cluster in self._named(cluster_id, uuid))
+
+    @asked
+    def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
+        """Remove the cluster's jobs: those that run are told to end, and leave later."""
+        for cluster in self._named(cluster_id, uuid):
+            if not cluster.live:
+                continue
+            if not cluster.mine:
+                raise RemoveRejected(f"jobs of cluster {cluster_id} belong to somebody else")
+            self.on_remove(cluster, reason)
+            self.take_out(cluster)
+
+    @asked
+    def force_out(self, directory: Path, *, removed_before: float) -> int:
+        """Let go of jobs that run on though they were removed."""
+        late = [
+            (cluster, job)
+            for cluster in self._here()
+            if PurePath(cluster.log).is_relative_to(directory)
+            for job in cluster.jobs
+            if job.queued and job.removed_at is not None and job.removed_at < removed_before
+        ]
+        for cluster, job in late:
+            self._leave(cluster, job)
+        return len(late)
+
+    @asked
+    def ping(self) -> str:
+        """Who we are."""
+        return "tms@ap1"
+
+    @asked
+    def name(self) -> str:
+        """The schedd's name."""
+        return "ap1"
+
+    @asked
+    def queue(self) -> JobQueue:
+        """Which job queue answers."""
+        return JobQueue("ap1", 1_700_000_001 if self.elsewhere else 1_700_000_000)
+
+    @asked
+    def open_attributes(self, tag: str = "") -> list[str]:
+        """What jobs can change of what binds them: nothing."""
+        return []
+
+    def _here(self) -> Iterator[ModelCluster]:
+        return iter([] if self.elsewhere else list(self.known.values()))
+
+    def _named(self, cluster_id: int, uuid: str) -> Iterator[ModelCluster]:
+        return (c for c in self._here() if c.cluster_id == cluster_id and c.taskforce_uuid == uuid)
+
+    # -- what jobs, their pilots and other people do --------------------------------------------------
+
+    def take_out(self, cluster: ModelCluster) -> None:
+        """condor_rm, by whomever: what does not run leaves at once, the others by `let_go`."""
+        for job in cluster.jobs:
+            if job.live:
+                job.removed_at = self.clock()
+                if job.status not in ("RUNNING", "SUSPENDED"):
+                    self._leave(cluster, job)
+
+    def let_go(self, cluster: ModelCluster) -> None:
+        """The jobs that were removed have ended, and leave the queue."""
+        for job in cluster.jobs:
+            if job.queued and job.removed_at is not None:
+                self._leave(cluster, job)
+
+    def start(self, cluster: ModelCluster, job: Job) -> None:
+        """An idle job starts on a machine."""
+        if job.live and job.status == "IDLE":
+            job.put("RUNNING", forgets=True)
+            self._write(cluster, job, JelWriter.execute, 1)
+
+    def chirp(self, cluster: ModelCluster, job: Job, status: str) -> None:
+        """A running job's pilot says how it is."""
+        if job.queued and job.status == "RUNNING":
+            job.pilot = status
+            job.said.add(status)
+            self._write(cluster, job, lambda jel, at: jel.chirp(at, "Status", f'"{status}"'), None)
+
+    def suspend(self, cluster: ModelCluster, job: Job) -> None:
+        """A running job is suspended, or a suspended one goes on."""
+        if job.live and job.status in ("RUNNING", "SUSPENDED"):
+            running = job.status == "RUNNING"
+            job.put("SUSPENDED" if running else "RUNNING")
+            code, text = (10, "Job was suspended.") if running else (11, "Job was unsuspended.")
+            self._write(cluster, job, lambda jel, at: jel.event(code, at, text), code)
+
+    def evict(self, cluster: ModelCluster, job: Job) -> None:
+        """A running job goes back to idle."""
+        if job.live and job.status in ("RUNNING", "SUSPENDED"):
+            job.put("IDLE", forgets=True)
+            self._write(cluster, job, lambda jel, at: jel.evict(at, 1000 + 4), 4)
+
+    def hold(self, cluster: ModelCluster, job: Job) -> None:
+        """A job is held, or a held one is released."""
+        if job.live and job.status == "HELD: User request":
+            job.put("IDLE", forgets=True)
+            self._write(cluster, job, JelWriter.release, 13)
+        elif job.live:
+            if job.status in ("RUNNING", "SUSPENDED"):
+                self._write(cluster, job, lambda jel, at: jel.evict(at), 4)
+            job.put("HELD: User request")
+            self._write(cluster, job, lambda jel, at: jel.hold(at, 1, 0, "via condor_hold"), 12)
+
+    def end(self, cluster: ModelCluster, job: Job) -> None:
+        """A running job ends by itself."""
+        if job.live and job.status == "RUNNING":
+            job.put("COMPLETED")
+            job.ended_at = int(self.clock())
+            self._write(cluster, job, JelWriter.terminate, 5)
+
+    def _leave(self, cluster: ModelCluster, job: Job) -> None:
+        if job.status in ("RUNNING", "SUSPENDED"):
+            self._write(cluster, job, lambda jel, at: jel.evict(at, 1023), 4)
+        job.put("REMOVED")
+        job.ended_at = int(self.clock())
+        self._write(cluster, job, JelWriter.abort, 9)
+
+    def _write(
+        self,
+        cluster: ModelCluster,
+        job: Job,
+        event: Callable[[ModelJel, tuple[int, int]], None],
+        trigger: int | None,
+    ) -> None:
+        if self.mute:
+            cluster.logged = False
+            return
+        jel, at = ModelJel(cluster.log, self.clock), (cluster.cluster_id, job.proc)
+        event(jel, at)
+        if trigger is not None and "job_ad_information_attrs" in cluster.description:
+            jel.information(at, cluster.taskforce_uuid, trigger)
+
+
+class ModelJel(JelWriter):
+    """Writes events of now; the file's time is the simulated one, a little later with each write."""
+
+    def __init__(self, path: Path, clock: FakeClock) -> None:
+        super().__init__(path)
+        self.now = datetime.fromtimestamp(clock())  # noqa: DTZ006 - logs have local time
+
+    def submit_one(self, job: tuple[int, int], uuid: str) -> None:
+        """The submit event of one job."""
+        self.event(0, job, "Job submitted from host: <192.0.2.2:9618>", f"    EWMSTaskforceUUID={uuid}")

@@ -1,0 +1,68 @@
+"""Sequences that the machine found, shrunk by it: each broke what must hold before the service was mended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.model.machine import ROUND, Machine
+from tests.model.trouble import Trouble
+
+
+def another_wms_answers_at_a_confirmation(machine: Machine) -> None:
+    machine.starter(1, Trouble("condor-submit", "another WMS", lasting=True))
+
+
+def a_proxy_refuses_the_final_statuses(machine: Machine) -> None:
+    machine.works("starter")
+    machine.watcher("all_end", Trouble("statuses", "proxy 400", lasting=True))
+
+
+def another_wms_knows_none_of_the_taskforces(machine: Machine) -> None:
+    machine.time_passes(ROUND)
+    machine.watcher("newest_removed", Trouble("statuses", "another WMS", lasting=True))
+
+
+def statuses_are_acted_on_after_the_final_ones(machine: Machine) -> None:
+    machine.works("starter")
+    machine.job(0, "start")
+    machine.watcher("", Trouble("statuses", "acts late"))
+    machine.jobs("all_end")
+    machine.watcher("", Trouble("condor-complete", "lost", lasting=True))
+    machine.act_late()
+
+
+def the_clock_is_set_back_while_no_end_is_logged(machine: Machine) -> None:
+    machine.time_passes(ROUND)
+    machine.set_clock(-86400.0)
+    machine.outage_begins_or_ends("disk full")
+    machine.watcher("all_end", Trouble("record", "before: all_let_go"))
+
+
+def a_start_is_stopped_before_its_confirmation_and_its_log_is_lost(machine: Machine) -> None:
+    machine.starter(0, Trouble("condor-submit", "killed before"))
+    machine.stop_or_launch(0)
+    machine.works("stopper")
+    machine.damage("deleted")
+
+
+SEQUENCES = (
+    another_wms_answers_at_a_confirmation,
+    a_proxy_refuses_the_final_statuses,
+    another_wms_knows_none_of_the_taskforces,
+    statuses_are_acted_on_after_the_final_ones,
+    the_clock_is_set_back_while_no_end_is_logged,
+    a_start_is_stopped_before_its_confirmation_and_its_log_is_lost,
+)
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES)
+def test_a_sequence_that_was_wrong_once_is_right(sequence: Callable[[Machine], None]) -> None:
+    machine = Machine()
+    try:
+        machine.first()
+        sequence(machine)
+        machine.holds()
+    finally:
+        machine.teardown()
