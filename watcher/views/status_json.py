@@ -18,6 +18,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "seconds_left": overview.seconds_left,
         "ended_left_out": overview.ended,
         "wms": overview.wms or None,
+        "pending": {uuid: record.last_refusal or None for uuid, record in overview.pending.items()},
         "unreadable": list(overview.complaints),
         "damaged_bytes": dict(overview.damage),
     }

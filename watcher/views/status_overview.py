@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import reduce
 from operator import add
@@ -36,6 +36,7 @@ class Overview:
     wms: str  # why the phases are missing; empty if they are not
     complaints: Collection[str]
     damage: Mapping[str, int]
+    pending: Mapping[str, Record] = field(default_factory=dict)  # taskforces that wait for their start
 
     @property
     def sum(self) -> Counts:
@@ -91,6 +92,7 @@ class Status:
             self._phases.why,
             self._logs.complaints(),
             self._logs.damage(),
+            {} if records is None else self._phases.pending,
         )
 
 

@@ -36,6 +36,7 @@ WIDE, WIDEST = 132, 220  # columns from which dates, and whole ids, are shown
 LEAST_NOTE = 40  # columns; a narrower note gets a line of its own
 SHORTEST_UUID = 11  # characters: TF-6b063d63
 UNKNOWN = "-"
+MOST_REFUSED = 3  # taskforces whose start was refused, with the reason
 
 Names = dict[tuple[str, int, str], str]  # log, cluster and taskforce -> taskforce, as it is shown
 
@@ -254,12 +255,28 @@ def _remarks(overview: Overview, width: int) -> list[Text]:
     person, look = overview.count(Need.PERSON), overview.count(Need.LOOK)
     ended = f"; {overview.ended} ended (--all)" if overview.ended else ""
     remarks.append(Text(f"  needs a person (!): {person}; worth a look (?): {look}{ended}"))
+    remarks += _pending(overview)
     if overview.wms:
         remarks.append(Text(f"  no phases: the WMS {printable(overview.wms)}", GREY))
     for day, damaged in overview.damage.items():
         remarks.append(Text(f"  {damaged} bytes of {printable(day)} are damaged", ORANGE))
     remarks += [Text(f"  cannot be read: {printable(text)}", ORANGE) for text in overview.complaints]
     return [_cut(remark, width) for remark in remarks]
+
+
+def _pending(overview: Overview) -> Iterator[Text]:
+    """The taskforces that have no cluster yet: how many, and those that were refused."""
+    if not overview.pending:
+        return
+    yield Text(f"  waiting for their start, says the WMS: {len(overview.pending)}")
+    refused = [
+        (uuid, record.last_refusal) for uuid, record in overview.pending.items() if record.last_refusal
+    ]
+    for uuid, reason in refused[:MOST_REFUSED]:
+        text = Text("    ").append(printable(f"{uuid[:SHORTEST_UUID]} was refused: {reason}"), ORANGE)
+        yield text
+    if refused:
+        yield Text("    ").append("> ", GREY).append(printable(f"tms-starter --show {refused[0][0]}"))
 
 
 def _line(mark: str, cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:

@@ -13,7 +13,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -51,6 +51,12 @@ class Record:
     changes: Sequence[Change] = ()
 
     @property
+    def last_refusal(self) -> str:
+        """Why the last attempt to start it failed; empty if none has."""
+        refused = [c for c in self.changes if c.phase == "condor-submit" and not c.successful]
+        return refused[-1].context or "no reason is given" if refused else ""
+
+    @property
     def failed_stops(self) -> int:
         """How many attempts to stop it have failed."""
         return sum(change.phase == "condor-rm" and not change.successful for change in self.changes)
@@ -66,6 +72,7 @@ class WmsPhases:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.why = SILENT if environ.get("EWMS_ADDRESS") else NO_SETTINGS
         self._records: dict[str, Record] | None = None
+        self.pending: Mapping[str, Record] = {}  # taskforces that wait for their start, as of the last answer
         self._open = False  # whether a question is
         self._read = b""
         self._process = _start(environ) if environ.get("EWMS_ADDRESS") else None
@@ -103,7 +110,7 @@ class WmsPhases:
         elif self._read.endswith(b"\n"):
             answer = json.loads(self._read)
             self._read, self._open, self.why = b"", False, answer["why"]
-            self._records = _records(answer["records"])
+            self._records, self.pending = _records(answer["records"]), _records(answer["pending"]) or {}
 
 
 def _start(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -143,17 +150,23 @@ def main() -> None:
 
 
 def _answer(wms: Wms | None, why: str, uuids: Sequence[str], out: IO[str]) -> None:
-    records: dict[str, Any] | None = None
+    records = pending = None
     if wms:
         from common.errors import Unavailable, WmsRejected
 
         try:
-            found = wms.taskforces_with("taskforce_uuid", uuids, FIELDS)
-            records, why = {taskforce.taskforce_uuid: asdict(record_of(taskforce)) for taskforce in found}, ""
+            records = _plain(wms.taskforces_with("taskforce_uuid", uuids, FIELDS))
+            waiting = {"schedd": wms.schedd, "phase": "pending-starter"}
+            pending = _plain(wms.taskforces(waiting, FIELDS)) if wms.schedd else None
+            why = ""
         except (Unavailable, WmsRejected) as error:
-            why = f"does not answer: {error}"
-    out.write(json.dumps({"records": records, "why": why}) + "\n")
+            records, why = None, f"does not answer: {error}"
+    out.write(json.dumps({"records": records, "pending": pending, "why": why}) + "\n")
     out.flush()
+
+
+def _plain(taskforces: Iterable[Taskforce]) -> dict[str, Any]:
+    return {taskforce.taskforce_uuid: asdict(record_of(taskforce)) for taskforce in taskforces}
 
 
 def _connect(environ: Mapping[str, str]) -> tuple[Wms | None, str]:
@@ -172,7 +185,19 @@ def _connect(environ: Mapping[str, str]) -> tuple[Wms | None, str]:
         settings = Settings.from_environment(environ).model_copy(update={"wms_timeout": TIMEOUT})
     except ConfigError as error:
         return None, f"was not asked: {'; '.join(error.problems)}"
-    return Wms(ReadOnlyHttp(Transport(settings, stop)), settings.wms_schedd_name), ""
+    return Wms(
+        ReadOnlyHttp(Transport(settings, stop)), settings.wms_schedd_name or _schedd_of_this_machine()
+    ), ""
+
+
+def _schedd_of_this_machine() -> str:
+    """What the WMS calls this access point's schedd, as HTCondor's configuration has it; or nothing."""
+    try:
+        from common.condor.schedd import full_hostname
+
+        return full_hostname()
+    except (ImportError, KeyError, OSError, RuntimeError):
+        return ""
 
 
 def record_of(taskforce: Taskforce) -> Record:

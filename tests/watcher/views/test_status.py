@@ -23,6 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from common.neighbours import Neighbours
 from tests.jel import START, JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
@@ -181,6 +182,26 @@ def test_where_the_wms_answers_its_phase_decides(
     assert seen[8]["waits_for"] == "is being stopped"
     assert seen[9]["waits_for"] == "has ended; the WMS still has it as condor-submit"
     assert (seen[10]["need"], seen[10]["waits_for"]) == ("person", "the WMS does not know this taskforce")
+
+
+def test_taskforces_that_wait_for_their_start_are_counted_and_refusals_shown(
+    with_wms: None, n: Neighbours, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(7, add_running(wms, 7), 1)
+    waiting, refused = wms.add_taskforce(), wms.add_taskforce()
+    n.wms.report_start_failed(refused, "n_workers must be at least 1", failures=0)
+    pending = status(capsys)["pending"]
+    assert pending == {waiting: None, refused: "ERROR: n_workers must be at least 1"}
+
+
+def test_a_refused_start_is_shown_with_the_command_that_says_more() -> None:
+    refused = Record("pending-starter", changes=[Change("condor-submit", False, 0.0, f"no image {HOSTILE}")])
+    seen = Overview(NOW, [row(CLUSTER)], 0, "", (), {}, {"TF-9": refused, "TF-10": Record("pending-starter")})
+    lines = [line.plain for line in table(seen, 100, None)]
+    assert "  waiting for their start, says the WMS: 2" in lines
+    assert any(line.startswith("    TF-9 was refused: no image ") for line in lines)
+    assert "    > tms-starter --show TF-9" in lines
+    assert all(line.isprintable() for line in lines)
 
 
 @pytest.mark.parametrize("service", ["wms", "tokens"])
