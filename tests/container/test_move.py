@@ -31,9 +31,10 @@ def add(wms: StandInWms, pilot: str = "succeed", **task: object) -> str:
 
 
 def started_on(pool: Pool) -> list[str]:
-    """The taskforces of all clusters that this access point has had."""
+    """The taskforces of all jobs that this access point has had; the probe of a check is of none."""
+    of_a_taskforce = ("-constraint", "EWMSTaskforceUUID isnt undefined", "-af", "EWMSTaskforceUUID")
     tools = ("condor_q", "condor_history")
-    return [uuid for tool in tools for uuid in pool.tool(tool, "-af", "EWMSTaskforceUUID").stdout.split()]
+    return [uuid for tool in tools for uuid in pool.tool(tool, *of_a_taskforce).stdout.split()]
 
 
 def set_up(account: Account, image: str, wms: StandInWms, schedd: str | None = None) -> None:
