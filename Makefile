@@ -49,6 +49,7 @@ bench: $(VENV)/.ready
 	$(PYTHON_) -m benchmarks.speed
 	$(PYTHON_) -m benchmarks.memory
 	$(PYTHON_) -m benchmarks.one_change
+	$(PYTHON_) -m benchmarks.passes
 
 # The pictures of the README, by the programs that they show; a browser (chromium) for the page of the report.
 pictures: $(VENV)/.ready

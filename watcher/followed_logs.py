@@ -44,7 +44,7 @@ class FollowedLog:
         finally:
             self.caught_up = self.caught_up and self.log.restarts == restarts
         self._seen, self.caught_up = seen, True
-        return proceed()
+        return True
 
 
 class FollowedLogs:

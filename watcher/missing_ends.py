@@ -114,7 +114,7 @@ class MissingEnds:
             cluster.end(job.proc, REMOVED if job.removed else COMPLETED, end_date(job))
         if ends or not keep_last:
             cluster.end_the_rest()
-        cluster.gone, cluster.dirty, cluster.touched = True, True, False
+        cluster.gone, cluster.dirty, cluster.touched, cluster.rests = True, True, False, False
         logger.warning(
             "cluster %d is over, and no log says so: of %d job(s) the schedd knows how they ended",
             cluster.cluster_id,

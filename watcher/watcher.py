@@ -33,6 +33,9 @@ from watcher.troubles import Troubles
 logger = logging.getLogger(__name__)
 
 
+Counted = tuple[Tally, ClusterTally]
+
+
 class Watcher:
     """The watcher's passes. What it keeps between them can be read again from the logs and the WMS."""
 
@@ -55,13 +58,16 @@ class Watcher:
         """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
         if not self._read():
             return Outcome()
-        self.records.find_owners(cluster for _, cluster in self._all() if not cluster.taskforce_uuid)
-        self.records.refresh(self._owned())
-        self._settle_completed()
-        sent = self._report()
+        active = [(tally, cluster) for tally, cluster in self._all() if not cluster.rests]
+        self.records.find_owners(cluster for _, cluster in active if not cluster.taskforce_uuid)
+        self.records.refresh(cluster for _, cluster in active if cluster.taskforce_uuid)
+        active = self._settle_completed(active)
+        speakers = self._speakers(active)
+        sent = self._report(speakers)
         self.totals.sent += sent
-        completed, failed, outage = self._complete()
+        completed, failed, outage = self._complete(_only(speakers, active))
         self.totals.completed += completed
+        self._let_rest(active)
         self.housekeeping.go_on()
         if outage:
             raise outage
@@ -93,7 +99,7 @@ class Watcher:
         for _, cluster in self._all():
             if cluster.touched:
                 # Whatever the schedd said of it before: a log has news of it.
-                cluster.touched, cluster.changed_at, cluster.gone = False, now, False
+                cluster.touched, cluster.changed_at, cluster.gone, cluster.rests = False, now, False, False
         return True
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
@@ -106,16 +112,26 @@ class Watcher:
 
     # -- report ---------------------------------------------------------------------------------------
 
-    def _settle_completed(self) -> None:
+    def _settle_completed(self, active: list[Counted]) -> list[Counted]:
         """Drop clusters that the WMS has as complete: found in the logs again after a start."""
-        for tally, cluster in self._all():
+        left = []
+        for tally, cluster in active:
             if self.records.is_complete(cluster):
                 tally.settle(cluster)
+            else:
+                left.append((tally, cluster))
         self.logs.drop_lost(lambda cluster: self.records.of(cluster) is not None)
+        return left
 
-    def _report(self) -> int:
+    def _let_rest(self, active: list[Counted]) -> None:
+        """Pass over a cluster until a log has news of it, so that a quiet pass costs what changed."""
+        for _, cluster in active:
+            record = self.records.of(cluster)
+            confirmed = record is not None and record.cluster_id is not None
+            cluster.rests = confirmed and not (cluster.dirty or cluster.over or cluster.gone)
+
+    def _report(self, speakers: dict[str, ClusterTally]) -> int:
         """Send the statuses of the taskforces that changed; returns how many the WMS acknowledged."""
-        speakers = self._speakers()
         updates = [
             self._update(cluster)
             for uuid, cluster in speakers.items()
@@ -145,13 +161,13 @@ class Watcher:
             text = f"the statuses of taskforce {uuid} are refused, and are sent again later: {reason}"
             self.troubles.begin(uuid, text, logging.ERROR)
 
-    def _speakers(self) -> dict[str, ClusterTally]:
+    def _speakers(self, active: list[Counted]) -> dict[str, ClusterTally]:
         """Taskforce -> the cluster that counts for it.
 
         Before its confirmation a taskforce may have several: withdrawn ones, and one that goes on.
         """
         speakers: dict[str, ClusterTally] = {}
-        for cluster in self._owned():
+        for _, cluster in active:
             if self.records.of(cluster):
                 other = speakers.get(cluster.taskforce_uuid, cluster)
                 speakers[cluster.taskforce_uuid] = max(other, cluster, key=_precedence)
@@ -167,9 +183,9 @@ class Watcher:
 
     # -- complete -------------------------------------------------------------------------------------
 
-    def _complete(self) -> tuple[int, int, Unavailable | None]:
+    def _complete(self, speakers: list[Counted]) -> tuple[int, int, Unavailable | None]:
         """Complete what is over; returns how many, how many failed, and why nobody could be asked."""
-        over = self._over()
+        over = self._over(speakers)
         try:
             live = find_live(self.site, (cluster for _, cluster, _, _ in over), self._owned())
             others = self._live_beside([record for _, _, record, _ in over if record.cluster_id is None])
@@ -195,12 +211,11 @@ class Watcher:
                 self.troubles.begin(cluster.taskforce_uuid, f"taskforce {cluster.taskforce_uuid}: {error}")
         return done, failed, None
 
-    def _over(self) -> list[tuple[Tally, ClusterTally, Taskforce, Witness]]:
+    def _over(self, speakers: list[Counted]) -> list[tuple[Tally, ClusterTally, Taskforce, Witness]]:
         """The clusters that are over by their witness, and whose taskforces may be completed or stopped."""
         found: list[tuple[Tally, ClusterTally, Taskforce, Witness]] = []
-        speakers = set(self._speakers().values())
-        for tally, cluster in self._all():
-            record = self.records.of(cluster) if cluster in speakers else None
+        for tally, cluster in speakers:
+            record = self.records.of(cluster)
             seen = witness(cluster, record.n_workers) if record else None
             if record and seen and self._has_reported(cluster):
                 unstopped = record.phase == Phase.PENDING_STOPPER and record.cluster_id is None
@@ -280,6 +295,10 @@ class Watcher:
             and quiet_for >= self.missing_ends.pause
             and witness(cluster, record.n_workers) is None
         )
+
+
+def _only(speakers: dict[str, ClusterTally], active: list[Counted]) -> list[Counted]:
+    return [one for one in active if speakers.get(one[1].taskforce_uuid) is one[1]]
 
 
 def _precedence(cluster: ClusterTally) -> tuple[bool, int]:

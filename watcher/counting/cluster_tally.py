@@ -40,6 +40,7 @@ class ClusterTally:
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
         self.dirty = self.touched = True
         self.changed_at = 0.0  # by a clock for intervals
+        self.rests = False  # nothing is to be asked, sent or completed until an event touches it
         self.gone = False
         self.rebuilt = False  # from other sources than a log, which have no errors
         self.last_end = b""  # date of the last event that ended a job, or the cluster
