@@ -67,6 +67,7 @@ def supervise(
     formatter = logs.new_formatter("tms", environ.get("LOG_FORMAT", ""))
     outlet = Outlet(1, lambda count: as_line(formatter, logging.WARNING, MISSING % count))
     logs.configure("tms", style=environ.get("LOG_FORMAT", ""), handler=_Handler(outlet))
+    logger.info("the control socket is in %s", environ["TMS_RUN_DIR"])
     try:
         # `python` in supervisord.conf is the interpreter that runs us.
         path = f"{Path(sys.executable).parent}:{environ.get('PATH', os.defpath)}"
