@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from pathlib import Path, PurePath
 
 from common.condor.records import Cluster
 from common.consent import why_unwanted
@@ -50,7 +49,9 @@ def clusters_with_records(site: Neighbours) -> list[tuple[Cluster, Taskforce | N
     """
     latest = site.clock() - GRACE
     ours = [
-        cluster for cluster in site.schedd.clusters() if _is_ours(cluster, site.scratch.directory, latest)
+        cluster
+        for cluster in site.schedd.clusters()
+        if cluster.submitted_at <= latest and site.scratch.holds(cluster.log)
     ]
     uuids = sorted({cluster.taskforce_uuid for cluster in ours})
     known = {tf.taskforce_uuid: tf for tf in site.wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
@@ -62,10 +63,6 @@ def why_orphan(cluster: Cluster, taskforce: Taskforce | None) -> str:
     if taskforce and taskforce.phase == Phase.PENDING_STOPPER and taskforce.cluster_id == cluster.cluster_id:
         return ""  # a stopper is offered it
     return why_unwanted(taskforce, cluster.taskforce_uuid, cluster.cluster_id)
-
-
-def _is_ours(cluster: Cluster, directory: Path, latest: float) -> bool:
-    return cluster.submitted_at <= latest and PurePath(cluster.log).is_relative_to(directory)
 
 
 def remove_orphan(site: Neighbours, cluster: Cluster, taskforce: Taskforce | None, reason: str) -> bool:

@@ -140,3 +140,14 @@ def test_an_orphan_that_is_not_ours_to_remove_waits_and_the_next_is_removed(
     assert aside.oldest()[0].startswith(f"taskforce {denied}: ")
     assert wms.taskforce(denied)["phase"] == "pending-stopper"
     assert wms.taskforce(allowed)["phase"] == "condor-rm"
+
+
+def test_an_orphan_that_logs_through_a_link_to_the_scratch_directory_is_removed(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    link = n.scratch.directory.with_name("link")
+    link.symlink_to(n.scratch.directory)
+    uuid = wms.add_taskforce(taskforce={"phase": "condor-rm", "n_workers": 2})
+    submitted(n, schedd, uuid, link / "2026-11-22.tms.jel")
+    clock.now += GRACE
+    assert removed_orphans(n) == 1
