@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from common.condor.expressions import parse_expression
+from common.condor.expressions import submit_language
 from common.condor.submit_text import why_not_plain
 from common.errors import SubmitRejected
 from common.settings import Site
@@ -59,16 +59,13 @@ def size(field: str, value: str | int, *, unit: int) -> int:
 def requirements(mandatory: str, excluded_sites: Iterable[Site], wanted: str) -> str:
     """One expression that holds only where `mandatory` and `wanted` hold, outside the excluded sites.
 
-    `wanted` is the user's: it must be one whole ClassAd expression, so that it can narrow the others and
-    never widen them. Raises SubmitRejected.
+    `wanted` is the user's, in the submit language: it must be one whole expression, so that it can narrow the
+    others and never widen them. Raises SubmitRejected.
     """
     terms = [mandatory, *(f'{site.attribute} =!= "{site.name}"' for site in excluded_sites)]
-    if "\\" in wanted or "'" in wanted:
-        # Where a string ends after a backslash, the submit language and ClassAds disagree (measured).
-        raise SubmitRejected("condor_requirements has a backslash or a single quote")
     if wanted := plain_text("condor_requirements", wanted.strip(" ")):
         try:
-            terms.append(parse_expression(wanted))
+            terms.append(submit_language(wanted))
         except ValueError as error:
             raise SubmitRejected(f"condor_requirements is {error}") from error
     return " && ".join(f"({term})" for term in terms if term)

@@ -59,10 +59,29 @@ def test_requirements_are_joined_so_that_the_user_can_only_narrow_them() -> None
     assert joined == f"(A || B) && {excluded} && (C || D)"
 
 
-@pytest.mark.parametrize("wanted", [r'x == "a\\"', r'x == "\\" + ") || (true) || (" + "\\"', "'a b' == 1"])
+@pytest.mark.parametrize(
+    "wanted",
+    [r'x == "a\\"', r'x == "a\"', r'x == "\\" + ") || (true) || (" + "\\"', r'x == "a\" || (true) || "\"'],
+)
 def test_quoting_that_submit_language_and_classads_read_differently_is_refused(wanted: str) -> None:
     with pytest.raises(SubmitRejected, match="condor_requirements"):
         gate.requirements("A", [], wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        (r'regexp("\.edu$", Machine)', r'regexp("\.edu$",Machine)'),
+        (r'regexp("^\d+\\?", Machine)', r'regexp("^\d+\\?",Machine)'),
+        (r'x == "a \"b\" c"', r'x == "a \"b\" c"'),
+        ("'a b' == 1", "'a b' == 1"),
+        ("""x == "it's" """, """x == "it's\""""),
+        ('x == "Zürich"', 'x == "Zürich"'),
+        (r'x == "Zürich\d" && y == "東京"', r'x == "Zürich\d" && y == "東京"'),
+    ],
+)
+def test_quoting_that_both_read_alike_stays_as_the_user_wrote_it(wanted: str, kept: str) -> None:
+    assert gate.requirements("A", [], wanted) == f"(A) && ({kept})"
 
 
 def test_a_list_in_the_requirements_stays_on_one_line() -> None:
