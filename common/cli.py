@@ -130,15 +130,22 @@ def _meet(name: str, settings: Settings, transport: Transport, stop: Stop, *, dr
     scratch = (ReadOnlyScratch if dry_run else Scratch)(settings.job_event_log_dir)
     return Neighbours(
         settings=settings,
-        wms=Wms(
-            ReadOnlyHttp(transport) if dry_run else transport, settings.wms_schedd_name or full_hostname()
+        wms=Wms(ReadOnlyHttp(transport) if dry_run else transport, _wms_schedd_name(settings)),
+        schedd=Schedd(
+            settings.condor_schedd or settings.schedd_name,
+            collector=settings.condor_collector,
+            dry_run=dry_run,
         ),
-        schedd=Schedd(settings.schedd_name, dry_run=dry_run),
         scratch=scratch,
         stop=stop,
         dry_run=dry_run,
         progress=Pulse(name, scratch, settings),
     )
+
+
+def _wms_schedd_name(settings: Settings) -> str:
+    """What the WMS calls our schedd: what the settings say, its name elsewhere, or this AP's name."""
+    return settings.wms_schedd_name or settings.condor_schedd or full_hostname()
 
 
 def _parse(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
+from common.condor.login import why_refused
 from common.condor.protection import explain_open
 from common.errors import ConfigError, ScheddUnavailable, ScratchUnavailable, TmsError, WmsUnavailable
 from common.logs import one_line
@@ -42,11 +43,13 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "clock": lambda: _clock(transport),
         "zone": zone,
         "schedd": lambda: _schedd(neighbours),
-        "submit": lambda: f"we are {neighbours.schedd.ping()} there and may submit",
+        "submit": lambda: _submit(neighbours),
         "jobs": lambda: jobs(neighbours),
         "inputs": lambda: inputs(neighbours.settings),
         "scratch": lambda: _scratch(neighbours),
     }
+    if neighbours.settings.condor_schedd:
+        checks["shared"] = lambda: _shared(neighbours.settings)
     if directory := neighbours.settings.metrics_dir:
         checks["metrics"] = lambda: _metrics(directory)
     failed = [what for what, look in checks.items() if not passes(what, look)]
@@ -98,6 +101,23 @@ def _clock(transport: Transport) -> str:
 def _schedd(neighbours: Neighbours) -> str:
     require_same_queue(neighbours)
     return f"{neighbours.schedd.name()}; the WMS is asked for {neighbours.wms.schedd!r}"
+
+
+def _submit(neighbours: Neighbours) -> str:
+    try:
+        return f"we are {neighbours.schedd.ping()} there and may submit"
+    except ScheddUnavailable as error:
+        settings = neighbours.settings
+        why = why_refused(settings.condor_collector, settings.condor_schedd or settings.schedd_name)
+        raise ScheddUnavailable(f"{error} {why}".strip()) from error
+
+
+def _shared(settings: Settings) -> str:
+    """What nobody can try from here, and must be true of a schedd on another machine."""
+    raise _Doubtful(
+        f"{settings.condor_schedd} is elsewhere: it must see {settings.job_event_log_dir} at the same path,"
+        " for the same account, on a file system where its locks and ours count; its time zone must be ours"
+    )
 
 
 def zone() -> str:

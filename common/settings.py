@@ -91,6 +91,14 @@ class Settings(BaseModel):
     wms_schedd_name: str = _setting(
         "TMS_WMS_SCHEDD_NAME", "what the WMS calls this schedd (default: the AP's FULL_HOSTNAME)", ""
     )
+    condor_collector: str = _setting(
+        "TMS_CONDOR_COLLECTOR",
+        "collector of a schedd elsewhere, HOST or HOST:PORT; with TMS_CONDOR_SCHEDD",
+        "",
+    )
+    condor_schedd: str = _setting(
+        "TMS_CONDOR_SCHEDD", "HTCondor's name of a schedd elsewhere; with TMS_CONDOR_COLLECTOR", ""
+    )
 
     # the scratch directory and the life of its files
     job_event_log_dir: Path = _setting("JOB_EVENT_LOG_DIR", "directory of logs and taskforce directories")
@@ -304,6 +312,14 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _is_one_schedd(self) -> Self:
+        if bool(self.condor_collector) != bool(self.condor_schedd):
+            raise ValueError("TMS_CONDOR_COLLECTOR and TMS_CONDOR_SCHEDD must be set both or neither")
+        if self.condor_schedd and self.schedd_name not in ("", self.condor_schedd):
+            raise ValueError("TMS_CONDOR_SCHEDD and TMS_SCHEDD_NAME must not name different schedds")
+        return self
+
     def may_send_secrets_to(self, url: str) -> bool:
         """Whether secrets may travel to `url`: over TLS, within this machine, or where it was asked for."""
         try:
@@ -373,5 +389,5 @@ def _problem(error: dict[str, Any]) -> str:
 
 def _message(error: dict[str, Any]) -> str:
     text = str(error["msg"]).removeprefix("Value error, ")
-    said = ("must", "has", "begins", "ends", "JOB_", "EWMS_", "site")
+    said = ("must", "has", "begins", "ends", "JOB_", "EWMS_", "TMS_", "site")
     return text if text.startswith(said) else f"is not usable: {text}"

@@ -146,7 +146,8 @@ class Watcher:
                 speakers[uuid].dirty = False
             self._note(sent)
         if sent.acknowledged:
-            logger.info("sent the statuses of %d taskforce(s)", len(sent.acknowledged))
+            done = "would send" if self.site.dry_run else "sent"
+            logger.info("%s the statuses of %d taskforce(s)", done, len(sent.acknowledged))
         return len(sent.acknowledged)
 
     def _note(self, sent: Sent) -> None:

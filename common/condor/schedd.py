@@ -66,10 +66,14 @@ def full_hostname() -> str:
 
 
 class Schedd:
-    """The schedd that takes our jobs: the named one, or the access point's own."""
+    """The schedd that takes our jobs: the named one, or the access point's own.
 
-    def __init__(self, name: str = "", *, dry_run: bool = False) -> None:
+    A name is looked up at `collector`, or at the access point's own.
+    """
+
+    def __init__(self, name: str = "", *, collector: str = "", dry_run: bool = False) -> None:
         self._name = name
+        self._collector = collector
         self._dry_run = dry_run
         self._located: Any = None
         self._ad: Any = None  # where the schedd is, as the collector told last
@@ -311,7 +315,7 @@ class Schedd:
             return None
 
     def _locate(self) -> Any:
-        collector = htcondor2.Collector()
+        collector = htcondor2.Collector(self._collector) if self._collector else htcondor2.Collector()
         if not self._name:
             return collector.locate(htcondor2.DaemonType.Schedd)
         ad = collector.locate(htcondor2.DaemonType.Schedd, self._name)

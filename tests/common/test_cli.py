@@ -123,6 +123,7 @@ def test_a_dry_run_writes_nothing_anywhere_and_shows_what_it_would_post(
     result = run("watcher", *how, environment=environment)
     assert result.returncode == 0
     assert "would POST /tms/statuses/taskforces" in result.stdout
+    assert "would send the statuses of 1 taskforce(s)" in result.stdout
     assert wms.requests_to("POST", "/v1/tms/**") == []
     assert [path.name for path in Path(environment["JOB_EVENT_LOG_DIR"]).iterdir()] == ["2026-11-22.tms.jel"]
 

@@ -187,6 +187,23 @@ def test_the_default_requirements_hold_where_a_pilot_can_run(machine: str, fits:
     assert (ad.eval("R") is True) is fits
 
 
+ELSEWHERE = {"TMS_CONDOR_COLLECTOR": "cm.example.org:9618", "TMS_CONDOR_SCHEDD": "ap2.example.org"}
+
+
+def test_a_schedd_elsewhere_needs_its_collector_and_its_name() -> None:
+    settings = Settings.from_environment(REQUIRED | ELSEWHERE)
+    assert (settings.condor_collector, settings.condor_schedd) == tuple(ELSEWHERE.values())
+    for name in ELSEWHERE:
+        with pytest.raises(ConfigError, match="both or neither"):
+            Settings.from_environment(REQUIRED | ELSEWHERE | {name: ""})
+
+
+def test_two_settings_may_not_name_two_schedds() -> None:
+    assert Settings.from_environment(REQUIRED | ELSEWHERE | {"TMS_SCHEDD_NAME": "ap2.example.org"})
+    with pytest.raises(ConfigError, match="different schedds"):
+        Settings.from_environment(REQUIRED | ELSEWHERE | {"TMS_SCHEDD_NAME": "ap3.example.org"})
+
+
 @pytest.mark.parametrize("level", ["debug", "DEBUG"])
 def test_log_levels_may_be_written_small(level: str) -> None:
     assert Settings.from_environment(REQUIRED | {"LOG_LEVEL": level}).log_level == "DEBUG"

@@ -128,3 +128,13 @@ def test_the_installed_programs_are_the_same(tms: Tms, directory: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
     assert (site / "common/service/supervisord.conf").exists()
     assert (environment / "bin" / "tms").exists()
+
+
+def test_the_check_explains_a_login_that_fails(pool: PoolClient, tms: Tms) -> None:
+    tms.environment["_CONDOR_SEC_TOKEN_DIRECTORY"] = str(tms.scratch / "none")
+    if not pool.version.startswith("23."):  # which refuses the login by files of our bindings
+        tms.environment["_CONDOR_SEC_DEFAULT_AUTHENTICATION_METHODS"] = "IDTOKENS"
+    shown = tms.worker("starter", "--check").stdout
+    line = next(line for line in shown.splitlines() if line.startswith("FAIL submit"))
+    assert f"no token in {tms.scratch}/none is for" in line
+    assert ("does not take the FS login" in line) is pool.version.startswith("23.")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import classad2
+import htcondor2
 import pytest
 
 from common.condor.schedd import Schedd, full_hostname
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.joblog.events import Event
+from starter import gate
 from tests.jel import read_events
 from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
@@ -274,3 +277,23 @@ def test_a_schedd_that_is_down_is_an_outage_and_comes_back(
         pool.start_daemon("schedd")
     eventually(lambda: schedd.ping(), "the schedd answers again")
     assert schedd.submit(description(directory, "TF-up"), 1) > 0
+
+
+def test_a_regular_expression_in_the_requirements_arrives_as_it_was_written(
+    schedd: Schedd, directory: Path
+) -> None:
+    wanted = r'regexp("\.edu$", Machine) || City == "Zürich" || Note == "a \"b\""'
+    asked = description(directory, "TF-1") | {"requirements": gate.requirements("true", [], wanted)}
+    cluster = schedd.submit(asked, 1)
+    [ad] = htcondor2.Schedd().query(f"ClusterId == {cluster}", ["Requirements"])
+    for machine, fits in [
+        ('Machine = "a.edu"', True),
+        ('Machine = "aedu"', False),
+        ('City = "Zürich"', True),
+        (r'Note = "a \"b\""', True),
+    ]:
+        other = classad2.ClassAd(
+            f"[{machine}; R = {str(ad.lookup('Requirements')).split(' && (TARGET.')[0]}]"
+        )
+        assert (other.eval("R") is True) is fits, machine
+    schedd.remove(cluster, "TF-1", "end of test")
