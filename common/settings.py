@@ -165,7 +165,7 @@ class Settings(BaseModel):
     logging_interval: Seconds = _setting("TMS_MAX_LOGGING_INTERVAL", "longest silence of a worker's log", 300)
     report_stuck_after: Seconds = _setting(
         "TMS_REPORT_STUCK_AFTER",
-        "how long an item may wait, set aside, before health and the WMS are told of it",
+        "how long an item may wait, set aside, before health fails and the WMS gets a report",
         3600,
     )
     error_wait: Seconds = _setting("TMS_ERROR_WAIT", "pause after a failed start or stop", 10)
@@ -389,5 +389,5 @@ def _problem(error: dict[str, Any]) -> str:
 
 def _message(error: dict[str, Any]) -> str:
     text = str(error["msg"]).removeprefix("Value error, ")
-    said = ("must", "has", "begins", "ends", "JOB_", "EWMS_", "TMS_", "site")
-    return text if text.startswith(said) else f"is not usable: {text}"
+    complete = ("must", "has", "begins", "ends", "JOB_", "EWMS_", "TMS_", "site")
+    return text if text.startswith(complete) else f"is not usable: {text}"

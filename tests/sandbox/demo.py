@@ -73,7 +73,7 @@ def show(console: Console, wms: StandInWms, shown: list[Scenario]) -> bool:
     """Show the taskforces as they move, until all are as expected; whether that came about in time."""
     deadline = time.monotonic() + PATIENCE
     agreed_since: float | None = None
-    said: dict[str, View] = {}
+    shown_before: dict[str, View] = {}
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         while time.monotonic() < deadline:
             for scenario in shown:
@@ -81,7 +81,7 @@ def show(console: Console, wms: StandInWms, shown: list[Scenario]) -> bool:
             if console.is_terminal:
                 live.update(table(wms, shown))
             else:
-                say_changes(console, wms, shown, said)
+                print_changes(console, wms, shown, shown_before)
             now = time.monotonic()
             agreed = all(scenario.view(wms) == scenario.expected for scenario in shown)
             agreed_since = (agreed_since or now) if agreed else None
@@ -108,12 +108,12 @@ def table(wms: StandInWms, shown: list[Scenario], *, final: bool = False) -> Tab
     return made
 
 
-def say_changes(console: Console, wms: StandInWms, shown: list[Scenario], said: dict[str, View]) -> None:
+def print_changes(console: Console, wms: StandInWms, shown: list[Scenario], before: dict[str, View]) -> None:
     """One line for each taskforce that has changed: for a terminal that is none."""
     for scenario in shown:
         view = scenario.view(wms)
-        if said.get(scenario.uuid) != view:
-            said[scenario.uuid] = view
+        if before.get(scenario.uuid) != view:
+            before[scenario.uuid] = view
             text = f"{scenario.title}: {view.phase}  {_counts(view, separator='  ')}"
             console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)
 

@@ -132,7 +132,7 @@ class Pool:
     ) -> subprocess.Popen[bytes]:
         """Starts a command in the pool's root as the pool's user; all its output goes to `stdout`.
 
-        A signal to the process given back does not reach the command: its children can be found and told.
+        A signal to the returned process does not reach the command, so signal its children.
         """
         if self._entry is None:
             raise PoolError("the pool is not running")
@@ -149,7 +149,7 @@ class Pool:
         os.kill(pid, signal_number)
 
     def stop_daemon(self, name: str) -> None:
-        """Stops a daemon for good; returns when it is gone. The jobs of a stopped schedd go on."""
+        """Stops a daemon permanently; returns when it is gone. The jobs of a stopped schedd go on."""
         self._run(["condor_off", "-fast", "-daemon", name], administrator=True)
         self._wait(lambda: self.daemon_pid(name) is None, 30.0, f"keeps its {name}")
 
@@ -175,7 +175,7 @@ class Pool:
     def exchange_queue(self) -> None:
         """Restarts the schedd with an empty job queue of its own, and the next time with the one before.
 
-        What runs goes on unseen meanwhile; numbers of clusters begin anew.
+        What runs goes on unseen meanwhile; the numbers of clusters begin again.
         """
         spool = self.layout.spool
         queue, aside = spool / "job_queue.log", spool / "job_queue.log.aside"

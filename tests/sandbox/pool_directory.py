@@ -1,4 +1,4 @@
-"""The place and the port of one pool; the leftovers of pools whose owner was killed."""
+"""The place and the port of one pool; removal of what killed owners left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a machine must allow before a pool can run on it, said in words instead of a failure in the middle."""
+"""What a machine must allow before a pool can run on it, checked first so that nothing fails halfway."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ def test_each_post_from_each_phase(
     )
     successful = not post.endswith("/failed") and (post in BODIES or phase not in PHASES[4:])
     assert (entry["target_phase"], entry["was_successful"]) == (target, successful)
-    told = "ERROR: " if post.endswith("/failed") else "User deactivated" if post not in BODIES else ""
-    assert entry["context"].startswith(told)
+    begins = "ERROR: " if post.endswith("/failed") else "User deactivated" if post not in BODIES else ""
+    assert entry["context"].startswith(begins)
     assert entry["timestamp"] == clock.now
     assert entry["source_event_time"] == (1_749_999_000 if post == "condor-complete" else None)
 

@@ -1,5 +1,6 @@
-"""The stand-in answers as the real WMS does (v1.3.1, with its auth on): each of these was asked of it.
+"""The stand-in answers as the real WMS does (v1.3.1, with its auth on), request by request.
 
+The answers were measured, but for the roles that may add workers, abort, and query (read in its source).
 `{tf}` is a taskforce that runs, `{wf}` its workflow, `{td}` its task; `{gone}` is a deactivated workflow.
 """
 

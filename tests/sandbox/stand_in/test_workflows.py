@@ -29,7 +29,9 @@ def test_a_users_workflow_becomes_one_pending_taskforce_per_task_and_schedd(
     assert [one["schedd"] for one in made["taskforces"]] == ["ap1.example.org", "ap2.example.org"] * 2
     for taskforce in made["taskforces"]:
         assert taskforce["phase"] == "pre-mq-activation"
-        assert [_told(entry) for entry in wms.taskforce(taskforce["taskforce_uuid"])["phase_change_log"]] == [
+        assert [
+            _origin(entry) for entry in wms.taskforce(taskforce["taskforce_uuid"])["phase_change_log"]
+        ] == [
             ("pre-mq-activation", "USER", None),
             ("pre-launch", "Workflow MQ Activator", None),
             ("pending-starter", "Taskforce Launch Control", None),
@@ -41,7 +43,7 @@ def test_a_users_workflow_becomes_one_pending_taskforce_per_task_and_schedd(
     assert {one["init_image"] for one in made["task_directives"]} == {""}
 
 
-def _told(entry: Json) -> tuple[str, str, object]:
+def _origin(entry: Json) -> tuple[str, str, object]:
     return entry["target_phase"], entry["source_entity"], entry["source_event_time"]
 
 

@@ -12,7 +12,7 @@ from tests.sandbox.wms.wire import Incoming
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """One request: `status` is None until a reply was handed to the network, and for good if none was.
+    """One request: `status` is None until a reply was handed to the network; it stays None if none was.
 
     `acted` says that the request was carried out (a status below 300), whether or not its reply got through.
     """

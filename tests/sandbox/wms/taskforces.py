@@ -95,8 +95,8 @@ class Taskforces:
         """→ pending-stopper from any earlier phase; from a later one only a failed log entry, and False."""
         taskforce = self._find(uuid)
         if taskforce["phase"] in STOPPED_OR_STOPPING:
-            told = f"User deactivated ({reason}) workflow but taskforce is already ending/finished"
-            self._log(taskforce, "pending-stopper", "User", told, successful=False)
+            context = f"User deactivated ({reason}) workflow but taskforce is already ending/finished"
+            self._log(taskforce, "pending-stopper", "User", context, successful=False)
             return False
         self._change_phase(
             taskforce, "pending-stopper", by="User", context=f"User deactivated ({reason}) workflow"
