@@ -16,7 +16,7 @@ PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: pictures demo test lint unit pool pools faults faults-alone faults-on-pool soak container image fuzz bench lock clean
+.PHONY: pictures demo test lint unit pool pools faults faults-alone faults-on-pool soak mutants container image fuzz bench lock clean
 
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep) \
@@ -67,6 +67,11 @@ faults-on-pool: $(VENV)/.ready
 SECONDS := 600
 soak: $(VENV)/.ready
 	$(POOL) python -m tests.faults.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+# Whether the unit tests notice a change of the code that decides: an hour or more. `mutmut browse` shows what survived.
+mutants: $(VENV)/.ready
+	$(VENV)/bin/mutmut run --max-children 2
+	$(VENV)/bin/mutmut results
 
 # A real pool, as an ordinary user, because HTCondor does not let root submit.
 pool: pool-$(VERSION)

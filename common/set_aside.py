@@ -135,6 +135,10 @@ class Turn:
         self.done = self.failed = 0
         self._bug = ""
 
+    def is_due(self, item: str) -> bool:
+        """Whether to try this item now."""
+        return self._aside.is_due(item)
+
     def attempt(self, item: str, act: Callable[[], bool], state: Callable[[], object] = lambda: None) -> None:
         """Do one item. `act` returns whether the item is done, or there was only nothing to do for it.
 

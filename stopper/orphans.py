@@ -34,7 +34,8 @@ def remove_orphans(site: Neighbours, turn: Turn) -> int:
     for cluster, taskforce in clusters_with_records(site):
         if not site.proceed():
             break
-        if taskforce and (reason := why_orphan(cluster, taskforce)):
+        is_due = turn.is_due(cluster.taskforce_uuid)
+        if taskforce and is_due and (reason := why_orphan(cluster, taskforce)):
             try:
                 turn.attempt(cluster.taskforce_uuid, partial(remove_orphan, site, cluster, taskforce, reason))
             except RemoveRejected as error:

@@ -81,7 +81,7 @@ def test_what_nobody_asks_for_any_more_is_dropped(aside: SetAside, clock: FakeCl
     clock.now += 1
     aside.keep({"TF-2"})
     assert aside.waits_for("TF-1") == 0
-    assert aside.waits_for("TF-2") > 0
+    assert aside.waits_for("TF-2") == PAUSE + LONGEST + 1
 
 
 def test_the_metrics_count_what_waits_and_for_how_long(aside: SetAside, clock: FakeClock) -> None:
@@ -164,6 +164,40 @@ def test_the_taskforces_own_fault_is_the_callers_to_report(
     with pytest.raises(type(error)):
         Turn(n, aside).attempt("TF-1", failing(error))
     assert len(aside) == 0
+
+
+def test_a_turn_counts_what_it_sets_aside_and_notes_the_state(n: Neighbours, aside: SetAside) -> None:
+    turn = Turn(n, aside)
+    turn.put("TF-1", "no room", state="halted")
+    turn.put("TF-2", "no rights", is_own=False)
+    assert (turn.failed, len(aside)) == (2, 2)
+    assert not turn.is_due("TF-2")
+    assert not aside.is_due("TF-1", "halted")
+    assert aside.is_due("TF-1", "decided")
+    assert (aside.own_reason("TF-1"), aside.own_reason("TF-2"), aside.own_reason("TF-3")) == (
+        "no room",
+        "",
+        "",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "own"),
+    [
+        (ItemWaits("no"), True),
+        (RefusedOnTheWay("too large", 413), True),
+        (KeyError("no"), True),
+        (ScheddUnavailable("the queue is full"), False),
+        (ScratchUnavailable("not written"), False),
+        (WmsUnavailable("503", 503), False),
+    ],
+)
+def test_a_neighbours_trouble_is_no_reason_of_the_items_own(
+    n: Neighbours, aside: SetAside, error: Exception, own: bool
+) -> None:
+    Turn(n, aside).attempt("TF-1", failing(error), lambda: "state")
+    assert bool(aside.own_reason("TF-1")) is own
+    assert not aside.is_due("TF-1", "state")
 
 
 def test_only_what_is_done_goes_on(n: Neighbours, aside: SetAside) -> None:

@@ -91,3 +91,29 @@ def test_what_is_offered_in_a_phase_before_a_stop_is_not_removed(
     monkeypatch.setattr(n.wms, "next_to_stop", lambda: record)
     assert Stopper(n).run_once().waiting == 1
     assert schedd.removals == []
+
+
+@pytest.mark.parametrize("kind", ["error", "proxy", "lose-reply"])
+def test_a_failed_stop_that_the_wms_does_not_take_holds_up_no_other_and_is_counted_once(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, aborted: list[str], kind: str
+) -> None:
+    schedd.known[100].mine = False
+    wms.fault(kind, method="POST", route=FAILED, **({} if kind == "lose-reply" else {"status": 400}))
+    assert Stopper(n).run_once().done == 2
+    assert len(wms.requests_to("POST", FAILED)) == 1
+    assert [wms.taskforce(uuid)["phase"] for uuid in aborted[1:]] == ["condor-rm"] * 2
+
+
+def test_an_orphan_that_is_denied_is_not_tried_in_each_pass(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    Starter(n).run_once()
+    wms.change(uuid, phase="condor-rm")
+    schedd.known[100].mine = False
+    clock.now += 600
+    worker, failed = Stopper(n), []
+    for _ in range(8):
+        failed.append(worker.run_once().failed)
+        clock.now += 60
+    assert failed == [1, 1, 0, 1, 0, 0, 0, 1]
