@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 
 from common.scratch.directory import DIRECTORY_ARCHIVE_NAME, DIRECTORY_NAME, LOG_ARCHIVE_NAME, LOG_NAME
 
-PULSE = 500  # files of a directory between two signs of life
+PULSE = 500  # files between two signs of life
 
 
 class Kind(StrEnum):
@@ -69,18 +70,32 @@ def survey(directory: Path, pulse: Callable[[], object] = lambda: None) -> list[
     Raises OSError.
     """
     with os.scandir(directory) as found:
-        entries = [_entry(item, pulse) for item in found if item.name != ".tms"]
+        tick = _seldom(pulse)
+        entries = [_entry(item, tick) for item in found if item.name != ".tms"]
     return sorted((entry for entry in entries if entry), key=lambda entry: entry.name)
 
 
-def tree(top: Path, pulse: Callable[[], object] = lambda: None) -> list[Node]:
-    """All that is below a directory, in order of path, not following links. Raises OSError."""
+def tree(top: Path, tick: Callable[[], object] = lambda: None) -> list[Node]:
+    """All that is below a directory, in order of path, not following links. Raises OSError.
+
+    `tick` is called at each file.
+    """
     nodes: list[Node] = []
     for node in _below(os.fspath(top), ""):
-        if len(nodes) % PULSE == 0:
-            pulse()
+        tick()
         nodes.append(node)
     return sorted(nodes, key=lambda node: node.path)
+
+
+def _seldom(pulse: Callable[[], object]) -> Callable[[], object]:
+    """What may be called at each file, and calls `pulse` at every PULSE-th."""
+    calls = count(1)
+
+    def tick() -> None:
+        if next(calls) % PULSE == 0:
+            pulse()
+
+    return tick
 
 
 def _below(directory: str, prefix: str) -> Iterator[Node]:
@@ -94,7 +109,7 @@ def _below(directory: str, prefix: str) -> Iterator[Node]:
                 yield from _below(item.path, f"{path}/")
 
 
-def _entry(item: os.DirEntry[str], pulse: Callable[[], object]) -> Entry | None:
+def _entry(item: os.DirEntry[str], tick: Callable[[], object]) -> Entry | None:
     kind, of = _kind(item)
     try:
         status = item.stat(follow_symlinks=False)
@@ -103,7 +118,7 @@ def _entry(item: os.DirEntry[str], pulse: Callable[[], object]) -> Entry | None:
     if kind is not Kind.DIRECTORY:
         return Entry(item.name, kind, of, status.st_size, status.st_mtime)
     try:
-        nodes = tree(Path(item.path), pulse)
+        nodes = tree(Path(item.path), tick)
     except FileNotFoundError:
         return None
     except OSError as error:
