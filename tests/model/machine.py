@@ -193,6 +193,15 @@ class Machine(RuleBasedStateMachine):
     def damage(self, how: str) -> None:
         self.world.damage(self.world.logs()[-1], how)
 
+    @precondition(lambda self: self.world.logs())
+    @rule(how=st.sampled_from(["ends", "removal"]))
+    def forge(self, how: str) -> None:
+        self.world.forge(how)
+
+    @rule()
+    def disown(self) -> None:
+        self.world.disown()
+
     @rule(by=st.sampled_from([-3600.0, 3600.0, -86400.0, 86400.0]))
     def set_clock(self, by: float) -> None:
         self.world.set_clock(by)

@@ -102,7 +102,7 @@ class Oracle:
                 return "never confirmed"
             if live != [cluster_id] and known[0].live:
                 return f"{cluster_id} is held, {live} live"
-        elif live:
+        elif live and known[-1].mine:
             return f"stopped, and {live} live"
         cluster = known[-1]
         if cluster.queued and not ended:

@@ -276,6 +276,15 @@ class ModelSchedd:
             job.ended_at = int(self.clock())
             self._write(cluster, job, JelWriter.terminate, 5)
 
+    def forge(self, cluster: ModelCluster, how: str) -> None:
+        """Its log says that it has ended, by the word of somebody who lies."""
+        cluster.logged = False
+        jel = ModelJel(cluster.log, self.clock)
+        if how == "removal":
+            jel.event(36, (cluster.cluster_id, -1), "Cluster removed")
+        for job in cluster.jobs if how == "ends" else ():
+            jel.abort((cluster.cluster_id, job.proc))
+
     def _leave(self, cluster: ModelCluster, job: Job) -> None:
         if job.status in ("RUNNING", "SUSPENDED"):
             self._write(cluster, job, lambda jel, at: jel.evict(at, 1023), 4)

@@ -47,7 +47,15 @@ def a_start_is_stopped_before_its_confirmation_and_its_log_is_lost(machine: Mach
     machine.damage("deleted")
 
 
+def a_job_forges_the_ends_of_another_cluster(machine: Machine) -> None:
+    machine.works("starter")
+    machine.jobs("all_start")
+    machine.forge("ends")
+    machine.works("watcher")
+
+
 SEQUENCES = (
+    a_job_forges_the_ends_of_another_cluster,
     another_wms_answers_at_a_confirmation,
     a_proxy_refuses_the_final_statuses,
     another_wms_knows_none_of_the_taskforces,

@@ -366,6 +366,18 @@ class World:
             if cluster.log == log:
                 cluster.logged = False
 
+    def forge(self, how: str) -> None:
+        """A job writes an end of every other cluster into the newest log, though it goes on."""
+        with self.outside():
+            for cluster in self.clusters():
+                if cluster.live and cluster.log.exists():
+                    self.schedd.forge(cluster, how)
+
+    def disown(self) -> None:
+        """The schedd does not let us remove the newest cluster any more."""
+        if self.clusters():
+            self.clusters()[-1].mine = False
+
     def logs(self) -> list[Path]:
         """The logs that there are."""
         return sorted(self.directory.glob("*.tms.jel"))
