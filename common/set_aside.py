@@ -36,7 +36,7 @@ LONGEST = 900.0  # seconds between two tries of one item
 
 @dataclass(slots=True)
 class Waiting:
-    """One item that was set aside: why, since when and until when (epoch seconds), after how many tries.
+    """One item that was set aside: why, since when and until when (monotonic seconds), after how many tries.
 
     `state` is what was known of it: if that changes, because a person decided, it is due at once. `is_own`
     is whether the reason concerns this item alone, and no neighbour's trouble others could meet as well.
@@ -53,15 +53,15 @@ class Waiting:
 class SetAside:
     """The items of one worker that wait. They are kept in memory: after a restart each is tried again."""
 
-    def __init__(self, clock: Callable[[], float], first_pause: float) -> None:
-        self._clock = clock
+    def __init__(self, monotonic: Callable[[], float], first_pause: float) -> None:
+        self._monotonic = monotonic
         self._first = first_pause
         self._items: dict[str, Waiting] = {}
 
     def is_due(self, item: str, state: object = None) -> bool:
         """Whether to try this item now: it does not wait, or its pause is over, or its state is another."""
         waiting = self._items.get(item)
-        return waiting is None or self._clock() >= waiting.due or waiting.state != state
+        return waiting is None or self._monotonic() >= waiting.due or waiting.state != state
 
     def put(
         self,
@@ -73,7 +73,7 @@ class SetAside:
         is_own: bool = True,
     ) -> None:
         """Set an item aside, again with a longer pause; logged when it begins or has another reason."""
-        now, before = self._clock(), self._items.get(item)
+        now, before = self._monotonic(), self._items.get(item)
         if before is None or before.why != why:
             logger.error(
                 "taskforce %s is set aside: %s", item, why, exc_info=error, extra={"taskforce_uuid": item}
@@ -85,7 +85,7 @@ class SetAside:
     def settle(self, item: str) -> None:
         """The item has gone on."""
         if waiting := self._items.pop(item, None):
-            logger.info("taskforce %s goes on after %d s", item, self._clock() - waiting.since)
+            logger.info("taskforce %s goes on after %d s", item, self._monotonic() - waiting.since)
 
     def drop(self, item: str) -> None:
         """Nobody asks for the item any more."""
@@ -93,7 +93,7 @@ class SetAside:
 
     def keep(self, items: Collection[str]) -> None:
         """Drop what is none of `items` and has not been tried for long since it was due."""
-        late = self._clock() - LONGEST
+        late = self._monotonic() - LONGEST
         for item in [item for item, waiting in self._items.items() if waiting.due < late]:
             if item not in items:
                 self.drop(item)
@@ -101,7 +101,7 @@ class SetAside:
     def waits_for(self, item: str) -> float:
         """For how many seconds the item has been set aside; 0 if it is not."""
         waiting = self._items.get(item)
-        return self._clock() - waiting.since if waiting else 0.0
+        return self._monotonic() - waiting.since if waiting else 0.0
 
     def own_reason(self, item: str) -> str:
         """Why the item was set aside, if that concerns it alone; else empty."""
@@ -116,7 +116,7 @@ class SetAside:
         if not self._items:
             return "", 0.0
         item, waiting = min(self._items.items(), key=lambda pair: pair[1].since)
-        return f"taskforce {item}: {waiting.why}", self._clock() - waiting.since
+        return f"taskforce {item}: {waiting.why}", self._monotonic() - waiting.since
 
     def numbers(self) -> tuple[Number, Number]:
         """How many items wait and how long the first of them has, for the metrics."""

@@ -62,7 +62,7 @@ class Starter:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.site = neighbours
-        self.aside = SetAside(neighbours.clock, neighbours.settings.outer_loop_wait)
+        self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
         self.protection = Protection(neighbours)
         self.offered = self.started = self.refused = 0
         self.submitting = 0.0  # seconds

@@ -36,7 +36,7 @@ class Stopper:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.site = neighbours
-        self.aside = SetAside(neighbours.clock, neighbours.settings.outer_loop_wait)
+        self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
         self.offered = self.stopped = self.refused = self.orphans = self.forced = 0
 
     def run_once(self) -> Outcome:

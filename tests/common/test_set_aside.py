@@ -20,6 +20,8 @@ from common.errors import (
 )
 from common.neighbours import Neighbours
 from common.set_aside import LONGEST, SetAside, Turn
+from starter.starter import Starter
+from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 from tests.metrics import values
 from tests.sandbox.wms import StandInWms
@@ -207,3 +209,32 @@ def test_only_what_is_done_goes_on(n: Neighbours, aside: SetAside) -> None:
     assert (turn.outcome().done, turn.outcome().waiting) == (0, 1)
     turn.attempt("TF-1", lambda: True)
     assert (turn.outcome().done, turn.outcome().waiting) == (1, 0)
+
+
+def test_a_clock_that_is_set_lets_no_item_wait_longer(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    Starter(n).run_once()
+    wms.abort(uuid)
+    stopper = Stopper(n)
+    schedd.stubborn = {100}
+    stopper.run_once()
+    schedd.stubborn = set()
+
+    clock.jump(-86400)
+    clock.now += n.settings.outer_loop_wait
+    stopper.run_once()
+
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
+def test_a_clock_that_is_set_forward_fails_no_start(n: Neighbours, wms: StandInWms, clock: FakeClock) -> None:
+    wms.add_taskforce()
+    starter = Starter(n)
+    wms.fault("error", method="POST", route="/v1/tms/condor-submit/**", status=413)
+    starter.run_once()
+    clock.jump(86400)
+    clock.now += n.settings.outer_loop_wait
+    starter.run_once()
+    assert not wms.requests_to("POST", "/v1/tms/condor-submit/taskforces/*/failed")

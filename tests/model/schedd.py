@@ -58,6 +58,7 @@ class ModelCluster:
     submitted_at: int
     mine: bool = True  # ours to remove
     logged: bool = True  # its log has every event of it, undamaged
+    forged: bool = False  # and such as never were
 
     @property
     def live(self) -> bool:
@@ -278,7 +279,7 @@ class ModelSchedd:
 
     def forge(self, cluster: ModelCluster, how: str) -> None:
         """Its log says that it has ended, by the word of somebody who lies."""
-        cluster.logged = False
+        cluster.forged = True
         jel = ModelJel(cluster.log, self.clock)
         if how == "removal":
             jel.event(36, (cluster.cluster_id, -1), "Cluster removed")

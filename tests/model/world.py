@@ -68,7 +68,6 @@ class World:
         self.unexpected: list[BaseException] = []
         self.on_post: Callable[[str, str], None] = lambda route, uuid: None
         self._outside = False  # somebody else than a worker uses the disk
-        self._slept = 0.0
         self._ticks = 0
         self._patch_disk()
         self._patches.setattr(self.line, "ask", self._noting(self.line.ask))
@@ -124,7 +123,7 @@ class World:
             scratch.prepare()
             wms = Wms(Transport(settings, stop, clock=self.clock), SCHEDD)
             neighbours = Neighbours(
-                settings, wms, self.schedd, scratch, stop, self.clock, monotonic=lambda: self.uptime
+                settings, wms, self.schedd, scratch, stop, self.clock, monotonic=self.clock.monotonic
             )
             self.workers[name] = BUILD[name](neighbours)
         return self.workers[name]
@@ -227,14 +226,9 @@ class World:
         return name != "open" or bool(len(arguments) > 1 and arguments[1] & os.O_CREAT)
 
     def _monotonic(self, real: Callable[[], float]) -> Callable[[], float]:
-        return lambda: self.uptime if self.passes else real()
+        return lambda: self.clock.monotonic() if self.passes else real()
 
     # -- time -----------------------------------------------------------------------------------------
-
-    @property
-    def uptime(self) -> float:
-        """Seconds that really passed: what a clock that is set does not change."""
-        return self.clock.now - BEGIN - self._slept
 
     def wait(self, seconds: float) -> None:
         """Time passes."""
@@ -242,8 +236,7 @@ class World:
 
     def set_clock(self, by: float) -> None:
         """Somebody sets the clock of the machine."""
-        self.clock.now += by
-        self._slept += by
+        self.clock.jump(by)
 
     def set_times(self) -> None:
         """Give files that were written the simulated time, each another one."""
