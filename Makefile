@@ -41,7 +41,8 @@ unit: $(VENV)/.ready
 FUZZ_SECONDS := 600
 fuzz: $(VENV)/.ready
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON_) -m pytest --hypothesis-profile=fuzz --hypothesis-show-statistics \
-	    tests/fuzz tests/model tests/watcher/reading/test_exactness.py tests/watcher/reading/test_xml_stream.py
+	    tests/fuzz tests/model tests/common/joblog/test_search.py tests/watcher/reading/test_exactness.py \
+	    tests/watcher/reading/test_xml_stream.py
 	$(POOL) env FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) tests/pool/test_hostile_jobs.py -k whatever
 
 # The figures of docs/performance.md: four minutes on an otherwise idle machine.

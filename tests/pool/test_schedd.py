@@ -13,6 +13,7 @@ from common.condor.schedd import Schedd, full_hostname
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.joblog.events import Event
 from starter import gate
+from starter.existing_cluster import clusters_in_log
 from tests.jel import read_events
 from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
@@ -154,6 +155,17 @@ def test_the_submit_event_names_the_taskforce_beside_a_batch_name(schedd: Schedd
     schedd.submit(description(directory, "TF-notes"), 1)
     (event,) = read_events(EventLog(directory / "x.tms.jel"))
     assert b"\n    EWMSTaskforceUUID=TF-notes\n" in event.text
+
+
+def test_a_log_that_htcondor_writes_as_xml_names_its_cluster(schedd: Schedd, directory: Path) -> None:
+    """Where an administrator has it written so: with records nested in its events."""
+    path = directory / "x.tms.jel"
+    cluster_id = schedd.submit(description(directory, "TF-xml", log_xml="true"), 2)
+    assert clusters_in_log(path, "TF-xml") == {cluster_id}
+    log = EventLog(path)
+    assert [(event.code, event.cluster) for event in read_events(log)] == [(0, cluster_id)] * 2
+    assert path.read_bytes().startswith(b"<c>")
+    assert log.damaged_bytes == log.lag == 0
 
 
 def test_a_cluster_of_another_taskforce_is_not_removed(schedd: Schedd, directory: Path) -> None:
