@@ -14,7 +14,7 @@ from common.condor.records import AccessPoint, Cluster
 from common.errors import ItemWaits
 from common.joblog.events import MAX_EVENT
 from common.joblog.owner import NOTE, taskforce_of
-from common.joblog.search import Form, events_with, find_last_end, form_of
+from common.joblog.search import TEXT, Form, events_with, find_last_end, form_of
 from common.joblog.xml_events import START
 from common.scratch.directory import LOG_ARCHIVE_NAME, LOG_NAME, Scratch
 
@@ -149,7 +149,7 @@ def _texts(log: Path) -> Iterator[tuple[mmap.mmap | bytes, Form]]:
         with log.open("rb") as file:
             if file.seek(0, 2):
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                    yield text, form_of(text[:START])
+                    yield text, form_of(text[:START]) or TEXT
     except FileNotFoundError:
         return
     except (OSError, EOFError, zlib.error) as error:
@@ -160,9 +160,9 @@ def _unpacked(log: Path) -> Iterator[tuple[bytes, Form]]:
     rest, form = b"", None
     with gzip.open(log) as file:
         while chunk := file.read1(CHUNK):  # of what is cut off, all before the cut
-            block, form = rest + chunk, form or form_of(chunk)
-            size = find_last_end(block, len(block), form)
-            yield block[:size], form
+            block = rest + chunk
+            form = form or form_of(block)
+            size = find_last_end(block, len(block), form or TEXT)
+            yield block[:size], form or TEXT
             rest = block[size:][-MAX_EVENT:]  # an event that ends later begins there
-    if form:
-        yield rest, form
+    yield rest, form or TEXT

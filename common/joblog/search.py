@@ -30,9 +30,11 @@ TEXT = Form(events.SEPARATOR, b"\n...", events.parse_event, (b"000 (%03d.", b"03
 XML = Form(xml_events.END, b"\n</c>", xml_events.parse_event, (b'<a n="Cluster"><i>%d</i></a>',))
 
 
-def form_of(text: bytes) -> Form:
-    """The form of a log that begins with `text`."""
-    return XML if xml_events.is_xml(text) else TEXT
+def form_of(text: bytes) -> Form | None:
+    """The form of a log that begins with `text`; None as long as that is short, and all blanks or zeros."""
+    if xml_events.is_xml(text):
+        return XML
+    return TEXT if len(text) >= xml_events.START or text.strip(xml_events.BLANK) else None
 
 
 def find_last_end(text: bytes | mmap.mmap, before: int, form: Form) -> int:

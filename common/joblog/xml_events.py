@@ -26,6 +26,7 @@ from common.joblog.events import CLUSTER_PROC, DATE, Event, EventCode
 END = re.compile(rb"^</c>\r?\n", re.MULTILINE)  # "</c>\n"
 
 START = 4096  # bytes that say whether a log is XML
+BLANK = b"\0 \t\r\n"
 _RECORD = re.compile(rb"<(/?)c>")  # "<c>", "</c>"
 _NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what no XML parser takes
 _NUMBER = re.compile(r"-?\d{1,10}", re.ASCII)
@@ -34,7 +35,7 @@ _BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # an event has
 
 def is_xml(text: bytes) -> bool:
     """Whether a log that begins with `text` is XML; leading blanks and zeros do not count."""
-    return text[:START].lstrip(b"\0 \t\r\n").startswith(b"<")
+    return text[:START].lstrip(BLANK).startswith(b"<")
 
 
 def parse_event(piece: bytes) -> tuple[Event | None, int]:

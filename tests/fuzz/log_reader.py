@@ -16,7 +16,7 @@ import atheris
 with atheris.instrument_imports(include=["watcher", "common.joblog"]):
     from common.joblog.events import MAX_EVENT, Event
     from common.joblog.owner import NOTE, taskforce_of
-    from common.joblog.search import XML, events_with, form_of
+    from common.joblog.search import TEXT, XML, events_with, form_of
     from watcher.counting.cluster_tally import ClusterTally
     from watcher.counting.tally import Tally
     from watcher.reading import event_stream, xml_stream
@@ -65,7 +65,7 @@ def _read(pieces: Sequence[bytes], few: int, longest: int = MAX_EVENT) -> tuple[
 
 def _look(log: bytes) -> None:
     """The look does not wait for the end of the last event: read it with one."""
-    form = form_of(log)
+    form = form_of(log) or TEXT
     end = b"</c>\n" if form is XML else b"...\n"
     read, *_ = _read([log[: log.rfind(b"\n") + 1] + end], few=1 << 14)
     assert _owners(events_with(NOTE, log, form)) == _owners(read)
