@@ -22,12 +22,12 @@ from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 from benchmarks.example_day import taskforces, write_day
-from watcher.views.day_report import page_of
-from watcher.views.day_report_page import write_page
-from watcher.views.status_overview import Overview, Status
-from watcher.views.status_table import table
+from watcher.views.report.command import page_of
+from watcher.views.report.page import write_page
+from watcher.views.status.overview import Overview, Status
+from watcher.views.status.table import table
 from watcher.views.svg import draw
-from watcher.views.timeline import picture_of
+from watcher.views.timeline.command import picture_of
 from watcher.views.wms_phases import WmsPhases
 
 NOW = datetime(2026, 11, 25, 17, 30, tzinfo=UTC).timestamp()

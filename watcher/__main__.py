@@ -22,12 +22,12 @@ Some options only read logs, or archives of them, and need no settings; each has
   --timeline [FILE...] >o.svg  draw the number of jobs in each status over time
 """
 READERS = {
-    "--status": "watcher.views.status",
-    "--sites": "watcher.views.sites",
-    "--report": "watcher.views.day_report",
+    "--status": "watcher.views.status.command",
+    "--sites": "watcher.views.sites.command",
+    "--report": "watcher.views.report.command",
     "--tally": "watcher.views.tally",
-    "--explain": "watcher.views.explain",
-    "--timeline": "watcher.views.timeline",
+    "--explain": "watcher.views.explain.command",
+    "--timeline": "watcher.views.timeline.command",
 }
 FILES = "show what is in the scratch directory, who needs it and when it will go"
 

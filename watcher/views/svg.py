@@ -45,7 +45,7 @@ class Look:
     ink: str = ""
 
 
-# In the order of the series (watcher.views.timeline_bins.SERIES). Plain ones differ in lightness, so that
+# In the order of the series (watcher.views.timeline.bins.SERIES). Plain ones differ in lightness, so that
 # people can distinguish them in grey and with any kind of colour vision; the others have patterns.
 LOOKS = (
     Look("#00785a"),

@@ -24,8 +24,8 @@ from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
 from watcher.reading.log_file import LogFile
 from watcher.reading.progress_bar import ProgressBar
-from watcher.views import explain_history
-from watcher.views.explain_request import Histories, What
+from watcher.views.explain import history
+from watcher.views.explain.request import Histories, What
 
 SAMPLES = Path(__file__).parents[2] / "job_event_logs"
 
@@ -382,7 +382,7 @@ def test_damage_is_told_where_it_is(jel: JelWriter, capsys: pytest.CaptureFixtur
 def test_long_histories_and_texts_stay_short(
     jel: JelWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain_history, "MOST_LINES", 10)
+    monkeypatch.setattr(history, "MOST_LINES", 10)
     jel.submit(8, "TF-8", 1)
     for number in range(30):
         jel.chirp((8, 0), "Error", f'"{number} {"x" * 900}"')

@@ -12,9 +12,9 @@ import pytest
 from tests.jel import HOST, JelWriter
 from tests.watcher.views.commands import HOSTILE, run_alone
 from watcher.__main__ import main
-from watcher.views import site_counts
-from watcher.views.site_counts import NO_SITE, SiteCounts
-from watcher.views.site_table import FEW, lines
+from watcher.views.sites import counts as site_counts
+from watcher.views.sites.counts import NO_SITE, SiteCounts
+from watcher.views.sites.table import FEW, lines
 
 
 def start(

@@ -30,10 +30,10 @@ from tests.taskforces import add_running
 from tests.waiting import eventually
 from tests.watcher.views.commands import HOSTILE, run_alone, tallied
 from watcher.__main__ import main
-from watcher.views.status_counts import Counts, Progress, ScratchLogs
-from watcher.views.status_overview import Overview, Row
-from watcher.views.status_table import PARTS, bar_of, table
-from watcher.views.status_verdict import PATIENCE, QUIET, Need, judge
+from watcher.views.status.counts import Counts, Progress, ScratchLogs
+from watcher.views.status.overview import Overview, Row
+from watcher.views.status.table import PARTS, bar_of, table
+from watcher.views.status.verdict import PATIENCE, QUIET, Need, judge
 from watcher.views.wms_phases import Change, Record
 
 SAMPLES = Path(__file__).parents[2] / "job_event_logs"

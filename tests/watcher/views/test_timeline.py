@@ -21,9 +21,9 @@ from watcher.__main__ import main
 from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
 from watcher.views.svg import HEIGHT, LEFT, LOOKS, RIGHT, WIDTH
-from watcher.views.timeline import MOST_CLUSTERS
-from watcher.views.timeline_axis import MOST_TICKS, ticks
-from watcher.views.timeline_bins import BINS, SERIES, Bins
+from watcher.views.timeline.axis import MOST_TICKS, ticks
+from watcher.views.timeline.bins import BINS, SERIES, Bins
+from watcher.views.timeline.command import MOST_CLUSTERS
 
 SAMPLES = sorted((Path(__file__).parents[2] / "job_event_logs").iterdir())
 NAMES = list(SERIES)

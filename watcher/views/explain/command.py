@@ -28,12 +28,12 @@ from watcher.reading.log_file import (
     total_size,
 )
 from watcher.reading.progress_bar import ProgressBar
-from watcher.views.explain_request import Histories, What, parse_what
-from watcher.views.explain_text import describe_cluster, describe_job
-from watcher.views.explain_wms import describe_record
+from watcher.views.explain.request import Histories, What, parse_what
+from watcher.views.explain.text import describe_cluster, describe_job
+from watcher.views.explain.wms import describe_record
 from watcher.views.scratch_logs import logs_in_environment
-from watcher.views.status_overview import PATIENCE, Status
-from watcher.views.status_verdict import Need
+from watcher.views.status.overview import PATIENCE, Status
+from watcher.views.status.verdict import Need
 from watcher.views.wms_phases import NO_SETTINGS, WmsPhases
 
 MOST_WAITING = 10  # taskforces that are explained where none is asked for

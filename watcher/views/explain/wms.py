@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from watcher.views.explain_text import labelled
+from watcher.views.explain.text import labelled
 from watcher.views.wms_phases import Change, Record
 
 MOST_CHANGES = 12  # of the phase, the last ones

@@ -9,8 +9,8 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from watcher.views.status_counts import Counts, Progress, ScratchLogs
-from watcher.views.status_verdict import Need, Verdict, judge
+from watcher.views.status.counts import Counts, Progress, ScratchLogs
+from watcher.views.status.verdict import Need, Verdict, judge
 from watcher.views.wms_phases import Record, WmsPhases
 
 ASK_AGAIN = 30.0  # seconds between questions to the WMS

@@ -14,11 +14,11 @@ from xml.etree import ElementTree as ET
 
 from common.joblog.texts import printable
 from watcher.views.durations import duration
-from watcher.views.site_counts import SiteCounts
-from watcher.views.site_table import is_bad
-from watcher.views.status_counts import Progress
-from watcher.views.status_overview import Overview, Row
-from watcher.views.status_verdict import Need
+from watcher.views.sites.counts import SiteCounts
+from watcher.views.sites.table import is_bad
+from watcher.views.status.counts import Progress
+from watcher.views.status.overview import Overview, Row
+from watcher.views.status.verdict import Need
 from watcher.views.svg import Picture, build
 
 MOST_TEXTS = 20  # of sites, of holds, and of errors

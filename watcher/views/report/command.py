@@ -23,13 +23,13 @@ from watcher.reading.batch import keep_memory
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import Unreadable, in_order, one_by_one, read_all, zone
 from watcher.reading.progress_bar import ProgressBar
-from watcher.views.day_report_page import Page, write_page
 from watcher.views.event_text import describe_hold
-from watcher.views.explain_history import FrequentTexts
+from watcher.views.explain.history import FrequentTexts
+from watcher.views.report.page import Page, write_page
 from watcher.views.scratch_logs import logs_in_environment
-from watcher.views.site_counts import Sites
-from watcher.views.status_overview import Overview, Status
-from watcher.views.timeline import picture_of
+from watcher.views.sites.counts import Sites
+from watcher.views.status.overview import Overview, Status
+from watcher.views.timeline.command import picture_of
 from watcher.views.wms_phases import WmsPhases
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from watcher.views.status_overview import Overview, Row
+from watcher.views.status.overview import Overview, Row
 
 
 def to_json(overview: Overview) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from watcher.views.site_counts import NO_SITE, OTHERS, SiteCounts
+from watcher.views.sites.counts import NO_SITE, OTHERS, SiteCounts
 
 FEW = 10  # starts; fewer say nothing about a site
 BAD = 0.5  # the part of a site's starts that came to nothing, from which it is worth a look

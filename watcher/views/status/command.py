@@ -21,8 +21,8 @@ from common.exit_codes import EX_FAILED, EX_OK
 from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import Unreadable, zone
 from watcher.views.scratch_logs import logs_of_the_service
-from watcher.views.status_json import to_json
-from watcher.views.status_overview import Status
+from watcher.views.status.as_json import to_json
+from watcher.views.status.overview import Status
 from watcher.views.wms_phases import WmsPhases
 
 
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _show(status: Status, options: argparse.Namespace) -> int:
     if options.watch and sys.stdout.isatty() and sys.stdin.isatty():
-        from watcher.views.status_watch import watch
+        from watcher.views.status.watch import watch
 
         watch(status, options.tz)
         return EX_OK
@@ -59,7 +59,7 @@ def _show(status: Status, options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(to_json(overview), indent=1) + "\n")
     else:
-        from watcher.views.status_print import print_once
+        from watcher.views.status.console import print_once
 
         print_once(overview, options.tz)
     return EX_FAILED if overview.complaints else EX_OK

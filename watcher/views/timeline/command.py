@@ -25,8 +25,8 @@ from watcher.reading.progress_bar import ProgressBar
 from watcher.views.cluster_spans import ClusterSpans
 from watcher.views.scratch_logs import logs_in_environment
 from watcher.views.svg import Panel, Picture, draw
-from watcher.views.timeline_axis import ticks
-from watcher.views.timeline_bins import SERIES, Bins
+from watcher.views.timeline.axis import ticks
+from watcher.views.timeline.bins import SERIES, Bins
 
 MOST_CLUSTERS = 12  # with a panel of their own
 OTHERS = -1  # the panel of all the others

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from common.joblog.texts import printable
 from watcher.views.durations import short_duration
-from watcher.views.status_counts import Counts, Progress
-from watcher.views.status_overview import Overview, Row
-from watcher.views.status_verdict import Need
+from watcher.views.status.counts import Counts, Progress
+from watcher.views.status.overview import Overview, Row
+from watcher.views.status.verdict import Need
 
 # Colours of Okabe and Ito, which people with any kind of colour vision can distinguish, each with a sign.
 GREEN, BLUE, ORANGE, VERMILLION, PURPLE, GREY = "#009e73", "#56b4e9", "#e69f00", "#d55e00", "#cc79a7", "dim"

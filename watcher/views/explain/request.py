@@ -12,7 +12,7 @@ from common.joblog.owner import NAMING, taskforce_of
 from watcher.reading.batch import Batch
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import LogFile, one_by_one
-from watcher.views.explain_history import ClusterHistory
+from watcher.views.explain.history import ClusterHistory
 
 # "4711", "4711.3", "TF-6b063d63".
 _WHAT = re.compile(r"(\d{1,10})(?:\.(\d{1,8}))?|([\w-]{1,128})", re.ASCII)

@@ -10,7 +10,7 @@ from watcher.counting.chirps import NO_PILOT_STATUS
 from watcher.counting.cluster_tally import MOST_ERRORS
 from watcher.counting.job_status import ENDED, FIRST_HELD, IDLE, RUNNING
 from watcher.views.event_text import describe_any_event, describe_event
-from watcher.views.explain_history import ClusterHistory, JobState, format_date
+from watcher.views.explain.history import ClusterHistory, JobState, format_date
 
 FEW = 5  # of what is most frequent
 FEW_JOBS = 3  # that stick out

@@ -21,8 +21,8 @@ from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import Unreadable, in_order, read_all, total_size, zone
 from watcher.reading.progress_bar import ProgressBar
 from watcher.views.scratch_logs import logs_in_environment
-from watcher.views.site_counts import SiteCounts, Sites
-from watcher.views.site_table import lines
+from watcher.views.sites.counts import SiteCounts, Sites
+from watcher.views.sites.table import lines
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         rows = [asdict(counts) | {"site": name} for name, counts in sites]
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return EX_OK
-    from watcher.views.status_print import console
+    from watcher.views.status.console import console
 
     out = console()
     for line in lines(sites, out.width, by_machine=options.machines):

@@ -16,9 +16,9 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from watcher.views.status_overview import Overview, Status
-from watcher.views.status_print import console
-from watcher.views.status_table import table
+from watcher.views.status.console import console
+from watcher.views.status.overview import Overview, Status
+from watcher.views.status.table import table
 
 REFRESH = 1.0  # seconds between looks at the logs
 BLINK = 0.2  # seconds between looks at the keys and at the terminal's size

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from watcher.views.durations import duration
-from watcher.views.status_counts import Progress
+from watcher.views.status.counts import Progress
 from watcher.views.wms_phases import Record
 
 PATIENCE = 1800  # seconds until a cluster that never ran is worth a look

@@ -9,8 +9,8 @@ from datetime import tzinfo
 
 from rich.console import Console
 
-from watcher.views.status_overview import Overview
-from watcher.views.status_table import table
+from watcher.views.status.overview import Overview
+from watcher.views.status.table import table
 
 PLAIN_WIDTH = 200  # columns, where nobody says how many there are
 

@@ -1,0 +1,1 @@
+"""`--explain`: what became of a taskforce, a cluster or a job."""

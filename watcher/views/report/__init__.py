@@ -1,0 +1,1 @@
+"""`--report`: the taskforces of a day on one page."""

@@ -1,0 +1,1 @@
+"""`--sites`: how jobs fare at each site and machine."""

@@ -1,0 +1,1 @@
+"""`--status`: every taskforce in one table."""
