@@ -213,3 +213,51 @@ def test_a_job_that_means_harm_reaches_no_file_claims_no_taskforce_and_is_remove
     eventually(lambda: phase(wms, uuid) == "condor-complete", "stopped and complete", seconds=120)
     assert not pool.tool("condor_q", "-all", str(cluster), "-af", "ClusterId").stdout.strip()
     assert "unexpected" not in guarded.output.read_text()
+
+
+# Runs in the job, before the pilot. On a stock schedd it writes any event of any cluster into the day's log.
+FORGER = """
+import sys, time
+sys.path.insert(0, "/app")
+from htchirp import HTChirp
+
+with HTChirp() as chirp:
+    for attribute, value in {moves!r}:
+        chirp.set_job_attr(attribute, value)
+    for _ in range(3):
+        chirp.ulog("SANDBOX forges")
+        time.sleep(1)
+"""
+
+
+def test_an_end_that_a_job_forges_ends_nobody_elses_work(
+    pool: PoolClient, wms: StandInWms, guarded: Tms
+) -> None:
+    victim = wms.add_taskforce(worker_config=SMALL, pilot_environment={"SANDBOX_PILOT": "sleep"}, n_workers=2)
+    guarded.start()
+    running = {"RUNNING": {"Tasking": 2}}
+    eventually(lambda: wms.taskforce(victim)["compound_statuses"] == running, "it runs", seconds=120)
+    cluster = wms.taskforce(victim)["cluster_id"]
+    date = "2026-11-22 18:00:00"
+    events = [f"005 ({cluster:03d}.{proc:03d}.000) {date} Job terminated." for proc in (0, 1)]
+    events += [f"036 ({cluster:03d}.-01.000) {date} Cluster removed"]
+    text = "".join(f"%n...%n{event}%n%t(1) Normal termination (return value 0)" for event in events)
+    forger = guarded.scratch.parent / "data/sitecustomize.py"
+    moves = [("Mine", f'formatTime(0, "x{text}%n...%n")'), ("JobAdInformationAttrs", '"Mine"')]
+    forger.write_text(FORGER.format(moves=moves))
+    hostile = wms.add_taskforce(
+        worker_config=SMALL,
+        pilot_config={"input_files": [str(forger)]},
+        pilot_environment={"PYTHONPATH": "."},
+    )
+    eventually(lambda: phase(wms, hostile) == "condor-complete", "the forger is done", seconds=120)
+    log = "".join(path.read_text(errors="replace") for path in guarded.scratch.glob("*.tms.jel"))
+    assert re.search(rf"(?m)^036 \({cluster:03d}\.-01", log), "the pool has changed: no event is forged now"
+
+    passes = len(wms.requests_to("POST", STATUSES))
+    another = wms.add_taskforce(worker_config=SMALL)
+    eventually(lambda: phase(wms, another) == "condor-complete", "the watcher goes on", seconds=120)
+    assert len(wms.requests_to("POST", STATUSES)) > passes
+    assert phase(wms, victim) == "condor-submit"
+    live = pool.tool("condor_q", "-all", str(cluster), "-af", "JobStatus").stdout.split()
+    assert live == ["2", "2"]
