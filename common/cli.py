@@ -144,7 +144,7 @@ def _meet(name: str, settings: Settings, transport: Transport, stop: Stop, *, dr
 
 
 def _wms_schedd_name(settings: Settings) -> str:
-    """What the WMS calls our schedd: what the settings say, its name elsewhere, or this AP's name."""
+    """The WMS's name for our schedd: from TMS_WMS_SCHEDD_NAME, its name elsewhere, or this AP's name."""
     return settings.wms_schedd_name or settings.condor_schedd or full_hostname()
 
 

@@ -31,5 +31,5 @@ def why_unwanted(taskforce: Taskforce | None, uuid: str, cluster_id: int) -> str
 
 
 def can_never_start(taskforce: Taskforce | None, uuid: str) -> bool:
-    """Whether the WMS says that taskforce `uuid` will be offered to no starter again."""
+    """Whether, by the WMS's record, taskforce `uuid` will be offered to no starter again."""
     return taskforce is not None and taskforce.taskforce_uuid == uuid and taskforce.phase in _STARTED

@@ -22,12 +22,12 @@ from common.wms.client import Wms
 from common.wms.transport import Transport
 
 LARGEST_SKEW = 30.0  # seconds; a token service allows about a minute between clocks
-CONTAINERS = ("/.singularity.d", "/.dockerenv", "/run/.containerenv")  # what says that we are in one
+CONTAINERS = ("/.singularity.d", "/.dockerenv", "/run/.containerenv")  # the marks of a container
 LOCALTIME = Path("/etc/localtime")
 
 
 class _Doubtful(Exception):
-    """What a person should look at, and what need not be wrong."""
+    """A finding for a person to look at, which need not be a fault."""
 
 
 Check = Callable[[], str]
@@ -92,7 +92,7 @@ def _wms(neighbours: Neighbours, transport: Transport) -> str:
 def _clock(transport: Transport) -> str:
     ahead = transport.clock_ahead
     if ahead is None:
-        return "the WMS does not tell its time"
+        return "the WMS's answers have no date"
     if abs(ahead) > LARGEST_SKEW:
         raise WmsUnavailable(f"the WMS's clock is {ahead:+.0f} s from ours: tokens and timestamps suffer")
     return f"the WMS's clock is {ahead:+.0f} s from ours"
@@ -121,7 +121,7 @@ def _shared(settings: Settings) -> str:
 
 
 def zone() -> str:
-    """HTCondor writes event times in the schedd's local time, without saying which (measured)."""
+    """HTCondor writes event times in the schedd's local time, without naming the zone (measured)."""
     chosen = os.environ.get("TZ") or (LOCALTIME.exists() and LOCALTIME.stat().st_size > 0)
     text = f"local time is {time.strftime('%Z, UTC%z')}"
     if not chosen:
@@ -141,7 +141,7 @@ def jobs(neighbours: Neighbours) -> str:
 
 
 def inputs(settings: Settings) -> str:
-    """What becomes of users' files that this service cannot look at."""
+    """How the service treats users' files that it cannot look at."""
     if settings.input_files_allowed or settings.require_visible_input_files:
         return "users' files that this service cannot look at are refused"
     if any(map(os.path.exists, CONTAINERS)):

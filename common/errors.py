@@ -10,7 +10,7 @@
     │   ├── ScheddUnavailable    also: do not submit
     │   │   └── OtherQueue           a schedd without our clusters answers: conclude nothing from it
     │   └── ScratchUnavailable   the scratch directory cannot be written (full, read-only)
-    │       └── DamagedRecord        a record of ours says nothing any more: find again what it said
+    │       └── DamagedRecord        a record of ours cannot be read: find its content again
     ├── WmsRejected          the WMS itself refuses this request: report, go on with the next item
     ├── ItemWaits            this item cannot go on, for a reason of its own: set it aside, go on
     ├── SubmitRejected       the taskforce's own fault: report why to the WMS, go on with the next one
@@ -61,7 +61,7 @@ class WmsReplyLost(WmsUnavailable):
 
 
 class RefusedOnTheWay(WmsUnavailable):
-    """A 4xx whose body is not the WMS's own: it says nothing about the taskforce.
+    """A 4xx whose body is not the WMS's own: it proves nothing about the taskforce.
 
     A proxy refuses what is too large for it, and answers 404 while the WMS behind it is away; a wrong address
     answers 404 to everything. Nothing was acted on.

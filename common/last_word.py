@@ -36,7 +36,7 @@ def confirm_stopped(neighbours: Neighbours, uuid: str, cluster_id: int) -> bool:
 
 
 class Completion(Enum):
-    """What became of a try to complete a taskforce."""
+    """The result of a try to complete a taskforce."""
 
     POSTED = "posted"
     NOT_ALLOWED = "the record does not allow it"

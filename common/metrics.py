@@ -60,7 +60,7 @@ class MetricsFile:
         self._last = (0.0, 0.0)  # when the last pass ended, and how long it took
 
     def count(self, verdict: str, now: float, seconds: float) -> None:
-        """Count a pass that ended `now` (epoch seconds), took `seconds`, and ended as `verdict` says."""
+        """Count a pass that ended `now` (epoch seconds), took `seconds`, and ended with `verdict`."""
         self._passes[BUG if verdict.startswith("unexpected") else verdict] += 1
         neighbour = OUTAGES.get(verdict, "")
         if neighbour != self._outage[0]:

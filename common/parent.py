@@ -22,8 +22,8 @@ _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 def end_with_parent(environ: MutableMapping[str, str]) -> bool:
     """End when our parent does, if `environ` names it as one of ours; returns whether it does.
 
-    The parent may have ended before the kernel heard of this: then another process is our parent by now, and
-    this raises SystemExit. Safe to repeat; forgets the variable.
+    If the parent ended before the kernel knew of this, another process is our parent by now, and this raises
+    SystemExit. Safe to repeat; forgets the variable.
     """
     parent = environ.pop(VARIABLE, "")
     if not parent:

@@ -1,4 +1,4 @@
-"""Keep this process's memory, its first environment and the files it makes from others on the machine.
+"""Hide this process's memory, its first environment and the files it makes from others on the machine.
 
 Every process of the same account can read a secret that came in the environment, in /proc/PID/environ, for as
 long as the process lives. Removing it from `os.environ` does not change what the kernel shows (measured,
@@ -41,7 +41,7 @@ def keep_private() -> None:
 
 
 def masked(name: str, value: str) -> str:
-    """The value of a variable as a person may see it; nothing of it if the name suggests a secret."""
+    """The value of a variable as a person may see it; masked if the name suggests a secret."""
     return MASK if _SECRET_NAME.search(name) else _USER.sub(f"://{MASK}@", value)
 
 

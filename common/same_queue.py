@@ -1,8 +1,8 @@
 """Whether the schedd that answers is the one that has our clusters; what another one lacks proves nothing.
 
 A scratch directory's clusters are in one job queue, that of its first submit. After a wrong TMS_SCHEDD_NAME,
-an exchange of the access point or the loss of its spool directory another queue answers, in which every
-cluster of ours looks gone. So the queue is noted before the first submit. The queue that answers is compared
+an exchange of the access point or the loss of its spool directory another queue answers, and every cluster
+of ours looks gone there. So the queue is noted before the first submit. The queue that answers is compared
 with the note before anybody concludes that a cluster is gone, or never was.
 """
 

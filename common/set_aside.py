@@ -38,8 +38,8 @@ LONGEST = 900.0  # seconds between two tries of one item
 class Waiting:
     """One item that was set aside: why, since when and until when (monotonic seconds), after how many tries.
 
-    `state` is what was known of it: if that changes, because a person decided, it is due at once. `is_own`
-    is whether the reason concerns this item alone, and no neighbour's trouble others could meet as well.
+    `state` is what was known about it: if that changes, because a person decided, it is due at once. `is_own`
+    is whether the reason concerns this item alone, and is not a neighbour's trouble that others could meet.
     """
 
     why: str
@@ -122,7 +122,7 @@ class SetAside:
         """How many items wait and how long the first of them has, for the metrics."""
         return (
             Number("set_aside", "Items that cannot go on now and are tried again.", len(self)),
-            Number("set_aside_seconds", "How long the oldest of them has waited.", self.oldest()[1]),
+            Number("set_aside_seconds", "How long the oldest item set aside has waited.", self.oldest()[1]),
         )
 
 
@@ -140,7 +140,7 @@ class Turn:
         return self._aside.is_due(item)
 
     def attempt(self, item: str, act: Callable[[], bool], state: Callable[[], object] = lambda: None) -> None:
-        """Do one item. `act` returns whether the item is done, or there was only nothing to do for it.
+        """Do one item. `act` returns whether it did something; False: there was nothing to do.
 
         `state` is asked when the item is set aside. Raises SubmitRejected and RemoveRejected, which the
         caller reports to the WMS, and Unavailable where a neighbour answers nothing.

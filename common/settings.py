@@ -160,7 +160,7 @@ class Settings(BaseModel):
     )
     watcher_interval: Seconds = _setting("TMS_WATCHER_INTERVAL", "pause between rounds of the watcher", 180)
     file_interval: Seconds = _setting(
-        "TMS_FILE_MANAGER_INTERVAL", "pause between looks after the files", 3600
+        "TMS_FILE_MANAGER_INTERVAL", "pause between rounds of housekeeping in the files", 3600
     )
     logging_interval: Seconds = _setting("TMS_MAX_LOGGING_INTERVAL", "longest silence of a worker's log", 300)
     report_stuck_after: Seconds = _setting(

@@ -11,7 +11,7 @@ _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([KMGTP]?)(?:i?B|bytes?)?", re.I
 
 
 def size_in_bytes(text: str) -> Fraction:
-    """The size that `text` says, such as 512MB or 1.5 GiB; a bare number is in bytes. Raises ValueError."""
+    """The size in `text`, such as 512MB or 1.5 GiB; a bare number is in bytes. Raises ValueError."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ValueError("must be a size such as 512MB or 1.5 GiB")

@@ -11,7 +11,7 @@ _ESCAPES = re.compile(r"(?:\\[0-7]{3})+|\\.")
 
 def parse_expression(text: str) -> str:
     """A ClassAd expression in its canonical form, on one line; raises ValueError if it is not one."""
-    import classad2  # here, because who reads settings without an expression needs no HTCondor
+    import classad2  # here, because settings without an expression are read without HTCondor
 
     try:
         # Lists and records come out on several lines; a line break inside a string is always escaped.
@@ -33,7 +33,7 @@ def submit_language(text: str) -> str:
     meant = _read_submitted(text)
     written = _STRING.sub(_write_string, meant)
     # A string that ends with a backslash ends elsewhere when more text follows; and what follows a whole
-    # expression is not always read.
+    # expression is sometimes ignored.
     between = {_read_submitted(f"(true) && ({form}) && (true)") for form in (text, written)}
     if between != {f"(true) && ({meant}) && (true)"}:
         raise ValueError(f"read otherwise by the submit language: {text[:200]!r}")

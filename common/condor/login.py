@@ -1,7 +1,7 @@
 """Why a login at the schedd fails: the bindings' own words, which they only write into their debug log.
 
-HTCondor tries one method after the other. All that an error says is `Failed to start command.`, or, where
-already the collector wants a login, `Unable to locate local daemon.` (measured, 25.14.1). The debug log
+HTCondor tries one method after the other. An error reads `Failed to start command.` and no more, or, where
+the collector already wants a login, `Unable to locate local daemon.` (measured, 25.14.1). The debug log
 cannot be switched off again, so a process of its own writes it: `python -m common.condor.login`.
 """
 
@@ -30,7 +30,7 @@ def why_refused(collector: str = "", name: str = "") -> str:
     command = [sys.executable, "-P", "-m", __name__, *([collector, name] if name else [])]
     environment = os.environ | {"_CONDOR_TOOL_DEBUG": "D_SECURITY:2"}
     try:
-        done = subprocess.run(  # noqa: S603 - this module, and what the settings say
+        done = subprocess.run(  # noqa: S603 - this module, with the settings' names
             command, env=environment, capture_output=True, text=True, errors="replace", timeout=_PATIENCE
         )
     except subprocess.TimeoutExpired:
@@ -39,7 +39,7 @@ def why_refused(collector: str = "", name: str = "") -> str:
 
 
 def read_debug_log(text: str) -> str:
-    """The cause and the cure in a debug log of the bindings; an empty text if every login came about."""
+    """The cause and the cure in a debug log of the bindings; an empty text if every login succeeded."""
     failed = list(dict.fromkeys(_FAILED.findall(text)))
     if not failed:
         return ""

@@ -1,10 +1,10 @@
-"""What of its own job ad a job must not be able to change, and what of that it can.
+"""The attributes of its own ad that a job must not be able to change, and which of them it can change.
 
 A pilot's chirps need WantRemoteUpdates, and with it a job may set any attribute of its own ad. HTCondor then
 acts upon it with the rights of our account: at once where it writes the job event log, and elsewhere when the
-job starts again, which OnExitRemove makes it do. So what binds a job has to be immutable, and only the
-schedd's configuration can make it so. That list holds against chirps and edits, and anybody may read it (all
-measured, 23.9.6 and 25.14.1).
+job starts again, which OnExitRemove makes it do. So the attributes that bind a job have to be immutable, and
+only the schedd's configuration can make them so. That list holds against chirps and edits, and anybody may
+read it (all measured, 23.9.6 and 25.14.1).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import htcondor2
 
 from common.errors import ScheddUnavailable
 
-# Each was set by a job, and brought it a file of ours, changed one or the log, or had credentials sent; or is
-# of the same kind and acts where a test pool has nothing. docs/security.md has what was seen of each. The
+# A job set each of them, and got a file of ours, changed one or the log, or had credentials sent; or it is
+# of the same kind and acts where a test pool has nothing. docs/security.md has the observations. The
 # list holds for all users of an access point, so what they do change of queued jobs is not in it.
 BINDING = (
     # which events are written, where, and in which form
@@ -36,11 +36,11 @@ BINDING = (
 )
 PROBE_ATTRIBUTE = "EWMSProbe"
 
-# Each was refused to a job's chirps. A protected attribute can be changed by the queue's administrators.
+# The schedd refused each to a job's chirps. The queue's administrators can change a protected attribute.
 _LISTS = ("IMMUTABLE_JOB_ATTRS", "SYSTEM_IMMUTABLE_JOB_ATTRS", "PROTECTED_JOB_ATTRS")
 _HARMLESS = "EWMSProbeAnswer"
-# Of an attribute that may not be changed, and of a job that is not there. Asked for a job by its id, 23.9.6
-# may say that it was changed when it was not (measured).
+# The error for an attribute that may not be changed, and for a job that is not there. Asked for a job by its
+# id, 23.9.6 may report a change that it did not make (measured).
 _REFUSED = "Unable to edit jobs matching constraint"
 
 
@@ -50,7 +50,7 @@ def configuration(attributes: Iterable[str]) -> str:
 
 
 def explain_open(attributes: Collection[str]) -> str:
-    """What it means that these can be changed, and what closes it, in one line for a person."""
+    """Why it matters that jobs can change these, and how to prevent it, in one line for a person."""
     return (
         f"a job can change {len(attributes)} attribute(s) that keep it from files and logs of this account;"
         f" this closes it in the access point's configuration: {configuration(attributes)}"
@@ -60,7 +60,7 @@ def explain_open(attributes: Collection[str]) -> str:
 def open_by_list(location: Any) -> list[str]:
     """The binding attributes that the schedd at `location` does not call immutable.
 
-    Raises HTCondorException if it does not tell its list. Safe to repeat.
+    Raises HTCondorException if it does not give its list. Safe to repeat.
     """
     asked = htcondor2.RemoteParam(location)
     text = " ".join(str(asked.get(name, "")) for name in _LISTS)
@@ -72,14 +72,14 @@ def open_by_proof(schedd: Any, tag: str) -> list[str]:
     """The binding attributes that could be changed in a job of ours, which is made for this and removed.
 
     The job is held from the start. It carries no taskforce's id and has no log, so no worker takes it for a
-    taskforce's. `tag` tells it from other instances' probes; one that a kill left is removed first. Raises
-    HTCondorException, and ScheddUnavailable if the job tells nothing. Safe to repeat.
+    taskforce's. `tag` distinguishes it from other instances' probes; one that a kill left is removed first.
+    Raises HTCondorException, and ScheddUnavailable if the job proves nothing. Safe to repeat.
     """
     _remove(schedd, tag)
     job = f"ClusterId == {int(schedd.submit(htcondor2.Submit(_probe(tag)), count=1).cluster())}"
     try:
         changed = [attribute for attribute in BINDING if _can_change(schedd, job, attribute)]
-        if not _can_change(schedd, job, _HARMLESS):  # gone, or nothing of it can be changed
+        if not _can_change(schedd, job, _HARMLESS):  # gone, or none of its attributes can be changed
             raise ScheddUnavailable(
                 "no attribute of a held job of ours can be changed: its refusals prove nothing"
             )

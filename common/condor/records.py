@@ -11,7 +11,7 @@ from typing import Protocol
 UUID_ATTRIBUTE = "EWMSTaskforceUUID"
 # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad).
 REMOVED, COMPLETED = 3, 4
-OUR_REASON = "EWMS: "  # how each reason begins for which this service removes jobs
+OUR_REASON = "EWMS: "  # this service's reasons for removing jobs begin so
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Cluster:
 class EndedJob:
     """How one job left the queue, as the schedd's history has it; `ended_at` is in epoch seconds.
 
-    The taskforce is what the job's own ad says; empty: not known.
+    The taskforce comes from the job's own ad; empty: not known.
     """
 
     cluster_id: int
@@ -44,8 +44,8 @@ class EndedJob:
 class JobQueue:
     """The job queue of a schedd: `born` is when it was made, in epoch seconds.
 
-    It tells a queue from any other: it stays when the schedd is started anew, renamed, or moved together with
-    its spool directory, and is another one after that was lost (measured, 25.14.1 and 23.9.6).
+    It distinguishes queues: it stays when the schedd is restarted, renamed, or moved together with its spool
+    directory, and is another one after that directory was lost (measured, 25.14.1 and 23.9.6).
     """
 
     schedd: str

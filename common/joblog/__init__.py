@@ -1,1 +1,1 @@
-"""What stands in a job event log: its events, whose clusters are, dates and texts; from bytes, not files."""
+"""The content of a job event log: its events, the clusters' owners, dates and texts; bytes, not files."""

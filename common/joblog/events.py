@@ -62,17 +62,17 @@ _PAREN = len("001 ")  # where the "(" stands in a header
 
 # Events whose header line has HTCondor's own words only: `Job was held.`, `Image size of job updated: 27520`.
 _FIXED = frozenset({0, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 22, 24, 28, 35, 36, 37, 38, 40, 46})
-# Events whose header line has others' words behind so many bytes, and the only lines that may follow it: none
+# Events whose header line has others' words after this prefix, and the only lines that may follow it: none
 # after a chirp (008) or a changed attribute (033); `\tSlotName: slot1@ep1`, `\tCpus = 1` and so on after 001.
 _FOREIGN = {
     1: (len("Job executing on host: "), re.compile(rb"\t\w+(?:: | = )")),
     8: (0, re.compile(rb"(?!)")),
     33: (len("Changing job attribute "), re.compile(rb"(?!)")),
 }
-# Events in whose bodies others' words stand in lines of these kinds only, behind such a beginning:
+# Events that have others' words in their bodies: only in lines of these kinds, after such a beginning:
 # "\tReason: via condor_rm", "\t(1) Corefile in: /home", "\t   GPUs                 :    1   GPU-1".
-# In the body of a submit event (000, 035) stand our own notes. Behind one that was torn, the next one's notes
-# would name another's taskforce.
+# The body of a submit event (000, 035) has our own notes. After a torn one, the notes of the next would name
+# another's taskforce.
 _FIXED_BODY = frozenset({0, 3, 4, 5, 6, 35})
 _FOREIGN_LINE = re.compile(rb"\t(?:Reason: |\([01]\) Corefile in: |   )")
 # `HTChirpEWMSPilotStatus: "Do`: a quoted value without its closing quote, though too short to have been cut.
@@ -90,14 +90,14 @@ class Event(NamedTuple):
 
 
 def parse_event(piece: bytes) -> tuple[Event | None, int]:
-    """The event in what stands between two separators, and how many bytes of it are damage."""
+    """The event in the bytes between two separators, and how many of those bytes are damage."""
     start, others = find_start(piece)
     header = HEADER.match(piece, start)
     if header is None:
         return None, len(piece)
     code, cluster, proc, date = header.groups()
     if others and int(code) == EventCode.GENERIC and _UNFINISHED.match(piece, header.end()):
-        return None, len(piece)  # a chirp, torn or made to look so: there is no knowing where it ends
+        return None, len(piece)  # a chirp, torn or made to look so: nobody knows where it ends
     return Event(int(code), int(cluster), int(proc), date, piece[header.end() :]), start
 
 

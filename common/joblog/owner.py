@@ -1,11 +1,11 @@
-"""Whose a cluster is: the user notes of its submit event name the taskforce, and nothing else does.
+"""The owner of a cluster: the user notes of its submit event name the taskforce, and nothing else does.
 
     000 (4711.000.000) 2026-11-22 18:13:17 Job submitted from host: <192.0.2.2:9618>
         EWMSTaskforceUUID=TF-1234abcd
     ...
 
-The notes are given with the submit, before any job runs. What is printed later may be a job's own word, the
-job-ad-information event 028 above all, and may name another's taskforce.
+The submit fixes the notes before any job runs. A later event may have a job's own words, above all the
+job-ad-information event 028, and may name another's taskforce.
 """
 
 from __future__ import annotations

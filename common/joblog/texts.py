@@ -1,4 +1,4 @@
-"""Texts that jobs put into a log: decoded, made safe to send, and compared without what is volatile."""
+"""Texts that jobs put into a log: decoded, made safe to send, and compared without their volatile parts."""
 
 from __future__ import annotations
 
@@ -63,5 +63,5 @@ def _printable(char: str) -> str:
 
 
 def strip_volatile(key: str) -> str:
-    """`key` without ids, addresses, times and scratch directories, in which errors of one kind differ."""
+    """`key` without ids, addresses, times and scratch directories: in these, errors of one kind differ."""
     return _VOLATILE.sub("#", key)

@@ -25,7 +25,7 @@ from common.joblog.events import CLUSTER_PROC, DATE, Event, EventCode
 
 END = re.compile(rb"^</c>\r?\n", re.MULTILINE)  # "</c>\n"
 
-START = 4096  # bytes that say whether a log is XML
+START = 4096  # bytes that show whether a log is XML
 BLANK = b"\0 \t\r\n"
 _RECORD = re.compile(rb"<(/?)c>")  # "<c>", "</c>"
 _NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what no XML parser takes
@@ -39,7 +39,7 @@ def is_xml(text: bytes) -> bool:
 
 
 def parse_event(piece: bytes) -> tuple[Event | None, int]:
-    """The event in what stands between two ends, and how many bytes of it are damage.
+    """The event in the bytes between two ends, and how many of those bytes are damage.
 
     Blanks and line ends between events are no damage.
     """
@@ -107,7 +107,7 @@ def _event(element: bytes) -> Event | None:
 
 
 def _text(code: int, ad: dict[str, str]) -> str:
-    """What an ordinary log has behind the date, as far as it matters."""
+    """The text after the date that an ordinary log would have, as far as it matters."""
     if code == EventCode.GENERIC:
         return ad.get("Info", "") + "\n"
     if code == EventCode.HELD:

@@ -30,7 +30,7 @@ def open_lock(path: Path) -> TextIO:
 
 
 def files_in(directory: Path, ending: str, *, links: bool = False) -> list[Path]:
-    """The files of such a name, and `links` if asked for; none where the directory is not made yet."""
+    """The files whose names match (symlinks too with `links`); empty if the directory does not exist yet."""
     with writing():
         try:
             entries = list(os.scandir(directory))

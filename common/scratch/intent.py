@@ -73,7 +73,7 @@ _INTENT = TypeAdapter(Intent)
 
 
 def read_intent(path: Path) -> Intent:
-    """The intent in a file; raises ValueError, which says why, if it has none, and OSError."""
+    """The intent in a file; raises ValueError with the reason if it has none, and OSError."""
     content = read(path)
     try:
         intent = _INTENT.validate_json(content, strict=True)
@@ -81,5 +81,5 @@ def read_intent(path: Path) -> Intent:
         problem = error.errors(include_input=False, include_url=False)[0]
         raise ValueError(f"{'.'.join(map(str, problem['loc']))} {problem['msg']}".strip()[:200]) from None
     if not is_taskforce_uuid(intent.taskforce_uuid) or f"{intent.taskforce_uuid}.json" != path.name:
-        raise ValueError("it is not about the taskforce that its name says")
+        raise ValueError("its taskforce is not the one in its name")
     return intent

@@ -1,4 +1,4 @@
-"""Whose a directory is: where others can write, a name of ours may be a link of theirs."""
+"""The owner of a directory: where others can write, a name of ours may be a link of theirs."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from common.settings import Settings
 
 WORKERS = ("starter", "stopper", "watcher")
 BUG = "its last pass ended with a bug of ours"
-# Checking an expression loads HTCondor's bindings, far too much for what runs every minute.
+# Checking an expression loads HTCondor's bindings, far too much for a check that runs every minute.
 UNREAD = "TMS_REQUIREMENTS"
 
 

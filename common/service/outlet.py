@@ -18,7 +18,7 @@ class Outlet:
     counted, and `notice(count)` stands in their place once a line can be written again.
 
     A thread writes, because a write to a pipe, a socket, a terminal or a file on a hung disk can block, and
-    O_NONBLOCK does not help with all of them and also binds whoever shares the descriptor.
+    O_NONBLOCK does not help with every kind, and it also binds whoever shares the descriptor.
     """
 
     def __init__(self, descriptor: int, notice: Callable[[int], bytes], room: int = ROOM) -> None:

@@ -1,4 +1,4 @@
-"""What the processes of the service write, as log records: whole lines, in the form of the log."""
+"""The output of the service's processes as log records: whole lines, in the form of the log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Lines:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> None:
-        """Take what was read next; b"" at its end."""
+        """Take the bytes that were read next; b"" at the end."""
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         for line in whole:
             self._sink(line + b"\n")

@@ -18,7 +18,8 @@ from common.privacy import keep_private
 
 logger = logging.getLogger("common.service.supervisord")  # we are __main__
 
-# Said at each start of a control socket without a password. Ours needs none: its directory is private to us.
+# Logged at each start of a control socket without a password. Ours needs none: its directory is private to
+# us.
 UNWORTHY = "running without any HTTP authentication checking"
 
 
@@ -49,7 +50,7 @@ class _Options(ServerOptions):  # type: ignore[misc]
         return pid
 
     def make_logger(self) -> None:
-        """Make the logger, and log what came up when the options were read."""
+        """Make the logger, and log the warnings that arose while the options were read."""
         self.logger = loggers.getLogger(self.loglevel)
         self.logger.addHandler(_Handler())
         for level, messages in (

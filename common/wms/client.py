@@ -24,7 +24,7 @@ QUERY_SIZE = 500  # values in one question: it stays small, and so does its answ
 
 
 class Http(Protocol):
-    """What the client needs of `common.wms.transport.Transport`."""
+    """The part of `common.wms.transport.Transport` that the client needs."""
 
     def get(self, path: str, params: dict[str, str] | None = None) -> Json: ...
     def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json: ...
@@ -155,13 +155,13 @@ class Wms:
         self._change(uuid, path, body, lambda tf: tf.phase == Phase.CONDOR_COMPLETE)
 
     def _change(self, uuid: str, path: str, body: Json, has_it: Callable[[Taskforce], bool]) -> None:
-        """Post a change once; what was lost is read back first. `has_it` sees it in the record."""
+        """Post a change once; if the reply is lost, read the record first: `has_it` sees the change there."""
         try:
             self._post_once(uuid, path, body)
         except WmsReplyLost as error:
             logger.warning("%s; reading taskforce %s before posting it again", error, uuid)
             taskforce = self.taskforce(uuid)
-            if taskforce is None:  # silence about the taskforce is no acknowledgement
+            if taskforce is None:  # an answer without the taskforce is no acknowledgement
                 raise
             if not has_it(taskforce):
                 self._post_once(uuid, path, body)
@@ -174,10 +174,10 @@ class Wms:
     def report_statuses(
         self, statuses: dict[str, dict[str, dict[str, int]]], errors: dict[str, dict[str, int]]
     ) -> Acknowledged:
-        """Replace the statuses and top errors of taskforces; returns what the WMS answers of each.
+        """Replace the statuses and top errors of taskforces; returns the WMS's answer for each.
 
-        Safe to repeat: each map replaces what was there. Raises WmsUnavailable where the answer names none
-        of the taskforces: then nothing is acknowledged.
+        Safe to repeat: each map replaces what was there. Raises WmsUnavailable if the answer names no
+        taskforce, because then nothing is acknowledged.
         """
         body: dict[str, Any] = {}
         if statuses:  # the schema allows no empty map, only an absent one

@@ -13,7 +13,7 @@ from common.errors import SubmitRejected, WmsUnavailable
 # The WMS's own ids look like TF-<hex>-<hex>-<hex>-<hex>. They land in paths and constraints.
 _UUID = re.compile(r"[\w-]{1,128}", re.ASCII)
 
-MOST_PROBLEMS = 10  # that are named of one reply
+MOST_PROBLEMS = 10  # fields of one reply that an error names
 
 
 class Phase(StrEnum):
@@ -156,7 +156,7 @@ class MqProfile(BaseModel):
 
 
 class Offer(BaseModel):
-    """What the WMS hands to the starter: a taskforce, its task, and the queues."""
+    """The WMS's offer to the starter: a taskforce, its task, and the queues."""
 
     taskforce: NewTaskforce
     task_directive: TaskDirective

@@ -23,7 +23,7 @@ Clock = Callable[[], float]
 
 # What may follow "Bearer" in a header (RFC 6750, 2.1), of bounded length.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,16384}=*", re.ASCII)
-# Why a token service says no (RFC 6749, 5.2). Any other word, or a description, may repeat what was sent.
+# A token service's reasons for a refusal (RFC 6749, 5.2). Other words may repeat what was sent to it.
 _REASONS = (
     "invalid_request",
     "invalid_client",
@@ -38,7 +38,7 @@ class Tokens:
     """The token that requests to the WMS carry, renewed before it ends.
 
     Every failure is WmsUnavailable: a token service that is down, slow, or refuses our client is not the
-    fault of any taskforce, and a person may mend it while we wait.
+    fault of any taskforce, and a person may repair it while we wait.
     """
 
     def __init__(self, session: requests.Session, settings: Settings, clock: Clock = time.time) -> None:
@@ -104,7 +104,7 @@ class Tokens:
         except requests.RequestException as error:
             self._endpoint = ""  # it may have moved
             raise WmsUnavailable(f"the token service does not answer: {type(error).__name__}") from error
-        refusal = method == "POST" and answer.status in (400, 401)  # its body says why
+        refusal = method == "POST" and answer.status in (400, 401)  # its body has the reason
         if answer.status != 200 and not refusal:
             self._endpoint = ""  # it may have moved
             raise WmsUnavailable(f"the token service answers {answer.status} to {method} {url[:200]}")

@@ -166,7 +166,7 @@ def read_refusal(status: int, content: bytes) -> str | None:
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:
-    """Whether no connection came about, so that the WMS cannot have seen the request.
+    """Whether no connection was made, so that the WMS cannot have seen the request.
 
     Of the TLS errors only a certificate that we refuse is certain to come before the request: a bad record
     may come after it, when the WMS has acted.
