@@ -17,7 +17,8 @@ from common.exit_codes import EX_CONFIG, EX_FAILED, EX_OK
 from common.neighbours import Neighbours
 from common.parent import end_with_parent
 from common.privacy import forget_secrets, keep_private
-from common.scratch.directory import ReadOnlyScratch, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.read_only import ReadOnlyScratch
 from common.settings import Settings
 from common.stop import Stop
 from common.wms.client import ReadOnlyHttp, Wms

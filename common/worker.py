@@ -15,7 +15,8 @@ from common.errors import Unavailable, WmsRejected
 from common.metrics import MetricsFile, Number
 from common.neighbours import Neighbours
 from common.outage import OutageLog
-from common.scratch.directory import Heartbeat, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.heartbeat import Heartbeat
 from common.settings import Settings
 
 logger = logging.getLogger(__name__)

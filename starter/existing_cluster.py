@@ -16,7 +16,8 @@ from common.joblog.events import MAX_EVENT
 from common.joblog.owner import NOTE, taskforce_of
 from common.joblog.search import TEXT, Form, events_with, find_last_end, form_of
 from common.joblog.xml_events import START
-from common.scratch.directory import LOG_ARCHIVE_NAME, LOG_NAME, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.names import LOG_ARCHIVE_NAME, LOG_NAME
 
 logger = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ScratchUnavailable, SubmitRejected
-from common.scratch.directory import ENVFILE, INPUTS
 from common.scratch.durable import writing
+from common.scratch.names import ENVFILE, INPUTS
 from common.settings import Settings
 from common.sizes import shown
 from starter.gate import plain_text

@@ -15,7 +15,7 @@ from common.errors import SubmitRejected, Unavailable, WmsRejected
 from common.logs import one_line
 from common.neighbours import Neighbours
 from common.privacy import MASK, masked
-from common.scratch.directory import ENVFILE
+from common.scratch.names import ENVFILE
 from common.wms.contract import Offer, Phase, is_taskforce_uuid, parse_offer, parse_taskforce
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.starter import description_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.condor.records import UUID_ATTRIBUTE
 from common.errors import SubmitRejected
-from common.scratch.directory import ENVFILE
+from common.scratch.names import ENVFILE
 from common.settings import Settings
 from common.wms.contract import NewTaskforce
 from starter import gate

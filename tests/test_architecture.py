@@ -37,6 +37,12 @@ FLOORS = {
         "logs outage parent privacy sizes stop watchdog",
         "errors exit_codes",
     ],
+    "common.scratch": [
+        "read_only",
+        "directory",
+        "heartbeat intent locks",
+        "durable names ownership",
+    ],
     "starter": [
         "__main__",
         "show decide",

@@ -1,70 +1,33 @@
-"""The scratch directory (JOB_EVENT_LOG_DIR): every name and path below it, locks, and durable small files.
+"""The scratch directory (JOB_EVENT_LOG_DIR): its paths, and what the workers read and write there.
 
-YYYY-MM-DD.tms.jel                    job event log, shared by the taskforces that start that day
-YYYY-MM-DD.tms.jel.gz                 the same, compressed; further ones are YYYY-MM-DD.2.tms.jel.gz and so on
-ewms-taskforce-<uuid>.tar.gz          archive of the directory below, numbered alike (0600)
-ewms-taskforce-<uuid>/                what one taskforce's jobs need and bring back (0700)
-    ewms_htcondor_envfile.sh          the pilot's environment, with queue tokens (0600)
-    inputs/                           copies of the user's input files
-    cluster-<ClusterId>/<ProcId>.out  and .err, where the user wants the workers' output
-.tms/                                 our own, private (0700)
-    <worker>.lock                     held by the one instance of each worker
-    <worker>.heartbeat                when its last pass ended
-    intents/<uuid>.json               starts that have begun and are not confirmed
-    queue.json                        the job queue that has this directory's clusters
-    attempt                           whose files the starter is looking at, for which time
-    damaged/<uuid>.json               records that could not be read any more
-    leaving/                          archives in the making, and what is about to be deleted
+The layout is in `common.scratch.names`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
-import re
 import shutil
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TextIO
 
 from pydantic import TypeAdapter, ValidationError
 
 from common.condor.records import JobQueue
-from common.errors import AlreadyRunning, DamagedRecord, ItemWaits, ScratchUnavailable, SubmitRejected
-from common.scratch.durable import files_in, open_lock, read, write_durably, writing
+from common.errors import DamagedRecord, ItemWaits, SubmitRejected
+from common.scratch.durable import files_in, read, write_durably, writing
+from common.scratch.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
 from common.scratch.intent import Intent, read_intent
+from common.scratch.locks import hold, hold_as_only_one, is_held
+from common.scratch.names import ENVFILE
 from common.scratch.ownership import is_ours, make_private, require_safe
 from common.stop import Stop
 
 logger = logging.getLogger(__name__)
-
-LOG_NAME = re.compile(r"(\d{4}-\d\d-\d\d)\.tms\.jel", re.ASCII)
-LOG_ARCHIVE_NAME = re.compile(r"(\d{4}-\d\d-\d\d)(?:\.\d{1,6})?\.tms\.jel\.gz", re.ASCII)
-DIRECTORY_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})", re.ASCII)
-DIRECTORY_ARCHIVE_NAME = re.compile(r"ewms-taskforce-([\w-]{1,128})(?:\.\d{1,6})?\.tar\.gz", re.ASCII)
-INPUTS = "inputs"
-ENVFILE = "ewms_htcondor_envfile.sh"  # the pilot looks for exactly this name in its working directory
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """The end of a worker's last pass: times are epoch seconds, `due` is when the next must have ended."""
-
-    pid: int
-    version: str
-    at: float
-    due: float
-    outcome: str
-    stuck: str = ""  # what the worker has set aside, in words
-    stuck_for: float = 0.0  # seconds, of the first of it
-
 
 _QUEUE = TypeAdapter(JobQueue)
 
@@ -267,125 +230,28 @@ class Scratch:
 
     # -- locks and heartbeats -------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def only_instance(self, program: str) -> Iterator[None]:
-        """Be the only instance of `program` on this directory; raises AlreadyRunning with the other's pid.
-
-        The kernel drops the lock with the process, however it ends.
-        """
-        with writing():
-            file = open_lock(self.own / f"{program}.lock")
-        with file:
-            if not _lock(file, Stop(), patience=1.0):  # `is_running` holds it for a moment
-                file.seek(0)
-                text = f"another {program} works on {self.directory}: pid {file.read().strip() or 'unknown'}"
-                raise AlreadyRunning(text)
-            with contextlib.suppress(OSError):  # a full disk: the lock still holds
-                os.ftruncate(file.fileno(), 0)
-                os.write(file.fileno(), f"{os.getpid()}\n".encode())
-            yield
+    def only_instance(self, program: str) -> AbstractContextManager[None]:
+        """Be the only instance of `program` on this directory; raises AlreadyRunning with the other's pid."""
+        other = f"another {program} works on {self.directory}"
+        return hold_as_only_one(self.own / f"{program}.lock", other)
 
     def is_running(self, program: str) -> bool:
         """Whether an instance of `program` holds its lock; reads only, but holds up one that starts now."""
-        try:
-            with (self.own / f"{program}.lock").open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False  # it has never run
-        return False
+        return is_held(self.own / f"{program}.lock")
 
-    @contextlib.contextmanager
-    def phase_lock(self, stop: Stop, patience: float = 120.0) -> Iterator[None]:
+    def phase_lock(self, stop: Stop, patience: float = 120.0) -> AbstractContextManager[None]:
         """Look at a taskforce's phase and change it, with no other worker of ours in between.
 
         condor-rm and condor-complete are both accepted from any phase and the last one stays (contract of
         /tms/*), so the stopper and the watcher must not interleave. Raises ScratchUnavailable when the
         other holds it for `patience` seconds, or when told to stop meanwhile.
         """
-        with writing():
-            file = open_lock(self.own / "phase.lock")
-        with file:
-            if not _lock(file, stop, patience):
-                raise ScratchUnavailable("another worker holds the phase lock")
-            yield
+        return hold(self.own / "phase.lock", "phase lock", stop, patience)
 
     def beat(self, program: str, heartbeat: Heartbeat) -> None:
         """Record that a pass of `program` ended; read by health checks."""
-        write_durably(self.own / f"{program}.heartbeat", json.dumps(asdict(heartbeat)), sync=False)
+        write_heartbeat(self.own / f"{program}.heartbeat", heartbeat)
 
     def heartbeat(self, program: str) -> Heartbeat | None:
         """What `program` last recorded; None if that is nothing, or not readable."""
-        try:
-            return Heartbeat(**json.loads((self.own / f"{program}.heartbeat").read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-
-
-class ReadOnlyScratch(Scratch):
-    """The same names and reads; nothing is written, and no other instance is locked out."""
-
-    def prepare(self) -> None:
-        """Leave everything as it is."""
-
-    def check_log(self, log: Path) -> tuple[int, int] | None:
-        """Open nothing."""
-
-    def make_taskforce_dir(self, uuid: str) -> Path:
-        """The directory's path, whether it exists or not."""
-        return self.taskforce_dir(uuid)
-
-    def write_envfile(self, uuid: str, content: str) -> Path:
-        """Say which file would be written; its content has secrets."""
-        path = self.taskforce_dir(uuid) / ENVFILE
-        logger.warning("dry run: would write %s (%d bytes, mode 0600)", path, len(content))
-        return path
-
-    def _put_away(self, path: Path, why: str) -> None:
-        logger.error("%s is damaged: %s", path, why)
-
-    def save(self, intent: Intent, *, sync: bool = True) -> None:
-        """Write nothing."""
-
-    def begin_attempt(self, uuid: str) -> int:
-        """Write nothing; each look is the first."""
-        return 1
-
-    def end_attempt(self) -> None:
-        """Write nothing."""
-
-    def try_to_write(self) -> None:
-        """Write nothing."""
-
-    def forget(self, uuid: str) -> None:
-        """Remove nothing."""
-
-    def note_queue(self, queue: JobQueue) -> None:
-        """Write nothing."""
-
-    @contextlib.contextmanager
-    def only_instance(self, program: str) -> Iterator[None]:
-        """Lock nothing: reading beside a running worker does no harm."""
-        yield
-
-    @contextlib.contextmanager
-    def phase_lock(self, stop: Stop, patience: float = 120.0) -> Iterator[None]:
-        """Lock nothing."""
-        yield
-
-    def beat(self, program: str, heartbeat: Heartbeat) -> None:
-        """Write nothing."""
-
-
-def _lock(file: TextIO, stop: Stop, patience: float) -> bool:
-    """Take the lock of `file`; False if another holds it for `patience` seconds, or until asked to stop."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline or stop.wait(0.05):
-                return False
-        else:
-            return True
+        return read_heartbeat(self.own / f"{program}.heartbeat")

@@ -7,7 +7,6 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from common.errors import ScratchUnavailable
 
@@ -22,11 +21,6 @@ def writing() -> Iterator[None]:
         raise ScratchUnavailable(
             f"{error.filename or 'scratch directory'}: {error.strerror} ({reason})"
         ) from error
-
-
-def open_lock(path: Path) -> TextIO:
-    """A lock file, made if it is missing; a link in its place is an OSError."""
-    return open(path, "a+", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, 0o600))
 
 
 def files_in(directory: Path, ending: str, *, links: bool = False) -> list[Path]:

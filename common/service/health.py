@@ -12,7 +12,8 @@ from importlib.metadata import version
 
 from common.errors import ConfigError
 from common.exit_codes import EX_BUG, EX_CONFIG, EX_FAILED, EX_OK
-from common.scratch.directory import Heartbeat, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.heartbeat import Heartbeat
 from common.settings import Settings
 
 WORKERS = ("starter", "stopper", "watcher")

@@ -11,7 +11,8 @@ from common.condor.records import JobQueue
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
 from common.neighbours import Neighbours
 from common.same_queue import note_queue, require_same_queue
-from common.scratch.directory import ReadOnlyScratch, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.read_only import ReadOnlyScratch
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd, Killed

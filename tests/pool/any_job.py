@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.condor.schedd import Schedd
-from common.scratch.directory import ENVFILE
+from common.scratch.names import ENVFILE
 from common.settings import Settings
 from common.wms.contract import NewTaskforce
 from starter.submit_description import describe

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from common.neighbours import Neighbours
-from common.scratch.directory import ENVFILE, ReadOnlyScratch
+from common.scratch.names import ENVFILE
+from common.scratch.read_only import ReadOnlyScratch
 from starter.show import UNKNOWN, show
 from starter.starter import Starter
 from tests.fakes import FakeSchedd

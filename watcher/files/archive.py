@@ -16,7 +16,8 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import count
 from pathlib import Path
 
-from common.scratch.directory import ENVFILE, INPUTS, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.names import ENVFILE, INPUTS
 from common.sizes import shown
 from watcher.files.survey import Node, tree
 

@@ -13,7 +13,8 @@ import shutil
 import stat
 from pathlib import Path
 
-from common.scratch.directory import DIRECTORY_NAME, LOG_NAME, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.names import DIRECTORY_NAME, LOG_NAME
 from watcher.files.archive import CHUNK
 
 _COMPRESSED = re.compile(rf"({LOG_NAME.pattern})\.after-(\d+)", re.ASCII)

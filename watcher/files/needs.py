@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
-from common.scratch.directory import LOG_NAME
+from common.scratch.names import LOG_NAME
 from common.wms.contract import Phase, Taskforce
 from watcher.files.survey import Entry, Kind
 

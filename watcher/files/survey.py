@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
-from common.scratch.directory import DIRECTORY_ARCHIVE_NAME, DIRECTORY_NAME, LOG_ARCHIVE_NAME, LOG_NAME
+from common.scratch.names import DIRECTORY_ARCHIVE_NAME, DIRECTORY_NAME, LOG_ARCHIVE_NAME, LOG_NAME
 
 PULSE = 500  # files between two signs of life
 

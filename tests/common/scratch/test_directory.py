@@ -18,8 +18,10 @@ import pytest
 
 from common.condor.records import Cluster, JobQueue
 from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, SubmitRejected
-from common.scratch.directory import Heartbeat, ReadOnlyScratch, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.heartbeat import Heartbeat
 from common.scratch.intent import Intent
+from common.scratch.read_only import ReadOnlyScratch
 from tests.fakes import FakeStop
 
 INTENT = Intent("TF-1", 3, {"log": "/s/x.tms.jel", "universe": "container"}, "/s/x.tms.jel", 100.0)

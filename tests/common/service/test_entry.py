@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from common.scratch.directory import Heartbeat, Scratch
+from common.scratch.directory import Scratch
+from common.scratch.heartbeat import Heartbeat
 
 ISOLATED = ["-I", "-m", "common.service.entry"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from common.neighbours import Neighbours
-from common.scratch.directory import ReadOnlyScratch
 from common.scratch.intent import Intent
+from common.scratch.read_only import ReadOnlyScratch
 from common.wms.client import Wms
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd

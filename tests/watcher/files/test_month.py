@@ -13,7 +13,7 @@ import pytest
 
 from common.errors import Unavailable
 from common.neighbours import Neighbours
-from common.scratch.directory import ENVFILE
+from common.scratch.names import ENVFILE
 from starter.existing_cluster import clusters_in_log
 from starter.starter import Starter
 from tests.conftest import SCHEDD
