@@ -11,12 +11,12 @@ from common.exit_codes import EX_OK
 
 SUMMARY = """\
 Follow the job event logs of this access point, send the taskforces' statuses and most frequent errors to
-the WMS as they change, and tell it when a taskforce is complete; compress and delete what nobody needs.
+the WMS as they change, and report each taskforce that is complete; compress and delete unneeded files.
 
 Some options only read logs, or archives of them, and need no settings; each has a --help of its own:
-  --status                     show every taskforce that goes on in one table, or live with --watch
+  --status                     show every taskforce at work in one table, or live with --watch
   --tally FILE...              count what these logs contain, as JSON
-  --explain [WHAT [FILE...]]   sum up a taskforce, a cluster, one job (CLUSTER.PROC), or what needs a person
+  --explain [WHAT [FILE...]]   sum up a taskforce, a cluster, one job (CLUSTER.PROC), or all that need help
   --sites [FILE...]            show how jobs fare at each site, the worst first
   --report DAY >day.html       write a page about the taskforces of a day: ends, holds, errors, timeline
   --timeline [FILE...] >o.svg  draw the number of jobs in each status over time

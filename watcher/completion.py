@@ -1,4 +1,4 @@
-"""When a cluster is over, which witnesses say so, and the end of its taskforce at the WMS."""
+"""When a cluster is over, which witnesses show it, and the end of its taskforce at the WMS."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from watcher.counting.cluster_tally import ClusterTally
 
 
 class Witness(Enum):
-    """How we know that a cluster is over. Each is heard only where the schedd's queue does not object."""
+    """How we know that a cluster is over. Each counts only if the schedd's queue does not object."""
 
     LOG = "every job has ended in the log"
-    CLUSTER_REMOVED = "the log says that the cluster was removed"
-    QUEUE = "no log tells its end, and the schedd's queue does not have the cluster"
+    CLUSTER_REMOVED = "the log shows that the cluster was removed"
+    QUEUE = "no log has its end, and the schedd's queue does not have the cluster"
 
 
 def witness(cluster: ClusterTally, n_workers: int | None) -> Witness | None:
@@ -36,9 +36,9 @@ def witness(cluster: ClusterTally, n_workers: int | None) -> Witness | None:
 def find_live(
     site: Neighbours, clusters: Iterable[ClusterTally], known: Iterable[ClusterTally]
 ) -> set[ClusterTally]:
-    """Those of the clusters of which the schedd's queue has a job that may still run.
+    """The clusters with a job in the schedd's queue that may still run.
 
-    What is written in a log may be forged or lost; nobody but the schedd can say that a cluster is over.
+    Events in a log may be forged or lost, so only the schedd can confirm that a cluster is over.
     `known` are all clusters that are followed. Raises ScheddUnavailable or ScratchUnavailable.
     """
     clusters = list(clusters)
@@ -57,7 +57,7 @@ def find_live(
 def is_in_queue(cluster_id: int, uuid: str, queue: Mapping[int, str], lives: set[tuple[int, str]]) -> bool:
     """Whether the queue (cluster id -> taskforce) has this taskforce's cluster.
 
-    Where it has the number under another name, that is another cluster if a log has it, too; else it is
+    If it has the number under another name, that is another cluster if a log has it, too; otherwise it is
     this one, and somebody has edited its name.
     """
     if cluster_id not in queue:

@@ -22,14 +22,14 @@ class FollowedLog:
     def __init__(self, path: Path) -> None:
         self.log = EventLog(path)
         self.tally = Tally()
-        self.caught_up = False  # while its end is not reached, its counts are those of a part
+        self.caught_up = False  # until its end is reached, its counts are partial
         self._seen: Identity | None = None
 
     def read(self, proceed: Callable[[], bool]) -> bool:
         """Count what is new; returns whether the end was reached (a stop may come first). Raises OSError.
 
-        A log that was replaced is read again from its start, on top of what is known: its counts are those
-        of a part until its end is reached again.
+        A log that was replaced is read again from its start, on top of its earlier counts, which are partial
+        until its end is reached again.
         """
         status = self.log.path.stat()
         seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
@@ -48,10 +48,10 @@ class FollowedLog:
 
 
 class FollowedLogs:
-    """All logs. What is here can be read again from the files, but for logs that are lost.
+    """All logs. Everything here can be read again from the files, except for lost logs.
 
     A log that is lost is kept in `lost` while it has clusters that are not settled, and read on if a file
-    of its name is there again: so no count goes back to what a new log alone would say.
+    of its name is there again, so no count falls back to that of a new log alone.
     """
 
     def __init__(self) -> None:
@@ -82,11 +82,11 @@ class FollowedLogs:
         return [followed.tally for followed in self._all() if followed.caught_up]
 
     def unread(self) -> set[str]:
-        """The names of logs whose counts are those of a part."""
+        """The names of logs whose counts are partial."""
         return {path.name for path, followed in self.logs.items() if not followed.caught_up}
 
     def drop_lost(self, is_wanted: Callable[[ClusterTally], bool]) -> None:
-        """Drop clusters of lost logs that nobody wants, and with the last of them the log."""
+        """Drop clusters of lost logs that nobody wants, and a lost log with its last cluster."""
         for path, followed in list(self.lost.items()):
             for cluster in followed.tally.lives():
                 if not is_wanted(cluster):

@@ -1,4 +1,4 @@
-"""Metrics about jobs and room, whose few labels are words of ours or of HTCondor's table of holds."""
+"""Metrics about jobs and room; their few labels are words of ours or of HTCondor's table of holds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _REASONS = frozenset(HOLD_REASONS.values())
 
 
 class JobNumbers:
-    """How the jobs of completed clusters ended, since the worker's start, and what is seen now."""
+    """How the jobs of completed clusters ended since the worker's start, and the current numbers."""
 
     def __init__(self, neighbours: Neighbours) -> None:
         self._site = neighbours
@@ -68,6 +68,6 @@ def ended_by_how(statuses: Statuses) -> dict[str, int]:
 
 
 def _reason(status: str) -> str:
-    """The label in `HELD: Job policy: subcode 3`, if it is one of HTCondor's."""
+    """The label in `HELD: Job policy: subcode 3`, if it is HTCondor's."""
     label = status.removeprefix(_HELD).partition(": subcode ")[0]
     return label if label in _REASONS else OTHER

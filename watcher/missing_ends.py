@@ -1,8 +1,8 @@
-"""Clusters that are over though no log says so: found by asking the WMS and the schedd.
+"""Clusters that are over although no log shows it: found by asking the WMS and the schedd.
 
-A log that was truncated, replaced or deleted while jobs ended never tells of those ends; the schedd's history
-does. Its ends are applied to what is known of the jobs otherwise, so that a job keeps its last known pilot
-status, and the counts sum to the number of workers also where the history has forgotten some.
+A log that was truncated, replaced or deleted while jobs ended lacks those ends, but the schedd's history has
+them. They are applied to the last known states of the jobs, so that a job keeps its last known pilot status,
+and the counts sum to the number of workers also where the history has forgotten some.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MissingEnds:
         self.tally = Tally()
         self.pause = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)  # seconds
         self._missing: set[Life] = set()  # in no log at the last look
-        self._without_cluster: set[str] = set()  # taskforces of which the schedd has none
+        self._without_cluster: set[str] = set()  # taskforces that have no cluster in the schedd
         self._looked_at: float | None = None
 
     def is_due(self) -> bool:
@@ -109,14 +109,14 @@ class MissingEnds:
             self._count(cluster, known, keep_last=sum_of(taskforce) == taskforce.n_workers)
 
     def _count(self, cluster: ClusterTally, ends: list[EndedJob], *, keep_last: bool = True) -> None:
-        """Apply the ends; with none of them known, `keep_last` leaves the last known statuses."""
+        """Apply the ends; if none is known, `keep_last` leaves the last known statuses."""
         for job in ends:
             cluster.end(job.proc, REMOVED if job.removed else COMPLETED, end_date(job))
         if ends or not keep_last:
             cluster.end_the_rest()
         cluster.gone, cluster.dirty, cluster.touched, cluster.rests = True, True, False, False
         logger.warning(
-            "cluster %d is over, and no log says so: of %d job(s) the schedd knows how they ended",
+            "cluster %d is over, and no log shows it: the schedd knows how %d job(s) ended",
             cluster.cluster_id,
             len(ends),
         )
@@ -124,7 +124,7 @@ class MissingEnds:
     def _missing_from(
         self, followed: Collection[ClusterTally], unread: Collection[str]
     ) -> dict[Life, Taskforce]:
-        """What the WMS holds as not complete, and no log of ours has.
+        """The clusters that are not complete at the WMS, and are in no log of ours.
 
         Only clusters that log into our scratch directory: another instance may serve the same schedd from
         another one. A cluster that a log has without its owner's name gets its name here.
@@ -143,10 +143,10 @@ class MissingEnds:
         return missing
 
     def _clusters_of(self, taskforce: Taskforce) -> list[int]:
-        """The clusters that log into our directory; the WMS knows none of a start that it did not confirm."""
+        """The clusters that log into our directory; the WMS has none for a start that is not confirmed."""
         uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
         if cluster_id is not None:
-            stoppers = taskforce.phase == Phase.PENDING_STOPPER  # who removes it and says so
+            stoppers = taskforce.phase == Phase.PENDING_STOPPER  # the stopper removes it and reports that
             ours = not stoppers and self.site.scratch.holds(taskforce.job_event_log_fpath)
             return [cluster_id] if ours else []
         if uuid in self._without_cluster or self.site.scratch.intent(uuid):
@@ -170,5 +170,5 @@ def end_date(job: EndedJob) -> bytes:
 
 
 def _of(cluster: ClusterTally, ends: list[EndedJob]) -> list[EndedJob]:
-    """Those ends that are of this cluster, and not of another that had its number before."""
+    """The ends of this cluster's jobs, without those of another cluster that had its number before."""
     return [job for job in ends if job.taskforce_uuid in ("", cluster.taskforce_uuid)]

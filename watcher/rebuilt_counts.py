@@ -1,8 +1,8 @@
 """The counts of a cluster that no log has: rebuilt from the counts at the WMS and the ends in the history.
 
 The WMS knows how many jobs had which status and pilot status, but not which jobs; the history knows which job
-ended how, but nothing of pilots. So the WMS's counts are dealt out to the jobs such that they fit the ends
-best: what a pilot said last stays, and the sum is the number of workers.
+ended how, but nothing about pilots. So the WMS's counts are dealt out to the jobs such that they fit the ends
+best. Each pilot's last status stays, and the sum is the number of workers.
 """
 
 from __future__ import annotations

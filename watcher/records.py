@@ -1,4 +1,4 @@
-"""What the WMS holds of the taskforces whose clusters are followed.
+"""The WMS's records of the taskforces whose clusters we follow.
 
 A record is read when a cluster is first seen, while the WMS names no cluster in it, and again when the
 cluster is over. Losing a record costs one more question.
@@ -19,13 +19,13 @@ from watcher.troubles import Troubles
 logger = logging.getLogger(__name__)
 
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
-ASK_AGAIN = 600.0  # seconds between questions about what the WMS did not know
+ASK_AGAIN = 600.0  # seconds between questions about unknown clusters and taskforces
 
 Key = TypeVar("Key", int, str)
 
 
 class Records:
-    """The WMS's records by taskforce, and when the WMS was last asked about what it does not know."""
+    """The WMS's records by taskforce, and when we last asked about those that it does not know."""
 
     def __init__(self, wms: Wms, monotonic: Callable[[], float]) -> None:
         self._wms, self._monotonic = wms, monotonic
@@ -50,8 +50,8 @@ class Records:
     def find_owners(self, nameless: Iterable[ClusterTally]) -> None:
         """Ask the WMS which taskforce owns each cluster that the log leaves unnamed. Raises WmsUnavailable.
 
-        A number may have been another cluster's, before the job queue was lost: one that is complete is not
-        meant, and where several are left, nobody knows which.
+        A number may have belonged to another cluster before the job queue was lost. So a complete taskforce
+        is not meant, and if several others are left, nobody knows which.
         """
         clusters = {cluster.cluster_id: cluster for cluster in nameless}
         due = self._due(clusters, self._asked_clusters)

@@ -17,7 +17,7 @@ class _Refusal:
 
 
 class Refusals:
-    """What the WMS refuses, for how long by now, and when to try again; `patience` is in seconds."""
+    """Refused taskforces, for how long by now, and when to try again; `patience` is in seconds."""
 
     def __init__(self, monotonic: Callable[[], float], patience: float) -> None:
         self._monotonic, self._patience = monotonic, patience
@@ -30,16 +30,14 @@ class Refusals:
         """The WMS refused once more; returns whether that is new."""
         now, known = self._monotonic(), self._refusals.get(uuid)
         if known is None:
-            self._refusals[uuid] = _Refusal(
-                now, reason, FIRST_PAUSE, now
-            )  # perhaps it was the moment's fault
+            self._refusals[uuid] = _Refusal(now, reason, FIRST_PAUSE, now)  # perhaps a passing trouble
             return True
         known.reason, known.next_try = reason, now + known.pause
         known.pause = min(2 * known.pause, LONGEST_PAUSE)
         return False
 
     def clear(self, uuid: str) -> bool:
-        """The WMS has what it refused, or nobody needs it any more; returns whether it was refused."""
+        """The statuses are taken, or nobody needs them any more; returns whether they were refused."""
         return self._refusals.pop(uuid, None) is not None
 
     def is_due(self, uuid: str) -> bool:

@@ -13,7 +13,7 @@ BATCH_CHARACTERS = 1_000_000  # the WMS takes 100 MB; small batches lose less wh
 NOBODY_IS_SERVED = (
     4  # this many single-taskforce requests failed, and nothing was acknowledged: the WMS is down
 )
-SERVER_ERROR = 500  # what one bad key does to a whole batch (contract of /tms/statuses)
+SERVER_ERROR = 500  # one bad key fails a whole batch so (contract of /tms/statuses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Update:
 
 @dataclass(slots=True)
 class Sent:
-    """What became of updates. One that is nowhere here was not sent, or not answered.
+    """The results of updates. One that is nowhere here was not sent, or not answered.
 
     `unknown` are taskforces that the WMS does not know. `refused` (taskforce -> why) were alone in their
     request, and the WMS itself refused them; `lost` likewise, but nobody knows who answered: a proxy perhaps.
@@ -49,10 +49,10 @@ class Sent:
 
 
 def send(wms: Wms, updates: Sequence[Update], proceed: Callable[[], bool], sent: Sent) -> None:
-    """Send all updates in batches; `sent` gets what became of them, also where an error ends it.
+    """Send all updates in batches; `sent` gets the results, also if an error ends it.
 
-    Only the WMS's own word about a taskforce counts: what is not acknowledged is to be sent again. A batch
-    that is refused as a whole is split until the bad taskforce stands alone, so that it holds up no other.
+    Only the WMS's own word about a taskforce counts: the caller sends again what is not acknowledged. A batch
+    that is refused as a whole is split until the bad taskforce is alone, so that it holds up no other.
     Raises WmsUnavailable when the WMS serves nobody. Safe to repeat.
     """
     for batch in batches(updates):

@@ -11,7 +11,7 @@ from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.job_status import FIRST_HELD, STATUS_TEXTS
 from watcher.followed_logs import FollowedLogs
 
-HELD = "HELD"  # for whatever reason: reasons are texts of others, in any number
+HELD = "HELD"  # whatever the reason: others choose its text, so there is no end of them
 STATUSES = (*STATUS_TEXTS[1:FIRST_HELD], HELD)
 
 
@@ -32,17 +32,17 @@ class Totals:
         jobs = jobs_by_status(clusters)
         return [
             Number("logs_followed", "Job event logs that are followed.", len(logs.logs)),
-            Number("log_lag_bytes", "What is written in these logs and not read yet.", logs.lag),
+            Number("log_lag_bytes", "Bytes in these logs that are written and not read yet.", logs.lag),
             Number("log_events_total", "Events that were read from job event logs.", logs.events),
             Number(
                 "log_damaged_bytes_total",
-                "What was read from job event logs and is no event.",
+                "Bytes read from job event logs that belong to no event.",
                 logs.damaged_bytes,
             ),
             Number(
-                "statuses_sent_total", "Taskforces whose statuses the WMS has taken, each time.", self.sent
+                "statuses_sent_total", "Reports of a taskforce's statuses that the WMS has taken.", self.sent
             ),
-            Number("taskforces_completed_total", "Taskforces told to be complete.", self.completed),
+            Number("taskforces_completed_total", "Taskforces reported as complete.", self.completed),
             Number("jobs", "Jobs in the logs, of clusters that are not complete.", jobs, "status"),
         ]
 

@@ -1,8 +1,8 @@
 """One pass of the watcher: read -> count -> report -> complete -> look after the files.
 
-The job event logs are the state: at a start they are read from their tops, and nothing is reported before
-their ends are reached. What the WMS holds of a taskforce (its cluster, its phase) is asked when a cluster is
-first seen, and again when it is over.
+The job event logs are the state. At a start the watcher reads them from their tops, and reports nothing
+before it has reached their ends. It asks the WMS for a taskforce's record (its cluster, its phase) when it
+first sees a cluster, and again when the cluster is over.
 """
 
 from __future__ import annotations
@@ -44,10 +44,9 @@ class Watcher:
         self.logs = FollowedLogs()
         self.records = Records(neighbours.wms, neighbours.monotonic)
         patience = neighbours.settings.refusal_patience
-        self.refused = Refusals(neighbours.monotonic, patience)  # statuses that the WMS does not take
-        self.differing = Refusals(
-            neighbours.monotonic, patience
-        )  # of which it keeps others than the final ones
+        self.refused = Refusals(neighbours.monotonic, patience)  # taskforces whose statuses the WMS refuses
+        # taskforces for which the WMS keeps others than the final statuses
+        self.differing = Refusals(neighbours.monotonic, patience)
         self.missing_ends = MissingEnds(neighbours)
         self.housekeeping = Housekeeping(neighbours)
         self.totals = Totals()
@@ -55,7 +54,7 @@ class Watcher:
         self.troubles = Troubles(logger)
 
     def run_once(self) -> Outcome:
-        """One pass. Raises Unavailable where it could not go on; what was read is kept, unsent."""
+        """One pass. Raises Unavailable if it could not go on; a later pass sends what it has read."""
         if not self._read():
             return Outcome()
         active = [(tally, cluster) for tally, cluster in self._all() if not cluster.rests]
@@ -71,7 +70,7 @@ class Watcher:
         self.housekeeping.go_on()
         if outage:
             raise outage
-        self._find_missing_ends()  # last: what it finds is reported by the next pass
+        self._find_missing_ends()  # last: the next pass reports what it finds
         return Outcome(sent + completed, failed)
 
     def alive(self) -> str:
@@ -98,7 +97,7 @@ class Watcher:
         now = self.site.monotonic()
         for _, cluster in self._all():
             if cluster.touched:
-                # Whatever the schedd said of it before: a log has news of it.
+                # A log has news of it, whatever the schedd answered before.
                 cluster.touched, cluster.changed_at, cluster.gone, cluster.rests = False, now, False, False
         return True
 
@@ -124,7 +123,7 @@ class Watcher:
         return left
 
     def _let_rest(self, active: list[Counted]) -> None:
-        """Pass over a cluster until a log has news of it, so that a quiet pass costs what changed."""
+        """Skip a cluster until a log has news of it, so that the cost of a pass is that of the changes."""
         for _, cluster in active:
             record = self.records.of(cluster)
             confirmed = record is not None and record.cluster_id is not None
@@ -185,7 +184,7 @@ class Watcher:
     # -- complete -------------------------------------------------------------------------------------
 
     def _complete(self, speakers: list[Counted]) -> tuple[int, int, Unavailable | None]:
-        """Complete what is over; returns how many, how many failed, and why nobody could be asked."""
+        """Complete taskforces; returns how many, how many failed, and which neighbour could not be asked."""
         over = self._over(speakers)
         try:
             live = find_live(self.site, (cluster for _, cluster, _, _ in over), self._owned())
@@ -213,7 +212,7 @@ class Watcher:
         return done, failed, None
 
     def _over(self, speakers: list[Counted]) -> list[tuple[Tally, ClusterTally, Taskforce, Witness]]:
-        """The clusters that are over by their witness, and whose taskforces may be completed or stopped."""
+        """The clusters that are over by their witness, if their taskforces may be completed or stopped."""
         found: list[tuple[Tally, ClusterTally, Taskforce, Witness]] = []
         for tally, cluster in speakers:
             record = self.records.of(cluster)
@@ -228,7 +227,7 @@ class Watcher:
         return not cluster.dirty or bool(self.refused.given_up(cluster.taskforce_uuid))
 
     def _live_beside(self, unconfirmed: list[Taskforce]) -> set[str]:
-        """Those of the taskforces that have a live cluster, whether a log has it or not."""
+        """The taskforces that have a live cluster, whether a log has it or not."""
         schedd = self.site.schedd
         now = self.site.clock()
         return {
@@ -274,21 +273,21 @@ class Watcher:
     # -- what no log has ------------------------------------------------------------------------------
 
     def _find_missing_ends(self) -> None:
-        """Find clusters that are over though no log says so, and count how their jobs ended."""
+        """Find clusters that are over although no log shows it, and count how their jobs ended."""
         if not self.missing_ends.is_due():
             return
         quiet = [cluster for cluster in self._owned() if self._is_quiet(cluster)]
         gone = self.missing_ends.find(quiet, [one for _, one in self._all()], self.logs.unread())
         if not gone or not self._read():
             return
-        # What the logs have by now is better than what the history has.
+        # By now the logs may have better counts than the history.
         gone.clusters = [cluster for cluster in gone.clusters if self._is_quiet(cluster)]
         for cluster in self._owned():
             gone.missing.pop((cluster.cluster_id, cluster.taskforce_uuid), None)
         self.missing_ends.count_ends(gone)
 
     def _is_quiet(self, cluster: ClusterTally) -> bool:
-        """Whether no log has had news for long of a cluster that goes on."""
+        """Whether a cluster goes on and no log has had news of it for long."""
         record = self.records.of(cluster)
         quiet_for = self.site.monotonic() - cluster.changed_at
         return (
@@ -303,7 +302,7 @@ def _only(speakers: dict[str, ClusterTally], active: list[Counted]) -> list[Coun
 
 
 def _precedence(cluster: ClusterTally) -> tuple[bool, int]:
-    """What goes on counts before what is over, a later cluster before an earlier one."""
+    """A live cluster counts before one that is over, a later cluster before an earlier one."""
     return not (cluster.over or cluster.gone), cluster.cluster_id
 
 

@@ -15,7 +15,7 @@ from watcher.reading.batch import Batch
 from watcher.reading.byte_rows import Ints, Numbers, begin_with, rows_at
 
 NO_PILOT_STATUS = "null"  # as users know it: what the original's None became in JSON
-# What pilots report of themselves, in the order of their life (v1.2.0).
+# The statuses that pilots report, in the order of their life (v1.2.0).
 PILOT_STATUSES = Vocabulary(
     [
         NO_PILOT_STATUS,
@@ -47,7 +47,7 @@ _LONGEST = 32  # bytes of a value that is matched at once
 
 
 def chirp_of(text: bytes) -> tuple[ChirpKind, bytes]:
-    """What the text of a generic event reports, and the value as it stands in the log, with its quotes."""
+    """What the text of a generic event reports, and the value as it is in the log, with its quotes."""
     chirp = CHIRP.match(text)
     if chirp is None:
         return ChirpKind.OTHER, b""
@@ -76,7 +76,7 @@ def kinds_of(batch: Batch, generic: Ints) -> Numbers:
 
 
 def values_of(batch: Batch, events: Ints, kind: ChirpKind) -> list[bytes]:
-    """The values of those events of a batch, all of this kind, as they stand in the log."""
+    """The values of these events of a batch, all of this kind, as they are in the log."""
     starts = batch.text[events] + len(_NAME[kind])
     return [_line(batch.block, start).rstrip(b"\r\n") for start in starts.tolist()]
 

@@ -25,7 +25,7 @@ OTHER_ERRORS = "(other errors)"
 
 
 class ClusterTally:
-    """The counts of one cluster, through one life: a number that comes again in a log is another cluster.
+    """The counts of one cluster in one life; if its number comes again in a log, that is another cluster.
 
     `dirty` means that the counts changed since the WMS acknowledged them; `touched`, that they changed since
     the last look, at `changed_at`; `gone`, that the schedd was asked and did not have the cluster any more.
@@ -39,12 +39,12 @@ class ClusterTally:
         self.taskforce_uuid = ""
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
         self.dirty = self.touched = True
-        self.changed_at = 0.0  # by a clock for intervals
-        self.rests = False  # nothing is to be asked, sent or completed until an event touches it
+        self.changed_at = 0.0  # on the monotonic clock
+        self.rests = False  # nothing to ask, send or complete until an event touches it
         self.gone = False
         self.rebuilt = False  # from other sources than a log, which have no errors
         self.last_end = b""  # date of the last event that ended a job, or the cluster
-        self.before_end = b""  # latest date of a start, or of another end, that came before it
+        self.before_end = b""  # latest date of a start, or of another end, before it
         self.statuses, self.pilots = NumberedTexts(STATUSES), NumberedTexts(PILOT_STATUSES)
         self._jobs = jobs
         self._pages: dict[int, int] = {}  # proc // PAGE -> index of the page's first job
@@ -149,7 +149,7 @@ class ClusterTally:
         self._counted = False
 
     def set_job(self, proc: int, status: str, pilot: str) -> None:
-        """Put a job into a state that is known from another source than a log."""
+        """Put a job into a state that another source than a log gave."""
         self.move(self.place(proc), pack(self.statuses.number(status), self.pilots.number(pilot), 0))
 
     def end(self, proc: int, status: int, date: bytes) -> None:
@@ -159,10 +159,10 @@ class ClusterTally:
         if known not in ENDED:
             self.move(place, pack(status, pilot, error))
         if known not in ENDED or self.rebuilt:
-            self.last_end, self.before_end = date, b""  # in UTC: nothing is to be compared
+            self.last_end, self.before_end = date, b""  # in UTC: there is nothing to compare
 
     def end_the_rest(self) -> None:
-        """Jobs whose end nobody knows count as removed: they keep what their pilots said."""
+        """Jobs whose end nobody knows count as removed, with the last status of their pilots."""
         for _, place in self.places():
             status, pilot, error = unpack(int(self._jobs.packed[place]))
             if status not in (NO_STATUS, *ENDED):

@@ -28,7 +28,7 @@ EXECUTE, EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE = (
     EventCode.CLUSTER_SUBMIT.value,
     EventCode.CLUSTER_REMOVE.value,
 )
-MOMENT = 5  # seconds between an eviction without a code and the hold or removal whose first half it was
+MOMENT = 5  # seconds from an eviction without a code to the hold or removal that it was the first half of
 MOST_EVICTED = 50_000  # evictions that may wait for their second half at once (10 MB)
 
 
@@ -40,7 +40,7 @@ class EventTally:
         self.jobs = JobStates()
         self.evicted: dict[int, tuple[bytes, int, int]] = {}  # place -> date, pilot, error before
         self.settled: dict[int, str] = {}  # clusters whose events are skipped -> their taskforces
-        self.earlier: list[ClusterTally] = []  # whose number another cluster has in this log by now
+        self.earlier: list[ClusterTally] = []  # their numbers belong to other clusters in this log by now
 
     def lives(self) -> list[ClusterTally]:
         """All clusters that are not settled."""
@@ -109,7 +109,7 @@ class EventTally:
         return known.over or bool(uuid and known.taskforce_uuid and uuid != known.taskforce_uuid)
 
     def _begin_life(self, event: Event) -> None:
-        """Count from here on for another cluster; one before it of another taskforce is kept beside it."""
+        """Count for another cluster from here on; keep the one before it if it was another taskforce's."""
         self.settled.pop(event.cluster, None)
         before = self.clusters.pop(event.cluster, None)
         if before is None:
@@ -130,7 +130,7 @@ class EventTally:
         return cluster_id not in self.settled and (known is None or not known.taskforce_uuid)
 
     def name(self, cluster_id: int, uuid: str) -> None:
-        """Note whose a cluster is, unless that is known or the cluster is settled."""
+        """Note the owner of a cluster, unless that is known or the cluster is settled."""
         if self.is_nameless(cluster_id):
             cluster = self.cluster(cluster_id)
             cluster.taskforce_uuid, cluster.dirty, cluster.touched = uuid, True, True

@@ -70,7 +70,7 @@ def held_status(text: bytes) -> str:
 
 
 def eviction_code(text: bytes) -> int | None:
-    """Why a job was evicted; None where the log does not say, as HTCondor 23.9.6 does not."""
+    """Why a job was evicted; None if the log has no reason, as with HTCondor 23.9.6."""
     why = _EVICTION_CODE.match(text)
     return int(why[1]) if why else None
 

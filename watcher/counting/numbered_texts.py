@@ -1,7 +1,7 @@
 """Numbers that stand for texts, because a job's state has one byte for each.
 
-The texts that honest jobs have are known beforehand and have the same numbers in each cluster. What else a
-job invents takes numbers of its own cluster only, so no job can use up those of another taskforce.
+The texts that honest jobs have are known beforehand and have the same numbers in each cluster. A text that a
+job invents takes a number of its own cluster only, so no job can use up those of another taskforce.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 MOST = 256  # numbers that a byte can hold
-OWN = MOST - 1  # stands for each text that a cluster has no other number for
+OWN = MOST - 1  # for each text when a cluster has no number left
 
 
 class Vocabulary:

@@ -51,7 +51,7 @@ _DENSE = 1 << 14  # numbers in a range of this size are distinguished by a table
 _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
-# What the events of each code do, as bits: one look-up gives them all.
+# The effects of each event code, as bits: one look-up gives them all.
 _SETS_STATUS, _CHIRPS, _FORGETS, _STARTS, _ENDS, _NAMES, _REMOVES, _MAY_RECALL = (
     np.uint8(1 << bit) for bit in range(8)
 )
@@ -84,7 +84,7 @@ class _Changes:
     place: Ints
 
     def only(self, which: Bools) -> _Changes:
-        """Those of them for which `which` is true."""
+        """The changes for which `which` is true."""
         if which.all():
             return self
         event, code, does, kind = self.event[which], self.code[which], self.does[which], self.kind[which]
@@ -144,7 +144,7 @@ class Tally(EventTally):
         self._note_dates(batch, does, np.flatnonzero(removes | (of_a_job & (does & (_STARTS | _ENDS) != 0))))
 
     def _numbers_that_may_begin_again(self, batch: Batch, does: Numbers) -> set[int]:
-        """Numbers of which the batch may have events of two clusters: their events are counted one by one."""
+        """Numbers with events of two clusters in the batch, perhaps: their events are counted one by one."""
         begins = np.flatnonzero((does & _NAMES != 0) & (batch.proc <= MAX_PROC))
         numbers = batch.cluster[begins]
         repeated = _repeated(numbers, batch.proc[begins])
@@ -159,7 +159,7 @@ class Tally(EventTally):
     def _may_begin_again(
         self, number: int, batch: Batch, does: Numbers, begins: Ints, repeated: bool
     ) -> bool:
-        """Whether two clusters may have this number, given where in the batch one of it begins."""
+        """Whether two clusters may have this number, given where in the batch one of them begins."""
         names = (taskforce_of(batch.event(at)) for at in begins.tolist())
         if number in self.settled:
             return any(name not in ("", self.settled[number]) for name in names)
@@ -175,7 +175,7 @@ class Tally(EventTally):
     def _name_clusters(self, batch: Batch, naming: Ints) -> None:
         cluster = batch.cluster[naming]
         nameless = {number for number in _different(cluster).tolist() if self.is_nameless(number)}
-        if not nameless or NOTE not in batch.block:  # in others' logs each submit would be searched in vain
+        if not nameless or NOTE not in batch.block:  # in others' logs we would search each submit in vain
             return
         _, first = np.unique(cluster, return_index=True)  # usually the first event of a cluster names it
         for at in naming[np.concatenate((first, np.arange(len(naming))))].tolist():
@@ -262,7 +262,7 @@ class Tally(EventTally):
 
 
 def _tell_evictions_apart(batch: Batch, does: Numbers) -> None:
-    """Correct what the evictions of a batch do, by their codes, which only a newer HTCondor gives."""
+    """Correct the effects of a batch's evictions by their codes, which only a newer HTCondor gives."""
     for at in np.flatnonzero(does & _MAY_RECALL).tolist():
         why = eviction_code(batch.block[batch.text[at] : batch.end[at]])
         if why is not None:

@@ -1,1 +1,1 @@
-"""The life of files: what is there, who needs it, what becomes of it."""
+"""The life of files: which are there, who needs them, when they go."""

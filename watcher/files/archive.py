@@ -71,7 +71,7 @@ def archive_directory(scratch: Scratch, name: str, now: float) -> Steps:
 
 
 def _is_input(path: str) -> bool:
-    """Whether this is the copies of the user's input files, or one of them: the user has the files."""
+    """Whether this is the directory of input file copies, or one of the copies: the user has the files."""
     return path.split("/")[0] == INPUTS
 
 

@@ -1,8 +1,7 @@
-"""The time by which files grow old: never later than what the file system and the WMS confirm.
+"""The clock for the age of files: never later than the file system and the WMS confirm.
 
-An access point whose clock is wrong for an hour must not delete what was archived today. So of the clocks
-that can be seen the one that makes files youngest counts, and after our own clock was set, one plan deletes
-nothing.
+An access point whose clock is wrong for an hour must not delete what was archived today. So the
+visible clock that makes files youngest counts, and after our own clock was set, one plan deletes nothing.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from watcher.files.survey import Kind, survey
 
 logger = logging.getLogger(__name__)
 
-SHARE = 0.1  # of the watcher's interval, in which a pass works at the files
+SHARE = 0.1  # part of the watcher's interval that a pass spends on the files
 ASK_AGAIN = 60.0  # seconds to the next plan when a neighbour did not answer, or the disk has too little room
 
 
@@ -76,7 +76,7 @@ class Housekeeping:
         return work
 
     def _log_kept(self, verdicts: list[Verdict], work: list[Verdict], now: float) -> None:
-        """Name what is kept though its time is over, and what cannot be read: once, until it is over."""
+        """Log which files stay although their time is over or cannot be read: once, until it is over."""
         kept = [verdict for verdict in verdicts if verdict.action is Action.KEEP]
         late = [verdict for verdict in kept if verdict.due is not None and verdict.due <= now]
         broken = [verdict for verdict in kept if verdict.entry.problem]
@@ -95,7 +95,7 @@ class Housekeeping:
                 yield from self._do(verdict)
             yield
             if self.site.monotonic() >= self._next_plan:
-                return  # what was true when it was planned may have changed
+                return  # the situation may have changed since it was planned
 
     def _do(self, verdict: Verdict) -> Iterator[None]:
         site, entry = self.site, verdict.entry

@@ -1,7 +1,7 @@
-"""The way out: what was archived waits in `.tms/leaving` until the next pass has looked at it once more.
+"""The way out: archived files wait in `.tms/leaving` until the next pass has looked at them once more.
 
 A compressed log is there as `<log>.after-<size>`: its first `size` bytes are in the archive. A writer that
-had it open when it was moved may append more (measured: a shadow keeps it open). What is appended is copied
+had it open when it was moved may append more (measured: a shadow keeps it open). The addition is copied
 to a log of the old name, as if it were written now.
 """
 

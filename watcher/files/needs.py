@@ -23,7 +23,7 @@ _DIRECTORIES = (Kind.DIRECTORY, Kind.DIRECTORY_ARCHIVE)
 class Needs:
     """Why something is needed: by the day of a log, and by the id of a taskforce.
 
-    `over` has the days and ids of complete taskforces. What is in none of these, the WMS does not know.
+    `over` has the days and ids of complete taskforces. The WMS does not know those that are in none of these.
     """
 
     logs: dict[str, str] = field(default_factory=dict)

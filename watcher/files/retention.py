@@ -16,7 +16,7 @@ from common.settings import Settings
 from watcher.files.needs import Needs
 from watcher.files.survey import Entry, Kind
 
-GRACE = 3600.0  # seconds after midnight in which a start may still log into yesterday's log
+GRACE = 3600.0  # seconds after midnight; until then a start may log into yesterday's log
 DAY = 86400.0
 
 _ARCHIVES = (Kind.LOG_ARCHIVE, Kind.DIRECTORY_ARCHIVE)

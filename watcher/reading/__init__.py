@@ -1,1 +1,1 @@
-"""From bytes to events: what an event is, and reading many of them fast."""
+"""From bytes to events: follow a log, cut it into blocks, and read many events fast."""

@@ -31,7 +31,7 @@ SLACK = WIDEST  # bytes that a buffer has behind its block, so that its last hea
 
 _PAREN = len("001 ")  # where the "(" stands in a header
 _DATE = len("2026-11-22 18:13:17")
-_SHAPES = 16  # of headers that are read at once; headers of further shapes are read one by one
+_SHAPES = 16  # read at once; headers of further shapes are read one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def parse_block(block: bytes, size: int) -> Batch:
     like_header = _like_headers(block, text)
     if headers.good.all() and len(like_header) == len(start):
         return Batch(block, headers.code, headers.cluster, headers.proc, start, start + headers.text, end, 0)
-    # Another text that looks like a header may be one: of an event behind a torn one.
+    # Another text that looks like a header may be one, if its event follows a torn one.
     event = np.searchsorted(start, like_header, side="right") - 1
     headers.good[event[like_header != start[event]]] = False
     return _merged(block, headers, start, end, after)
@@ -157,7 +157,7 @@ def _read_headers(block: bytes, start: Ints) -> _Headers:
 
 
 def _read_alike(block: bytes, start: Ints, header: re.Match[bytes]) -> _Headers:
-    """Those of the headers at the offsets `start` that differ from `header` only in their digits."""
+    """The headers at the offsets `start` that differ from `header` only in their digits."""
     shape = header[0]
     rows = rows_at(block, start, -(-len(shape) // 8) * 8)
     columns = rows.view(np.uint8)

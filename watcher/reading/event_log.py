@@ -18,16 +18,16 @@ MARK = 2048  # bytes before the offset that must be unchanged; enough to contain
 
 
 class EventLog:
-    """A job event log, each read of which goes on where the last one ended. No file is open between reads.
+    """A job event log; each read continues where the last one ended. No file is open between reads.
 
-    A last event without its separator is left for the next read: nothing is ever waited for.
+    A last event without its separator is left for the next read, so nothing waits for it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = 0  # of the first unread byte
         self.size = 0
-        self.restarts = 0  # how often it was read again from its start, as it was replaced or truncated
+        self.restarts = 0  # how often it was replaced or truncated, and so read again from its start
         self._identity: tuple[int, int] | None = None  # device and inode
         self._mark = (0, b"")  # offset of some bytes that were read, and the bytes
         self._stream: EventStream | XmlStream = EventStream()

@@ -21,8 +21,8 @@ _LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
 class EventStream:
     """Cuts a stream into blocks of whole events, and parses each block.
 
-    `rest` is what is behind the last separator: an event that is not complete yet. It never grows beyond
-    MAX_EVENT. `damaged_bytes` counts what was no event, besides what it is begun with.
+    `rest` is the text after the last separator: an event that is not complete yet. It never grows beyond
+    MAX_EVENT. `damaged_bytes` adds to its first value the bytes that belong to no event.
     """
 
     def __init__(self, damaged_bytes: int = 0) -> None:
@@ -52,7 +52,7 @@ class EventStream:
         return events
 
     def _drop(self) -> None:
-        """Drop what is too long for an event; keep an event that begins, or may begin, late in it."""
+        """Drop a text that is too long for an event; keep an event that begins, or may begin, late in it."""
         start, _ = find_start(self.rest)
         if not start or len(self.rest) - start > MAX_EVENT:
             start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1

@@ -44,7 +44,7 @@ UNREADABLE = (OSError, EOFError, zlib.error, NoEventLog)  # what reading a file 
 class LogFile:
     """One log or archive, which is read once.
 
-    `damaged_bytes` counts bytes that belong to no event. `damage` lists the first places of them as (offset,
+    `damaged_bytes` counts bytes that belong to no event. `damage` lists the first such places as (offset,
     length); in an archive these are offsets in the unpacked log.
     """
 
@@ -125,8 +125,8 @@ def one_by_one(
 def in_order(paths: Sequence[Path]) -> Sequence[Path]:
     """The service's logs in the order of their writing; if any other file is among them, all stay as given.
 
-    What a late writer appends to a day's log comes after what was compressed of it, and a job's last status
-    counts.
+    A late writer may append to a day's log after its first part was compressed. The archive is then the
+    earlier part, and a job's last status counts.
     """
     names = [_NAME.fullmatch(path.name) for path in paths]
     keys = [(name[1], not name[3], int(name[2] or 1)) for name in names if name]
@@ -136,7 +136,7 @@ def in_order(paths: Sequence[Path]) -> Sequence[Path]:
 
 
 def total_size(paths: Iterable[Path]) -> int:
-    """The total size of those files that can be seen; reading the others will report what is wrong."""
+    """The total size of the files that can be seen; reading the others will report the fault."""
     total = 0
     for path in paths:
         with contextlib.suppress(OSError):

@@ -36,7 +36,7 @@ class XmlStream:
         return events
 
     def _drop(self) -> None:
-        """Drop what is too long for an event; keep an event that begins, or may begin, late in it."""
+        """Drop a text that is too long for an event; keep an event that begins, or may begin, late in it."""
         start = max(self.rest.rfind(b"\n<c>"), self.rest.rfind(b"\0<c>")) + 1
         if not start or len(self.rest) - start > MAX_EVENT:
             start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1

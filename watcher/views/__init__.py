@@ -1,1 +1,1 @@
-"""What a person asks of logs and files; the service itself uses none of it."""
+"""Answers to a person's questions about logs and files; the service itself uses none of them."""

@@ -32,7 +32,7 @@ def describe_any_event(event: Event) -> str:
 
 
 def describe_hold(text: bytes) -> str:
-    """The status of a held job, with the reason as it stands in the log."""
+    """The status of a held job, with the reason as it is in the log."""
     status, reason = held_status(text), _line(text, 1).strip()
     return f"{status} ({safe_key(reason)})" if reason and safe_key(reason) not in status else status
 
@@ -69,7 +69,7 @@ def _chirped(text: bytes) -> str:
 
 
 def _with_line(what: str) -> Callable[[bytes], str]:
-    """`what`, and what the line below the first one says."""
+    """`what`, and the text of the event's second line."""
     return lambda text: f"{what}: {safe_key(line)}" if (line := _line(text, 1).strip()) else what
 
 
@@ -84,7 +84,7 @@ def _line(text: bytes, number: int) -> str:
 
 
 _OF_A_CLUSTER: dict[int, str] = {EventCode.CLUSTER_SUBMIT: "submitted", EventCode.CLUSTER_REMOVE: "removed"}
-# Event number -> what describes its text (HTCondor manual, Job Event Log Codes).
+# Event number -> the function that describes it (HTCondor manual, Job Event Log Codes).
 _DESCRIBE: dict[int, Callable[[bytes], str]] = {
     EventCode.SUBMIT: lambda _: "submitted",
     EventCode.EXECUTE: _started,

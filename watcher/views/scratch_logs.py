@@ -13,7 +13,7 @@ from watcher.reading.log_file import Unreadable, in_order
 
 
 def logs_of_the_service(directory: Path, *, archives: bool) -> Sequence[Path]:
-    """The logs there, with `archives` the compressed ones, too, in the order in which they were written.
+    """The logs there, with `archives` the compressed ones, too, in the order of their writing.
 
     Raises Unreadable if the directory cannot be listed.
     """

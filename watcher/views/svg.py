@@ -181,7 +181,7 @@ def _outline(above: Sequence[float], below: Sequence[float], step: float) -> str
 
 
 def _totals(group: ET.Element, panel: Panel, names: Sequence[str], x: float) -> None:
-    """The counts at the end, in the order in which they are stacked."""
+    """The counts at the end, in the order of stacking."""
     ends = [(number, int(count)) for number, count in enumerate(panel.counts[-1]) if count]
     for line, (number, count) in enumerate(reversed(ends)):
         _rect(group, x, LINE * line - 2, 14, 14, _fill(number))

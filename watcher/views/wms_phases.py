@@ -1,4 +1,4 @@
-"""What the WMS has of taskforces, for views that are useful without it: asked beside them, and briefly.
+"""The WMS's records of taskforces, for views that are useful without them: one short question beside a view.
 
 A process of its own asks, so that a view waits for it no longer than it wants to, and needs none of the
 service's libraries itself. It asks only where the service's settings are in the environment. Whatever goes
@@ -43,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the WMS has of one taskforce, as far as a view shows it."""
+    """The WMS's record of one taskforce, as far as a view shows it."""
 
     phase: str
     cluster_id: int | None = None
@@ -63,7 +63,7 @@ class Record:
 
 
 class WmsPhases:
-    """Asks the WMS. `why` says why there is no answer; it is empty after one.
+    """Asks the WMS. `why` is why there is no answer; it is empty after one.
 
     The process starts at once, because it takes a while to load the client. `environ` may have the secret:
     it goes to the process by a pipe, where no other process can see it.
@@ -191,7 +191,7 @@ def _connect(environ: Mapping[str, str]) -> tuple[Wms | None, str]:
 
 
 def _schedd_of_this_machine() -> str:
-    """What the WMS calls this access point's schedd, as HTCondor's configuration has it; or nothing."""
+    """The WMS's name for this access point's schedd, from HTCondor's configuration; or nothing."""
     try:
         from common.condor.schedd import full_hostname
 
@@ -201,7 +201,7 @@ def _schedd_of_this_machine() -> str:
 
 
 def record_of(taskforce: Taskforce) -> Record:
-    """What a view needs of a taskforce's record."""
+    """The part of a taskforce's record that a view needs."""
     changes = [
         Change(change.target_phase, change.was_successful, change.timestamp, change.context)
         for change in taskforce.phase_change_log
@@ -210,7 +210,7 @@ def record_of(taskforce: Taskforce) -> Record:
 
 
 def _records(entries: Mapping[str, dict[str, Any]] | None) -> dict[str, Record] | None:
-    """What `record_of` gave, after its way through the pipe."""
+    """The inverse of `record_of`, after the way through the pipe."""
     if entries is None:
         return None
     return {

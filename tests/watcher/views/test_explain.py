@@ -154,7 +154,7 @@ def test_a_log_in_xml_tells_the_same(
 
 
 def test_the_end_is_told_with_its_witness(capsys: pytest.CaptureFixture[str], jel: JelWriter) -> None:
-    removed = "  complete          yes, since 2026-11-22 18:21:46: the log says that the cluster was removed"
+    removed = "  complete          yes, since 2026-11-22 18:21:46: the log shows that the cluster was removed"
     assert removed in told(capsys, "166", SAMPLES / "ev_latejob.jel")
     jel.submit(8, "TF-8", 1)
     jel.terminate((8, 0))
@@ -328,7 +328,7 @@ def test_what_is_not_there_is_said_with_where_it_was_looked_for(
 ) -> None:
     jel.submit(8, "TF-8", 1)
     assert complaint(capsys, what, jel.path) == (
-        f"watcher: {what}: nothing of it in 1 log(s): 2026-11-22.tms.jel\n"
+        f"watcher: {what}: not in any of 1 log(s): 2026-11-22.tms.jel\n"
     )
 
 

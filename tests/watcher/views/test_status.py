@@ -198,7 +198,7 @@ def test_a_refused_start_is_shown_with_the_command_that_says_more() -> None:
     refused = Record("pending-starter", changes=[Change("condor-submit", False, 0.0, f"no image {HOSTILE}")])
     seen = Overview(NOW, [row(CLUSTER)], 0, "", (), {}, {"TF-9": refused, "TF-10": Record("pending-starter")})
     lines = [line.plain for line in table(seen, 100, None)]
-    assert "  waiting for their start, says the WMS: 2" in lines
+    assert "  waiting for their start, by the WMS: 2" in lines
     assert any(line.startswith("    TF-9 was refused: no image ") for line in lines)
     assert "    > tms-starter --show TF-9" in lines
     assert all(line.isprintable() for line in lines)

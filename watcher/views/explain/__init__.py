@@ -1,1 +1,1 @@
-"""`--explain`: what became of a taskforce, a cluster or a job."""
+"""`--explain`: the history of a taskforce, a cluster or a job."""

@@ -1,8 +1,8 @@
-"""`python -m watcher --explain [WHAT [FILE...]]`: what logs have of a taskforce, a cluster or a job.
+"""`python -m watcher --explain [WHAT [FILE...]]`: the history of a taskforce, a cluster or a job.
 
-Needs no settings, no WMS and no HTCondor. If no files are given, JOB_EVENT_LOG_DIR says where they are, and
-the WMS is asked for the phase where its settings are in the environment. A log is read twice for a taskforce,
-once to find its clusters, and once to count them.
+Needs no settings, no WMS and no HTCondor. If no files are given, it reads those in JOB_EVENT_LOG_DIR.
+It asks the WMS for the phase if the WMS's settings are in the environment. A log is read twice for a
+taskforce, once to find its clusters, and once to count them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOST_WAITING = 10  # taskforces that are explained where none is asked for
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what the logs have of what the command line asks for; the exit code."""
+    """Explain what the command line asks for; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
     environ = dict(os.environ)
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _explain(what: What, paths: Sequence[Path], phases: WmsPhases) -> bool:
-    """Print what there is about `what`; whether something was found, and everything could be read."""
+    """Print the histories of `what`; returns whether one was found and every file could be read."""
     histories = Histories(what)
     complaints = _read(histories, paths)
     sys.stderr.writelines(f"watcher: {text}\n" for text in complaints)
@@ -111,7 +111,7 @@ def _print(histories: Histories, paths: Sequence[Path], phases: WmsPhases) -> bo
     records = phases.answer(PATIENCE) or {}
     if not found:
         names = ", ".join(path.name for path in paths)
-        where = f"nothing of it in {len(paths)} log(s): {names}" if paths else "there are no logs"
+        where = f"not in any of {len(paths)} log(s): {names}" if paths else "there are no logs"
         sys.stderr.write(printable(f"watcher: {histories.what.text}: {where}") + "\n")
         if record := records.get(histories.what.uuid):
             _write(describe_record(record, ""))
@@ -133,8 +133,8 @@ def _write(lines: Iterable[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tms-watcher",
-        description="Print what job event logs, or archives of them, have of a taskforce, a cluster, or a"
-        " job. Times are those of the logs. The WMS is asked for the phase if its settings are in the"
+        description="Print the history of a taskforce, a cluster, or a job from job event logs or archives of"
+        " them. Times are those of the logs. The WMS is asked for the phase if its settings are in the"
         " environment.",
     )
     parser.add_argument("--explain", action="store_true", required=True, help="do this, and nothing else")
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "files",
         nargs="*",
-        default=[],  # or else a usage error says that FILE is required
+        default=[],  # or else a usage error demands a FILE
         type=Path,
         metavar="FILE",
         help="if none is given: the logs and archives of JOB_EVENT_LOG_DIR",

@@ -43,7 +43,7 @@ class Histories:
         return {self.what.uuid} if self.what.uuid in self._uuids else set(self._uuids)
 
     def find(self, events: Events, _: LogFile) -> None:
-        """Note the clusters that name the taskforce which is asked for."""
+        """Note the clusters that name the requested taskforce."""
         if isinstance(events, Batch) and self.what.uuid.encode() not in events.block:
             return
         for event in one_by_one(events, codes=NAMING):
@@ -77,7 +77,7 @@ class Histories:
         return set().union(*(self._uuids[uuid] for uuid in self.uuids))
 
     def _of(self, event: Event) -> ClusterHistory:
-        """The history of an event's cluster. Its first name, or a later submit, says whose it is."""
+        """The history of an event's cluster. Its first name, or a later submit, determines its owner."""
         history = self._now.get(event.cluster)
         if history and event.code not in NAMING:
             return history

@@ -12,8 +12,8 @@ from watcher.counting.job_status import ENDED, FIRST_HELD, IDLE, RUNNING
 from watcher.views.event_text import describe_any_event, describe_event
 from watcher.views.explain.history import ClusterHistory, JobState, format_date
 
-FEW = 5  # of what is most frequent
-FEW_JOBS = 3  # that stick out
+FEW = 5  # of the most frequent texts
+FEW_JOBS = 3  # jobs that stick out
 MOST_STATUSES = 12
 
 _LABEL = 17  # columns
@@ -27,7 +27,7 @@ _STICKING_OUT: tuple[tuple[str, Callable[[JobState], bool]], ...] = (
 
 
 def describe_cluster(history: ClusterHistory) -> Iterator[str]:
-    """What the logs say of a cluster."""
+    """The history of a cluster, from the logs."""
     yield f"cluster {history.cluster_id} {_owner(history)}"
     yield from labelled("logs", [log.name for log in history.logs])
     yield from labelled("first event", _when(history.first))
@@ -117,7 +117,7 @@ def _completion(history: ClusterHistory) -> str:
     tally = history.tally
     since = f"yes, since {format_date(tally.last_end)}: "
     if tally.removed:
-        return since + "the log says that the cluster was removed"
+        return since + "the log shows that the cluster was removed"
     if tally.over:
         return since + "every job in the logs has ended"
     going_on = sum(job.status not in ENDED for job in history.jobs())

@@ -1,4 +1,4 @@
-"""What the WMS has of a taskforce, in the lines in which `--explain` shows it."""
+"""The WMS's record of a taskforce, as lines of `--explain`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_CHANGES = 12  # of the phase, the last ones
 
 
 def describe_record(record: Record | None, why: str) -> Iterator[str]:
-    """The phase and how the taskforce came there; `why` says why the WMS has not answered, if it has not."""
+    """The phase and how the taskforce came there; `why` is why the WMS has not answered, if it has not."""
     if why:
         yield from labelled("WMS", [why])
     elif record is None:

@@ -1,4 +1,4 @@
-"""How jobs fare at each site: what became of each start, and the hours that it took."""
+"""How jobs fare at each site: how each start ended, and the hours that it took."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from watcher.reading.log_file import one_by_one
 
 NO_SITE = "(the log names none)"
 OTHERS = "(others)"
-MOST_SITES = 5_000  # names that are counted separately: a machine may invent one at each start
+MOST_SITES = 5_000  # names counted separately, because a machine may invent one at each start
 
 # Lines of event 001: '\tGLIDEIN_Site = "CHTC"', '\tSlotName: slot1_4@ap1'. The first attribute there counts.
 _SITES = ("GLIDEIN_Site", "OSG_SITE_NAME")
@@ -40,7 +40,7 @@ _HALF = 60  # seconds within which a hold or removal follows an eviction that wa
 
 @dataclass(slots=True)
 class SiteCounts:
-    """What became of the starts at one site. `wasted_hours` are those of starts that did not end in Done."""
+    """How the starts at one site ended. `wasted_hours` are those of starts that did not end in Done."""
 
     starts: int = 0
     done: int = 0
@@ -59,7 +59,7 @@ class SiteCounts:
         return self.failed + self.silent + self.evicted + self.held + self.lost
 
     def add(self, outcome: str, count: int) -> None:
-        """Count so many runs with this outcome, which is the name of one of the numbers."""
+        """Count so many runs with this outcome, which is the name of a counter."""
         setattr(self, outcome, getattr(self, outcome) + count)
 
 
@@ -95,7 +95,7 @@ class Sites:
                 self._end(event)
 
     def worst_first(self) -> list[tuple[str, SiteCounts]]:
-        """Each site with its counts: first the one whose starts came to nothing most often."""
+        """Each site with its counts: first the one with the most starts that came to nothing."""
         return sorted(self._sites.items(), key=lambda site: (-site[1].bad, -site[1].starts, site[0]))
 
     def _start(self, event: Event) -> None:
@@ -111,7 +111,7 @@ class Sites:
             run.pilot = pilot_status(raw)
 
     def _end(self, event: Event) -> None:
-        """The run is over: count what became of it."""
+        """The run is over: count its outcome."""
         job, ended = (event.cluster, event.proc), self._seconds(event.date)
         run = self._runs.pop(job, None)
         outcome = _outcome(event.code, run.pilot if run else "")
@@ -128,7 +128,7 @@ class Sites:
             self._evicted[job] = counts, ended
 
     def _correct(self, job: tuple[int, int], at: int | None, outcome: str) -> None:
-        """HTCondor may write a hold or a removal of a running job as an eviction first: count the second."""
+        """HTCondor may write a running job's hold or removal as an eviction first: count the second event."""
         counts, evicted = self._evicted.pop(job, (None, None))
         if counts and outcome in ("held", "removed") and at and evicted and 0 <= at - evicted <= _HALF:
             counts.add("evicted", -1)

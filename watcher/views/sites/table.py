@@ -9,8 +9,8 @@ from rich.text import Text
 
 from watcher.views.sites.counts import NO_SITE, OTHERS, SiteCounts
 
-FEW = 10  # starts; fewer say nothing about a site
-BAD = 0.5  # the part of a site's starts that came to nothing, from which it is worth a look
+FEW = 10  # starts; fewer prove nothing about a site
+BAD = 0.5  # a site is worth a look if this part of its starts came to nothing
 
 _HEADS = (
     *("STARTS", "DONE", "FAILED", "SILENT", "EVICTED", "HELD", "LOST", "REMOVED"),
@@ -56,7 +56,7 @@ def _cells(counts: SiteCounts, all_bad: int) -> tuple[str, ...]:
 
 
 def is_bad(counts: SiteCounts) -> bool:
-    """Whether so many of a site's starts came to nothing that it is worth a look."""
+    """Whether a site is worth a look, because many of its starts came to nothing."""
     return counts.starts >= FEW and counts.bad / counts.starts >= BAD
 
 

@@ -9,7 +9,7 @@ from watcher.views.status.overview import Overview, Row
 
 
 def to_json(overview: Overview) -> dict[str, Any]:
-    """The overview as one object. Times are epoch seconds; what is not known is null."""
+    """The overview as one object. Times are epoch seconds; unknown values are null."""
     return {
         "time": round(overview.now),
         "taskforces": [_row(row) for row in overview.rows],

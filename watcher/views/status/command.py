@@ -1,7 +1,7 @@
 """`python -m watcher --status`: all taskforces of the scratch directory in one table, or live, or as JSON.
 
-Reads the logs as the service does, and beside it; changes nothing. The WMS is asked for phases where its
-settings are in the environment, for two seconds at most.
+Reads the logs as the service does, and beside it; changes nothing. It asks the WMS for phases if the WMS's
+settings are in the environment, and waits two seconds at most.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _paths(
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tms-watcher",
-        description="Show every taskforce of the scratch directory that goes on, in one table; those first"
+        description="Show every taskforce at work in the scratch directory, in one table; those first"
         " that need a person. Done and failed are the pilots' own word. Changes nothing.",
         epilog="In the first column: ! needs a person, ? is worth a look, . waits, = has ended."
         " READY is when idle and running jobs will have ended at the rate of the last hours; jobs on hold"

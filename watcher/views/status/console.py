@@ -12,7 +12,7 @@ from rich.console import Console
 from watcher.views.status.overview import Overview
 from watcher.views.status.table import table
 
-PLAIN_WIDTH = 200  # columns, where nobody says how many there are
+PLAIN_WIDTH = 200  # columns, if the width is unknown
 
 
 def console() -> Console:

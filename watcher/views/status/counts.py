@@ -24,7 +24,7 @@ from watcher.reading.progress_bar import ProgressBar
 from watcher.views.cluster_spans import ClusterSpans
 
 HOUR = 3600
-ENOUGH = 10  # ends from which a rate is taken
+ENOUGH = 10  # ends that a rate is computed from
 
 _ENDS = (EventCode.TERMINATED, EventCode.DATAFLOW_SKIPPED)
 # "2026-11-22.tms.jel", "2026-11-22.2.tms.jel.gz"
@@ -75,14 +75,14 @@ class Progress:
     errors: Mapping[str, int]
 
     def with_missing(self, n_workers: int | None) -> Progress:
-        """The same, with workers that no log knows yet as idle: the schedd is still writing their events."""
+        """The same, with workers that are in no log yet as idle: the schedd is still writing their events."""
         missing = (n_workers or 0) - self.counts.left - self.counts.ended
         if missing <= 0 or self.over:
             return self
         return replace(self, counts=replace(self.counts, idle=self.counts.idle + missing))
 
     def seconds_left(self) -> float | None:
-        """How long it takes at this rate until all jobs but the held ones have ended; None if unknown."""
+        """Seconds at this rate until all jobs but the held ones have ended; None if unknown."""
         left = self.counts.left - self.counts.held
         return left * HOUR / self.rate if self.rate and left else None
 
@@ -178,7 +178,7 @@ class DayLogs:
 
 
 class ScratchLogs:
-    """Logs, and archives where asked for, grouped by their day."""
+    """Logs, and archives if asked for, grouped by day."""
 
     def __init__(self, zone: tzinfo | None) -> None:
         self._zone = zone

@@ -1,4 +1,4 @@
-"""An overview as a table for a terminal of any width; each colour stands beside a sign that says the same."""
+"""An overview as a table for a terminal of any width; each colour has a sign with the same meaning."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watcher.views.status.verdict import Need
 
 # Colours of Okabe and Ito, which people with any kind of colour vision can distinguish, each with a sign.
 GREEN, BLUE, ORANGE, VERMILLION, PURPLE, GREY = "#009e73", "#56b4e9", "#e69f00", "#d55e00", "#cc79a7", "dim"
-# Column, sign in the bar, colour, in the order in which a bar is drawn.
+# Column, sign in the bar, colour, in the order of drawing.
 PARTS = (
     ("done", "#", GREEN),
     ("failed", "x", VERMILLION),
@@ -32,11 +32,11 @@ _NEED_STYLE = {Need.PERSON: f"bold {VERMILLION}", Need.LOOK: ORANGE}
 _COLOURS = {name: colour for name, _, colour in PARTS}
 
 BAR, SHORT_BAR = 16, 10
-WIDE, WIDEST = 132, 220  # columns from which dates, and whole ids, are shown
+WIDE, WIDEST = 132, 220  # columns that dates, and whole ids, need
 LEAST_NOTE = 40  # columns; a narrower note gets a line of its own
 SHORTEST_UUID = 11  # characters: TF-6b063d63
 UNKNOWN = "-"
-MOST_REFUSED = 3  # taskforces whose start was refused, with the reason
+MOST_REFUSED = 3  # refused taskforces that are listed with the reason
 
 Names = dict[tuple[str, int, str], str]  # log, cluster and taskforce -> taskforce, as it is shown
 
@@ -215,7 +215,7 @@ def _rate(rate: float | None) -> Text:
 
 
 def _note(row: Row, command: str, width: int) -> Text:
-    """What the row waits for, and the command that says more: if room is short, the reason is cut."""
+    """What the row waits for, and the command for more; if room is short, the reason is cut."""
     reason = _reason(row)
     if not command:
         return _cut(reason, width)
@@ -241,7 +241,7 @@ def _reason(row: Row) -> Text:
 
 
 def _command(row: Row, names: Names) -> str:
-    """The command that says more, with the name of the taskforce as it stands in its row."""
+    """The command for more, with the name of the taskforce as its row shows it."""
     uuid = row.progress.taskforce_uuid
     command = row.verdict.command
     return printable(command.replace(uuid, names[_key(row.progress)]) if uuid else command)
@@ -268,7 +268,7 @@ def _pending(overview: Overview) -> Iterator[Text]:
     """The taskforces that have no cluster yet: how many, and those that were refused."""
     if not overview.pending:
         return
-    yield Text(f"  waiting for their start, says the WMS: {len(overview.pending)}")
+    yield Text(f"  waiting for their start, by the WMS: {len(overview.pending)}")
     refused = [
         (uuid, record.last_refusal) for uuid, record in overview.pending.items() if record.last_refusal
     ]
@@ -289,7 +289,7 @@ def _line(mark: str, cells: Sequence[Text], columns: Sequence[Column], widths: S
 
 
 def _cut(text: Text, width: int) -> Text:
-    """The text, cut to so many columns; what was cut ends in three dots."""
+    """The text, cut to so many columns; a cut text ends in three dots."""
     if cell_len(text.plain) <= width:
         return text
     text = text.copy()
@@ -302,7 +302,7 @@ def _key(progress: Progress) -> tuple[str, int, str]:
 
 
 def _names(clusters: Sequence[Progress], *, whole: bool) -> Names:
-    """The taskforce of each cluster: its whole id, or a prefix of it that is no other's."""
+    """The taskforce of each cluster: its whole id, or a prefix that no other has."""
     uuids = {cluster.taskforce_uuid for cluster in clusters}
     length = SHORTEST_UUID
     longest = max((len(uuid) for uuid in uuids), default=0)

@@ -1,4 +1,4 @@
-"""Whether a cluster needs a person, what it waits for, and which command says more."""
+"""Whether a cluster needs a person, what it waits for, and which command shows more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from watcher.views.wms_phases import Record
 
 PATIENCE = 1800  # seconds until a cluster that never ran is worth a look
 QUIET = 86400  # seconds without an event, while jobs run
-STOPS = 3  # failed ones, after which the WMS gives up
+STOPS = 3  # failed stops, then the WMS gives up
 
 EXPLAIN = "tms-watcher --explain"
 
@@ -34,7 +34,7 @@ class Need(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be said of a cluster; `command` says more, and is empty where there is no more."""
+    """The verdict on a cluster; `command` shows more, and is empty if there is no more."""
 
     need: Need
     text: str
@@ -42,7 +42,7 @@ class Verdict:
 
 
 def judge(progress: Progress, now: float, record: Record | None, *, wms_answered: bool) -> Verdict:
-    """What a cluster waits for; `record` is what the WMS has of its taskforce, if it was asked."""
+    """What a cluster waits for; `record` is the WMS's record of its taskforce, if it was asked."""
     explain = f"{EXPLAIN} {progress.taskforce_uuid or progress.cluster_id}"
     for need, text, command in (
         *_by_wms(progress, record, wms_answered=wms_answered),
@@ -83,7 +83,7 @@ def _by_wms(progress: Progress, record: Record | None, *, wms_answered: bool) ->
 
 
 def _by_counts(progress: Progress) -> list[_Reason]:
-    """Holds and failures, first what concerns more jobs."""
+    """Holds and failures, first the kind that concerns more jobs."""
     counts = progress.counts
     bad, ended = counts.failed + counts.silent, counts.done + counts.failed + counts.silent
     if progress.over:
@@ -127,7 +127,7 @@ def _failed(progress: Progress) -> str:
 
 
 def _most_frequent(texts: Mapping[str, int]) -> str:
-    """The text that stands for the most jobs, for example `: HELD: Job policy`."""
+    """The text with the most jobs, for example `: HELD: Job policy`."""
     return f": {max(texts, key=lambda text: texts[text])}" if texts else ""
 
 

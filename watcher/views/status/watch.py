@@ -22,7 +22,7 @@ from watcher.views.status.table import table
 
 REFRESH = 1.0  # seconds between looks at the logs
 BLINK = 0.2  # seconds between looks at the keys and at the terminal's size
-WAIT_FOR_WMS = 0.05  # seconds: what it answers later is in the next look
+WAIT_FOR_WMS = 0.05  # seconds; a later answer is in the next look
 
 
 def watch(status: Status, zone: tzinfo | None) -> None:
@@ -54,7 +54,7 @@ def _screen(overview: Overview, width: int, height: int, zone: tzinfo | None) ->
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Callable[[], bool]]:
-    """Reads keys as they are pressed; what is handed out waits a moment and says whether q was among them."""
+    """Reads keys as they are pressed; the yielded function waits a moment and returns whether q was."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
 

@@ -28,8 +28,8 @@ from watcher.views.replay import Replay
 
 BINS = 200  # at most
 
-# What is counted separately, in the order in which it is stacked: completed jobs by their pilots' own word
-# (SILENT ones gave none), the others by their job status, all hold reasons as one.
+# The series, in the order of stacking: completed jobs by their pilots' own word (SILENT ones gave none), the
+# others by their job status, all hold reasons as one.
 SERIES = ("Done", "FatalError", "SILENT", "REMOVED", "RUNNING", "SUSPENDED", "HELD", "IDLE")
 _ROW = {name: row for row, name in enumerate(SERIES)}
 _STATUSES = {REMOVED: "REMOVED", RUNNING: "RUNNING", SUSPENDED: "SUSPENDED", FIRST_HELD: "HELD", IDLE: "IDLE"}
