@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from common import doctor, logs
-from common.condor.schedd import Schedd, full_hostname
+from common.condor.location import full_hostname
+from common.condor.schedd import Schedd
 from common.errors import AlreadyRunning, ConfigError, Unavailable
 from common.exit_codes import EX_CONFIG, EX_FAILED, EX_OK
 from common.neighbours import Neighbours

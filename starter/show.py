@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common.condor.schedd import read_description
+from common.condor.description import read_description
 from common.errors import SubmitRejected, Unavailable, WmsRejected
 from common.logs import one_line
 from common.neighbours import Neighbours

@@ -37,6 +37,11 @@ FLOORS = {
         "logs outage parent privacy sizes stop watchdog",
         "errors exit_codes",
     ],
+    "common.condor": [
+        "schedd",
+        "ads description expressions location login protection submit_error",
+        "records submit_text",  # so neither needs the bindings
+    ],
     "common.scratch": [
         "read_only",
         "directory",

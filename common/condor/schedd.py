@@ -1,4 +1,4 @@
-"""The schedd: submit, find, remove, look. The only module that imports HTCondor's bindings.
+"""The schedd: submit, find, remove, look.
 
 The bindings raise one class, HTCondorException, for everything that goes wrong beyond this process; only
 the message and the call tell the cases apart (measured with 25.14.1). A call may also block for ever
@@ -8,10 +8,7 @@ the message and the call tell the cases apart (measured with 25.14.1). A call ma
 from __future__ import annotations
 
 import logging
-import re
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,16 +17,23 @@ import classad2
 import htcondor2
 
 from common.condor import protection
-from common.condor.records import (
-    COMPLETED,
-    OUR_REASON,
-    REMOVED,
-    UUID_ATTRIBUTE,
-    Cluster,
-    EndedJob,
-    JobQueue,
+from common.condor.ads import (
+    CLUSTER_FIELDS,
+    ENDED_FIELDS,
+    HISTORY_FIELDS,
+    cluster_id_of,
+    may_make_jobs,
+    owner_of,
+    read_cluster,
+    read_clusters,
+    read_ended_job,
+    read_number,
 )
-from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
+from common.condor.description import read_description
+from common.condor.location import Location
+from common.condor.records import COMPLETED, REMOVED, UUID_ATTRIBUTE, Cluster, EndedJob, JobQueue
+from common.condor.submit_error import submit_error
+from common.errors import RemoveRejected, ScheddUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -41,28 +45,10 @@ _FORCED = "EWMS: it did not leave the queue after its removal"
 # 25.14.1 and 23.9.6).
 _RUNS_ON = "(LeaveJobInQueue =!= true || CurrentHosts > 0)"
 _BORN = "JobQueueBirthdate"
-_ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus", UUID_ATTRIBUTE]
-_FACTORY = "JobMaterializeDigestFile"  # a cluster that has it may still make jobs (late materialization)
-_CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate", _FACTORY]
-_HISTORY_FIELDS = [*_CLUSTER_FIELDS, "JobStatus", "RemoveReason"]
-LOCATED_FOR = 300.0  # seconds, after which the collector is asked again where the schedd is
 
 # Cluster ids in one question: a constraint with 15 000 of them is not answered (seen). Each question to the
 # history reads all of it, so there are more ids in one of those.
 QUEUE_SLICE, HISTORY_SLICE = 300, 2_000
-
-# What the submit library itself says of a description that it cannot use.
-_REFUSED_HERE = re.compile(r"Failed to create job ad, errmsg=.|invalid Queue statement|parse_up_to_q_line")
-# An administrator's submit requirement. Without the code the schedd died, perhaps after the commit.
-_REFUSED_THERE = re.compile(r"Unable to commit transaction, SCHEDD:2:(.*)")
-# The schedd's limits, which it never names (measured, 25.14.1; -1 is a lost connection).
-_SCHEDD_SAYS = re.compile(r"Schedd says (-[234])")
-_LIMITS = {"-2": "MAX_JOBS_SUBMITTED", "-3": "MAX_JOBS_PER_OWNER", "-4": "MAX_JOBS_PER_SUBMISSION"}
-
-
-def full_hostname() -> str:
-    """The AP's FULL_HOSTNAME as HTCondor sees it: what the WMS calls a schedd without a name of its own."""
-    return str(htcondor2.param["FULL_HOSTNAME"])
 
 
 class Schedd:
@@ -72,12 +58,9 @@ class Schedd:
     """
 
     def __init__(self, name: str = "", *, collector: str = "", dry_run: bool = False) -> None:
-        self._name = name
-        self._collector = collector
+        self._location = Location(name, collector)
         self._dry_run = dry_run
         self._located: Any = None
-        self._ad: Any = None  # where the schedd is, as the collector told last
-        self._ask_at = 0.0  # when to ask it again; on the monotonic clock
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
         """Queue `count` jobs as one cluster and return its id; all of them or none.
@@ -91,7 +74,7 @@ class Schedd:
         submit = read_description(description)
 
         def meaning(message: str) -> Exception:
-            return submit_error(message, count, self._limit)
+            return submit_error(message, count, self._location.setting)
 
         return int(self._call(lambda schedd: schedd.submit(submit, count=count), meaning).cluster())
 
@@ -110,17 +93,12 @@ class Schedd:
         if not found:
             # Others' jobs do not end the search: one that was kept in the queue is young in the history.
             end = f"{UUID_ATTRIBUTE} isnt undefined && EnteredCurrentStatus < {int(since)}"
-            found = self._ask(
-                lambda schedd: schedd.history(constraint, projection=_HISTORY_FIELDS, since=end)
-            )
-        clusters = {cluster.cluster_id: cluster for cluster in map(_cluster, found)}
-        for cluster_id in {int(ad["ClusterId"]) for ad in found if _is_removed_by_us(ad)}:
-            clusters[cluster_id] = replace(clusters[cluster_id], removed_by_us=True)
-        return [clusters[cluster_id] for cluster_id in sorted(clusters)]
+            found = self._ask(lambda schedd: schedd.history(constraint, projection=HISTORY_FIELDS, since=end))
+        return read_clusters(found)
 
     def clusters(self) -> list[Cluster]:
         """All clusters in the queue that carry a taskforce's id. Raises ScheddUnavailable."""
-        return [_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
+        return [read_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
 
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
         """Those of the clusters that have a job that may still run, or still make jobs -> whose each is.
@@ -131,10 +109,10 @@ class Schedd:
         """
         live: dict[int, str] = {}
         for part in _slices(cluster_ids, QUEUE_SLICE):
-            ids = {_cluster_id(ad) for ad in self._ask(partial(_live_jobs, part))}
+            ids = {cluster_id_of(ad) for ad in self._ask(partial(_live_jobs, part))}
             for ad in self._query(f"member(ClusterId, {_list(part)})"):
-                if _cluster_id(ad) in ids or ad.get(_FACTORY) is not None:
-                    live[_cluster_id(ad)] = str(ad.get(UUID_ATTRIBUTE, ""))
+                if cluster_id_of(ad) in ids or may_make_jobs(ad):
+                    live[cluster_id_of(ad)] = owner_of(ad)
         return live
 
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]:
@@ -152,7 +130,7 @@ class Schedd:
                 f" && member(ClusterId, {_list(part)})"
             )
             ads += self._ask(partial(_history, constraint))
-        return sorted(map(_ended_job, ads), key=lambda job: job.ended_at)
+        return sorted(map(read_ended_job, ads), key=lambda job: job.ended_at)
 
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
         """Remove the taskforce's cluster and check that none of its jobs will run again.
@@ -186,7 +164,7 @@ class Schedd:
         removed.
         """
         for ad in self._query(f"ClusterId == {cluster_id}"):
-            owner = str(ad.get(UUID_ATTRIBUTE, "")) or "no taskforce"
+            owner = owner_of(ad) or "no taskforce"
             raise RemoveRejected(f"cluster {cluster_id} is in the queue, as that of {owner}: was it edited?")
 
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
@@ -216,26 +194,26 @@ class Schedd:
 
     def ping(self) -> str:
         """Who we are to the schedd when we submit; raises ScheddUnavailable if we may not."""
-        answer = self._ask(lambda _: htcondor2.ping(self._advertisement(), "WRITE"))
+        answer = self._ask(lambda _: htcondor2.ping(self._location.ad(), "WRITE"))
         if not answer.get("AuthorizationSucceeded"):
             raise ScheddUnavailable(f"the schedd does not let {answer.get('MyRemoteUserName')} submit")
         return str(answer.get("MyRemoteUserName"))
 
     def name(self) -> str:
         """The name under which the pool knows our schedd."""
-        return str(self._ask(lambda _: self._advertisement())["Name"])
+        return str(self._ask(lambda _: self._location.ad())["Name"])
 
     def queue(self) -> JobQueue:
         """The job queue that we are talking to. Raises ScheddUnavailable.
 
         The schedd itself is asked: the collector may still tell of the one before.
         """
-        location = self._ask(lambda _: self._advertisement())
+        location = self._ask(lambda _: self._location.ad())
         try:
             ads = self._call(lambda _: _schedd_ads(location))
         except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
             ads = self._call(lambda _: _schedd_ads(location), _silent)
-        born = _number(ads[0], _BORN) if ads else 0
+        born = read_number(ads[0], _BORN) if ads else 0
         if not born:  # nothing to tell it by: it might be any
             raise _silent(f"no {_BORN}" if ads else "no answer")
         return JobQueue(str(ads[0].get("Name", "")), born)
@@ -247,9 +225,9 @@ class Schedd:
         what either shows is named. Raises ScheddUnavailable. Safe to repeat.
         """
         try:
-            listed = self._call(lambda _: protection.open_by_list(self._advertisement()))
+            listed = self._call(lambda _: protection.open_by_list(self._location.ad()))
         except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
-            listed = self._call(lambda _: protection.open_by_list(self._advertisement()))
+            listed = self._call(lambda _: protection.open_by_list(self._location.ad()))
         if not tag or self._dry_run:
             return listed
         proved = self._ask(lambda schedd: protection.open_by_proof(schedd, tag))
@@ -267,7 +245,7 @@ class Schedd:
         ads: list[Any] = self._ask(
             lambda schedd: schedd.query(
                 f"ProcId is undefined && {constraint}",
-                projection=_CLUSTER_FIELDS,
+                projection=CLUSTER_FIELDS,
                 opts=htcondor2.QueryOpt.IncludeClusterAd,
             )
         )
@@ -285,60 +263,12 @@ class Schedd:
     def _call(self, call: Callable[[Any], T], on_error: Callable[[str], Exception] = ScheddUnavailable) -> T:
         try:
             if self._located is None:
-                self._located = htcondor2.Schedd(self._advertisement())
+                self._located = htcondor2.Schedd(self._location.ad())
             return call(self._located)
         except htcondor2.HTCondorException as error:
-            self._located, self._ask_at = None, 0.0  # its address changes when the master restarts
+            self._located = None
+            self._location.ask_again()  # its address changes when the master restarts
             raise on_error(" ".join(str(error).split())) from error
-
-    def _advertisement(self) -> Any:
-        """Where the schedd is; while the collector does not answer, where it was last.
-
-        Raises ScheddUnavailable or HTCondorException if neither is known. A collector is not needed where
-        the access point's SCHEDD_ADDRESS_FILE is visible: the library reads it first (measured, 25.14.1).
-        """
-        now = time.monotonic()
-        if self._ad is None or now >= self._ask_at:
-            try:
-                self._ad = self._locate()
-            except (htcondor2.HTCondorException, ScheddUnavailable):
-                if self._ad is None:
-                    raise
-            self._ask_at = now + LOCATED_FOR
-        return self._ad
-
-    def _limit(self, name: str) -> int | None:
-        """The schedd's own setting of this name; None if it cannot be asked, or that is no number."""
-        try:
-            return int(str(htcondor2.RemoteParam(self._advertisement())[name]))
-        except (htcondor2.HTCondorException, ScheddUnavailable, KeyError, ValueError):
-            return None
-
-    def _locate(self) -> Any:
-        collector = htcondor2.Collector(self._collector) if self._collector else htcondor2.Collector()
-        if not self._name:
-            return collector.locate(htcondor2.DaemonType.Schedd)
-        ad = collector.locate(htcondor2.DaemonType.Schedd, self._name)
-        if ad is None:  # Schedd(None) would silently be the local one
-            raise ScheddUnavailable(f"the pool knows no schedd named {self._name}")
-        return ad
-
-
-def read_description(description: Mapping[str, str]) -> Any:
-    """`description` as the submit library reads it; raises SubmitRejected if that is not as it was written.
-
-    The library makes one text of it and parses that: a value can become a command, or hide the next one.
-    """
-    if any(not text.isprintable() or text.endswith("\\") for item in description.items() for text in item):
-        raise SubmitRejected("the submit description is more than its commands")
-    try:
-        submit = htcondor2.Submit(dict(description))
-    except (ValueError, TypeError) as error:
-        raise SubmitRejected(f"HTCondor cannot read the submit description: {error}") from error
-    written = {re.sub(r"^\+", "MY.", command): value for command, value in description.items()}
-    if {command: submit[command] for command in submit.keys()} != written:  # noqa: SIM118 - no mapping
-        raise SubmitRejected("HTCondor reads the submit description otherwise than it was written")
-    return submit
 
 
 def _schedd_ads(location: Any) -> list[Any]:
@@ -368,67 +298,10 @@ def _live_jobs(cluster_ids: list[int], schedd: Any) -> list[Any]:
 
 
 def _history(constraint: str, schedd: Any) -> list[Any]:
-    found: list[Any] = schedd.history(constraint, projection=_ENDED_FIELDS)
+    found: list[Any] = schedd.history(constraint, projection=ENDED_FIELDS)
     return found
-
-
-def _cluster_id(ad: Any) -> int:
-    return int(ad["ClusterId"])
 
 
 def _list(cluster_ids: Collection[int]) -> str:
     """A list, as ClassAds have it."""
     return "{" + ", ".join(str(int(cluster_id)) for cluster_id in cluster_ids) + "}"
-
-
-def _cluster(ad: Any) -> Cluster:
-    return Cluster(
-        cluster_id=int(ad["ClusterId"]),
-        taskforce_uuid=str(ad.get(UUID_ATTRIBUTE, "")),
-        log=str(ad.get("UserLog", "")),
-        n_workers=_number(ad, "TotalSubmitProcs"),
-        submitted_at=_number(ad, "QDate"),
-    )
-
-
-def _is_removed_by_us(ad: Any) -> bool:
-    """Whether a job left the queue by a removal of ours: then the schedd noted our reason."""
-    return ad.get("JobStatus") == REMOVED and str(ad.get("RemoveReason", "")).startswith(OUR_REASON)
-
-
-def _number(ad: Any, name: str) -> int:
-    """A number in an ad, 0 where there is none: the history has jobs' own ads, which they can change."""
-    value = ad.get(name)
-    return value if type(value) is int and 0 <= value < 2**31 else 0
-
-
-def _ended_job(ad: Any) -> EndedJob:
-    return EndedJob(
-        cluster_id=int(ad["ClusterId"]),
-        proc=int(ad["ProcId"]),
-        removed=int(ad["JobStatus"]) == REMOVED,
-        ended_at=_number(ad, "EnteredCurrentStatus"),
-        taskforce_uuid=str(ad.get(UUID_ATTRIBUTE, "")),
-    )
-
-
-def submit_error(
-    message: str, count: int = 0, limit: Callable[[str], int | None] = lambda name: None
-) -> Exception:
-    """What a failed submit of `count` jobs means; what is not known to be a refusal is taken for an outage.
-
-    `limit` tells the schedd's setting of a name, if that is known.
-    """
-    if says := _SCHEDD_SAYS.search(message):
-        name = _LIMITS[says[1]]
-        most = limit(name)
-        what = name if most is None else f"{name} = {most}"
-        if name == "MAX_JOBS_PER_SUBMISSION" or (most is not None and count > most):
-            return SubmitRejected(f"{count} workers are more than the schedd ever takes: {what}")
-        # The other two count what is in the queue now: they pass as jobs end.
-        return ScheddUnavailable(f"its job queue is full for now, and {count} more do not fit: {what}")
-    if refused := _REFUSED_THERE.search(message):
-        return SubmitRejected(f"a submit requirement of the access point is not met: {refused[1]}")
-    if _REFUSED_HERE.search(message):
-        return SubmitRejected(f"HTCondor refuses the submit description: {message}")
-    return ScheddUnavailable(message)

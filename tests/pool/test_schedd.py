@@ -9,7 +9,8 @@ import classad2
 import htcondor2
 import pytest
 
-from common.condor.schedd import Schedd, full_hostname
+from common.condor.location import full_hostname
+from common.condor.schedd import Schedd
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.joblog.events import Event
 from starter import gate
@@ -206,9 +207,12 @@ def test_more_jobs_than_one_submission_may_have_are_refused_and_none_is_left(
 def test_more_jobs_than_an_owner_may_ever_have_are_refused_and_what_is_full_now_waits(
     schedd: Schedd, directory: Path, pool: PoolClient
 ) -> None:
+    def most() -> int | None:
+        return schedd._location.setting("MAX_JOBS_PER_OWNER")
+
     pool.configure("MAX_JOBS_PER_OWNER = 20")
     try:
-        eventually(lambda: schedd._limit("MAX_JOBS_PER_OWNER") == 20, "the schedd has its new limit")
+        eventually(lambda: most() == 20, "the schedd has its new limit")
         with pytest.raises(SubmitRejected, match=r"21 workers .* MAX_JOBS_PER_OWNER = 20"):
             schedd.submit(description(directory, "TF-large", requirements="false"), 21)
         cluster_id = schedd.submit(description(directory, "TF-first", requirements="false"), 15)
@@ -217,7 +221,10 @@ def test_more_jobs_than_an_owner_may_ever_have_are_refused_and_what_is_full_now_
         schedd.remove(cluster_id, "TF-first", "EWMS: a test")
     finally:
         pool.configure()
-    eventually(lambda: schedd._limit("MAX_JOBS_PER_OWNER") == 100_000, "the schedd has its old limit again")
+    eventually(
+        lambda: most() == 100_000,
+        "the schedd has its old limit again",
+    )
 
 
 def is_known() -> bool:
@@ -234,7 +241,7 @@ def test_without_a_collector_the_schedd_goes_on_being_asked(
     queue = schedd.queue()
     pool.stop_daemon("collector")
     try:
-        schedd._ask_at = 0.0
+        schedd._location.ask_again()
         assert schedd.queue() == queue
         cluster_id = schedd.submit(description(directory, "TF-alone", requirements="false"), 1)
         assert [cluster.cluster_id for cluster in schedd.clusters_of("TF-alone", since=PAST)] == [cluster_id]

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from common.condor.description import read_description
 from common.condor.expressions import parse_expression
-from common.condor.schedd import read_description
 from common.errors import SubmitRejected
 from common.settings import Settings, Site
 from common.wms.contract import NewTaskforce

@@ -193,7 +193,7 @@ def _connect(environ: Mapping[str, str]) -> tuple[Wms | None, str]:
 def _schedd_of_this_machine() -> str:
     """The WMS's name for this access point's schedd, from HTCondor's configuration; or nothing."""
     try:
-        from common.condor.schedd import full_hostname
+        from common.condor.location import full_hostname
 
         return full_hostname()
     except (ImportError, KeyError, OSError, RuntimeError):

@@ -1,107 +1,16 @@
-"""What a message of HTCondor's bindings means: wait, or tell the WMS. Messages as measured with 25.14.1."""
+"""What the schedd is asked, and what its answers mean."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 import classad2
-import htcondor2
 import pytest
 
 from common.condor.expressions import parse_expression
 from common.condor.records import EndedJob
-from common.condor.schedd import LOCATED_FOR, Schedd, submit_error
-from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "Failed to create job ad, errmsg=Submit:-1:I don't know about the 'x' universe.",
-        "Failed to create job ad, errmsg=Submit:-1:No such directory: /nope",
-        "Failed to create job ad, errmsg=Submit:-1:priority=x is invalid, must eval to an integer.",
-        "expected next ProcId to be 20000, but Schedd says -4",
-        "Unable to commit transaction, SCHEDD:2:ten is bad",
-    ],
-)
-def test_a_refusal_is_the_taskforces_fault(message: str) -> None:
-    assert isinstance(submit_error(message), SubmitRejected)
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "Unable to locate local daemon.",
-        "Failed to connect to schedd, errmsg=SECMAN:2011:Connection closed during command authorization.",
-        "Failed to connect to schedd, errmsg=AUTHENTICATE:1003:Failed to authenticate with any method",
-        "Failed to create new cluster.SCHEDD:13:Failed to create new User record for condor@HOST.",
-        "expected next ProcId to be 3188, but Schedd says -1",
-        "expected next ProcId to be 20, but Schedd says -3",
-        "expected next ProcId to be 20, but Schedd says -2",
-        "Unable to commit transaction, ",
-        "something that nobody has seen before",
-    ],
-)
-def test_everything_else_is_waited_for_and_blamed_on_no_taskforce(message: str) -> None:
-    assert isinstance(submit_error(message), ScheddUnavailable)
-
-
-@pytest.mark.parametrize(("says", "name"), [("-2", "MAX_JOBS_SUBMITTED"), ("-3", "MAX_JOBS_PER_OWNER")])
-@pytest.mark.parametrize(("most", "own_fault"), [(None, False), (100, False), (99, True)])
-def test_what_could_never_fit_is_the_taskforces_fault_and_what_is_full_now_waits(
-    says: str, name: str, most: int | None, own_fault: bool
-) -> None:
-    asked: list[str] = []
-
-    def limit(wanted: str) -> int | None:
-        asked.append(wanted)
-        return most
-
-    error = submit_error(f"expected next ProcId to be 20, but Schedd says {says}", 100, limit)
-
-    assert isinstance(error, SubmitRejected if own_fault else ScheddUnavailable)
-    assert asked == [name]
-    assert name in str(error)
-    assert "100" in str(error)
-    assert most is None or f"{name} = {most}" in str(error)
-
-
-def test_while_the_collector_is_away_the_schedd_is_asked_where_it_was_last(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    located: list[Any] = [{"Name": "ap1"}]
-
-    def locate(_: Schedd) -> Any:
-        if not located:
-            raise htcondor2.HTCondorException("Failed communication with collector.")
-        return located[0]
-
-    monkeypatch.setattr(Schedd, "_locate", locate)
-    monkeypatch.setattr(htcondor2, "Schedd", lambda ad: ad)
-    schedd = Schedd("ap1")
-    assert schedd.name() == "ap1"
-    located.clear()
-    schedd._ask_at = 0.0
-    assert schedd.name() == "ap1"
-    with pytest.raises(ScheddUnavailable, match="collector"):
-        Schedd("ap1").name()
-
-
-def test_a_schedd_is_located_again_after_a_while_and_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = iter(["ap1", "ap2", "ap3"])
-    monkeypatch.setattr(Schedd, "_locate", lambda _: {"Name": next(names)})
-    monkeypatch.setattr(htcondor2, "Schedd", lambda ad: ad)
-    schedd = Schedd()
-    assert [schedd.name(), schedd.name()] == ["ap1", "ap1"]
-    schedd._ask_at -= LOCATED_FOR
-    assert schedd.name() == "ap2"
-
-    def fails(_: Any) -> None:
-        raise htcondor2.HTCondorException("Failed to connect to schedd")
-
-    with pytest.raises(ScheddUnavailable):
-        schedd._call(fails)
-    assert schedd.name() == "ap3"
+from common.condor.schedd import Schedd
+from common.errors import RemoveRejected, ScheddUnavailable
 
 
 @pytest.mark.parametrize(
