@@ -64,10 +64,11 @@ FLOORS = {
     "watcher": [
         "__main__",
         "watcher views",  # so the service uses no view
-        "missing_ends totals job_numbers",
+        "outcomes milestones",
+        "missing_ends totals job_numbers queue_tokens",
         "completion records followed_logs rebuilt_counts",
         "counting",
-        "reading files report refusals troubles",  # so `files` knows nothing of what is in a log
+        "reading files report refusals troubles durations",  # so `files` knows nothing of what is in a log
     ],
 }
 

@@ -22,7 +22,10 @@ from watcher.counting.tally import Tally
 from watcher.files.housekeeping import Housekeeping
 from watcher.followed_logs import FollowedLogs
 from watcher.job_numbers import JobNumbers
+from watcher.milestones import Milestones
 from watcher.missing_ends import MissingEnds
+from watcher.outcomes import describe_outcome
+from watcher.queue_tokens import QueueTokens
 from watcher.reading.batch import keep_memory
 from watcher.records import Records
 from watcher.refusals import Refusals
@@ -51,6 +54,8 @@ class Watcher:
         self.housekeeping = Housekeeping(neighbours)
         self.totals = Totals()
         self.job_numbers = JobNumbers(neighbours)
+        self.milestones = Milestones()
+        self.queue_tokens = QueueTokens(neighbours.clock, neighbours.monotonic)
         self.troubles = Troubles(logger)
 
     def run_once(self) -> Outcome:
@@ -67,6 +72,7 @@ class Watcher:
         completed, failed, outage = self._complete(_only(speakers, active))
         self.totals.completed += completed
         self._let_rest(active)
+        self._look_at_tokens()
         self.housekeeping.go_on()
         if outage:
             raise outage
@@ -136,6 +142,7 @@ class Watcher:
             for uuid, cluster in speakers.items()
             if cluster.dirty and self.refused.is_due(uuid)
         ]
+        self.milestones.look((speakers[one.taskforce_uuid], one.compound_statuses) for one in updates)
         updates.sort(key=lambda update: update.taskforce_uuid in self.refused)
         sent = Sent()
         try:
@@ -148,6 +155,12 @@ class Watcher:
             done = "would send" if self.site.dry_run else "sent"
             logger.info("%s the statuses of %d taskforce(s)", done, len(sent.acknowledged))
         return len(sent.acknowledged)
+
+    def _look_at_tokens(self) -> None:
+        """Log where workers wait longer than the tokens of their queues live."""
+        if self.queue_tokens.is_due():
+            records = ((cluster, self.records.of(cluster)) for cluster in self._owned())
+            self.queue_tokens.look((cluster, record.n_workers) for cluster, record in records if record)
 
     def _note(self, sent: Sent) -> None:
         for uuid in sent.acknowledged:
@@ -254,10 +267,11 @@ class Watcher:
             cluster.dirty = True
         if completion is Completion.POSTED:
             logger.info(
-                "taskforce %s: cluster %d is complete: %s%s",
+                "taskforce %s: cluster %d is complete: %s: %s%s",
                 uuid,
                 cluster.cluster_id,
                 seen.value,
+                describe_outcome(self._statuses(cluster), _lasted(cluster)),
                 f"; without its final statuses: {refusal}" if refusal else "",
                 extra={"taskforce_uuid": uuid, "cluster_id": cluster.cluster_id},
             )
@@ -295,6 +309,12 @@ class Watcher:
             and quiet_for >= self.missing_ends.pause
             and witness(cluster, record.n_workers) is None
         )
+
+
+def _lasted(cluster: ClusterTally) -> int | None:
+    """Seconds from the submit to the last end, where a log has both."""
+    submitted, ended = cluster.submitted_at(None), cluster.ended_at(None)
+    return None if submitted is None or ended is None else ended - submitted
 
 
 def _only(speakers: dict[str, ClusterTally], active: list[Counted]) -> list[Counted]:

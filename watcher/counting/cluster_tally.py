@@ -43,6 +43,7 @@ class ClusterTally:
         self.rests = False  # nothing to ask, send or complete until an event touches it
         self.gone = False
         self.rebuilt = False  # from other sources than a log, which have no errors
+        self.submitted = b""  # date of the submit event that names the taskforce, usually the first one
         self.last_end = b""  # date of the last event that ended a job, or the cluster
         self.before_end = b""  # latest date of a start, or of another end, before it
         self.statuses, self.pilots = NumberedTexts(STATUSES), NumberedTexts(PILOT_STATUSES)
@@ -102,6 +103,10 @@ class ClusterTally:
     def ended_at(self, zone: tzinfo | None) -> int | None:
         """Epoch seconds of the last end of a job, or of the cluster; None if none. `zone` is the writer's."""
         return parse_date(self.last_end, zone, after=self.before_end) if self.last_end else None
+
+    def submitted_at(self, zone: tzinfo | None) -> int | None:
+        """Epoch seconds of the submit; None where no log has it. `zone` is the writer's."""
+        return parse_date(self.submitted, zone) if self.submitted else None
 
     def note_start(self, date: bytes) -> None:
         """A job started."""
@@ -172,6 +177,11 @@ class ClusterTally:
         """Whether the job has appeared in the log."""
         base = self._pages.get(proc // PAGE)
         return base is not None and int(self._jobs.status[base + proc % PAGE]) != NO_STATUS
+
+    def first_job(self, status: str) -> int:
+        """The lowest proc that has this status, which must be one of `compound_statuses()`."""
+        numbers = {cell >> 8 for cell in self._count() if self.statuses.text(cell >> 8) == status}
+        return next(proc for proc, place in self.places() if int(self._jobs.status[place]) in numbers)
 
     def has_any(self, procs: Ints) -> bool:
         """Whether one of the jobs has appeared in the log."""

@@ -140,6 +140,7 @@ class EventTally:
         uuid = taskforce_of(event)
         if uuid:
             self.name(event.cluster, uuid)
+            self.clusters[event.cluster].submitted = event.date
         return bool(uuid)
 
     def _remove(self, event: Event) -> None:

@@ -13,7 +13,7 @@ from heapq import nlargest
 from xml.etree import ElementTree as ET
 
 from common.joblog.texts import printable
-from watcher.views.durations import duration
+from watcher.durations import duration
 from watcher.views.sites.counts import SiteCounts
 from watcher.views.sites.table import is_bad
 from watcher.views.status.counts import Progress

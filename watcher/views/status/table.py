@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from common.joblog.texts import printable
-from watcher.views.durations import short_duration
+from watcher.durations import short_duration
 from watcher.views.status.counts import Counts, Progress
 from watcher.views.status.overview import Overview, Row
 from watcher.views.status.verdict import Need

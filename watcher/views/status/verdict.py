@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from watcher.views.durations import duration
+from watcher.durations import duration
 from watcher.views.status.counts import Progress
 from watcher.views.wms_phases import Record
 
