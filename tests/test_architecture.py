@@ -52,9 +52,9 @@ FLOORS = {
         "__main__",
         "show decide",
         "starter",
-        "submit_description watchable",
-        "input_files",
-        "gate existing_cluster pilot_environment protection real_file",
+        "own_cluster submit_description",
+        "input_files watchable",
+        "attempts confirmation existing_cluster failed_start gate pilot_environment protection real_file",
     ],
     "stopper": [
         "__main__",

@@ -14,8 +14,9 @@ from common.neighbours import Neighbours
 from common.settings import Settings
 from common.wms.client import Wms
 from common.wms.contract import parse_offer, parse_taskforce
+from starter.failed_start import MAX_REASON
 from starter.pilot_environment import pilot_environment, render
-from starter.starter import MAX_REASON, Starter
+from starter.starter import Starter
 from starter.submit_description import describe
 from stopper.stopper import Stopper
 from tests.fakes import FakeSchedd

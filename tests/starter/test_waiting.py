@@ -12,6 +12,7 @@ from common.condor.records import Cluster
 from common.errors import ScheddUnavailable
 from common.neighbours import Neighbours
 from common.wms.contract import NewTaskforce
+from starter import own_cluster
 from starter.existing_cluster import find_cluster
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd, Killed
@@ -107,7 +108,7 @@ def test_a_bug_at_one_taskforce_stops_no_other(
             raise KeyError("StructuredNotes")
         return find_cluster(uuid, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(starter.starter, "find_cluster", broken)
+    monkeypatch.setattr(own_cluster, "find_cluster", broken)
     worker = Starter(n)
     assert worker.run_once().verdict() == "unexpected KeyError"
     passes(worker, clock, 62)
