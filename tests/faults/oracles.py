@@ -5,6 +5,7 @@ An oracle returns its complaints, one line each, with the ids; no complaint mean
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,11 @@ from tests.sandbox.wms import StandInWms
 Json = dict[str, Any]
 Counts = Mapping[str, int]
 Statuses = Mapping[str, Counts]
+MOST_FAILURES = 3  # of one taskforce; then the WMS gives it up
+TOO_LARGE = (
+    "more than the schedd ever takes: MAX_JOBS_PER_SUBMISSION = "  # what the service reports, and the limit
+)
+OURS = "EWMS: "  # how each reason begins for which the service removes a job
 
 
 @dataclass(frozen=True)
@@ -28,29 +34,48 @@ class Case:
     truth: Truth
     workers: Mapping[str, int]  # taskforce -> number of workers that were asked for
     unlogged: frozenset[str] = field(default=frozenset())
+    limit: float = math.inf  # of jobs in one submission: larger taskforces are to be refused
 
     @classmethod
     def of(
-        cls, wms: StandInWms, truth: Truth, workers: Mapping[str, int], unlogged: frozenset[str] = frozenset()
+        cls,
+        wms: StandInWms,
+        truth: Truth,
+        workers: Mapping[str, int],
+        unlogged: frozenset[str] = frozenset(),
+        limit: float = math.inf,
     ) -> Case:
         """The case of the taskforces in `workers`, as the WMS has them now."""
-        return cls([r for r in wms.taskforces() if r["taskforce_uuid"] in workers], truth, workers, unlogged)
+        records = [record for record in wms.taskforces() if record["taskforce_uuid"] in workers]
+        return cls(records, truth, workers, unlogged, limit)
+
+    def is_too_large(self, record: Json) -> bool:
+        """Whether the schedd can never take this taskforce."""
+        return self.workers[record["taskforce_uuid"]] > self.limit
 
 
 def judge(case: Case) -> list[str]:
     """All complaints of all oracles."""
-    oracles = (one_cluster_each, no_orphan, right_phase, right_statuses, said_once, nothing_failed)
+    oracles = (
+        one_cluster_each,
+        no_orphan,
+        no_wanted_one_removed,
+        right_phase,
+        right_statuses,
+        said_once,
+        nothing_failed,
+    )
     return [complaint for oracle in oracles for complaint in oracle(case)]
 
 
 def one_cluster_each(case: Case) -> Iterator[str]:
-    """Each taskforce became one cluster, ever; only one that was stopped before may have none."""
+    """Each taskforce became one cluster, ever; only one that was stopped before or is too large has none."""
     for record in case.records:
         uuid, held = record["taskforce_uuid"], record["cluster_id"]
         clusters = case.truth.clusters(uuid)
         if len(clusters) > 1:
             yield f"duplicate: {uuid} became clusters {sorted(clusters)}"
-        if not clusters and not was_stopped(record):
+        if not clusters and not was_stopped(record) and not case.is_too_large(record):
             yield f"lost: {uuid} was never submitted"
         if held is not None and held not in clusters:
             yield f"wrong cluster: the WMS holds {held} for {uuid}, which has {sorted(clusters)}"
@@ -73,6 +98,36 @@ def no_orphan(case: Case) -> Iterator[str]:
             yield f"orphan: {name}, which the WMS has in {phases[job.taskforce]}"
         elif held[job.taskforce] != job.cluster:
             yield f"orphan: {name}, for which the WMS holds cluster {held[job.taskforce]}"
+
+
+def no_wanted_one_removed(case: Case) -> Iterator[str]:
+    """The service removed no cluster that its taskforce's user had not stopped, while no other one was held.
+
+    The schedd notes who removed a job and why; the WMS notes when a phase was reached.
+    """
+    records = {record["taskforce_uuid"]: record for record in case.records}
+    removals: dict[tuple[str, int], tuple[int, str]] = {}
+    for job in case.truth.jobs:
+        if job.removed_why.startswith(OURS):
+            first = (job.removed_at, job.removed_why)
+            key = job.taskforce, job.cluster
+            removals[key] = min(first, removals.get(key, first))
+    for (uuid, cluster), (at, why) in removals.items():
+        if _is_wanted(records.get(uuid), cluster, at):
+            yield f"wanted one removed: cluster {cluster} of {uuid} at {at}, for {why!r}"
+
+
+def _is_wanted(record: Json | None, cluster: int, at: int) -> bool:
+    """Whether the WMS did not consent to a removal in this second. One without a record does not."""
+    if record is None:
+        return True
+    reached = [
+        change["target_phase"]
+        for change in record["phase_change_log"]
+        if change["was_successful"] and int(change["timestamp"]) <= at
+    ]
+    holds_another = "condor-submit" in reached and record["cluster_id"] not in (None, cluster)
+    return "pending-stopper" not in reached and not holds_another
 
 
 def right_phase(case: Case) -> Iterator[str]:
@@ -112,16 +167,37 @@ def said_once(case: Case) -> Iterator[str]:
 
 
 def nothing_failed(case: Case) -> Iterator[str]:
-    """No outage was reported as a taskforce's own failure: it has three in its life."""
+    """No outage was reported as a taskforce's own failure: it has three in its life.
+
+    One that is too large has failed three times by that, or was stopped before.
+    """
     for record in case.records:
-        for change in record["phase_change_log"]:
-            if not change["was_successful"] and change["source_entity"] == "TMS":
-                yield f"failed: {record['taskforce_uuid']}: {change['target_phase']}: {change['context']}"
+        uuid, refused = record["taskforce_uuid"], 0
+        for change in failures(record):
+            if case.is_too_large(record) and change["context"].endswith(f"{TOO_LARGE}{case.limit}"):
+                refused += 1
+            else:
+                yield f"failed: {uuid}: {change['target_phase']}: {change['context']}"
+        if case.is_too_large(record) and (
+            refused > MOST_FAILURES or not (was_stopped(record) or is_given_up(record))
+        ):
+            yield f"not refused: {uuid} is too large, and has failed {refused} time(s)"
 
 
 def was_stopped(record: Json) -> bool:
     """Whether a user has aborted or finished the taskforce."""
     return "pending-stopper" in successes(record)
+
+
+def is_given_up(record: Json) -> bool:
+    """Whether the WMS offers the taskforce to no starter any more."""
+    return len(failures(record)) >= MOST_FAILURES
+
+
+def failures(record: Json) -> list[Json]:
+    """What the service reported as failed."""
+    changes = record["phase_change_log"]
+    return [one for one in changes if not one["was_successful"] and one["source_entity"] == "TMS"]
 
 
 def successes(record: Json) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 WORKERS = ("starter", "stopper", "watcher")
 LARGEST = 20  # workers of a taskforce
+LIMIT = 25  # the schedd takes no more jobs in one submission
 LAST_ARRIVAL = 0.75  # of the time, so that the last ones are in trouble, too
 
 
@@ -65,6 +66,10 @@ RHYTHMS = (
             "wms 503",
             "wms 403",
             "wms html",
+            "wms 404",
+            "wms proxy",
+            "wms confirm-400",
+            "wms confirm-413",
             "wms reset",
             "wms lose-reply",
             "wms lose-reply",
@@ -72,6 +77,8 @@ RHYTHMS = (
     ),
     Rhythm((20, 45), (3, 10), ("tokens down", "tokens refuse", "tokens rotate")),
     Rhythm((15, 35), (1, 6), ("schedd restart", "schedd kill", "schedd stop") * 2 + ("schedd hang",)),
+    Rhythm((25, 60), (3, 12), ("collector stop",)),
+    Rhythm((30, 90), (0.5, 3), ("kill supervisord",)),
     Rhythm((20, 45), (2, 8), ("scratch full", "scratch read-only")),
     Rhythm((25, 50), (0, 0), ("second starter", "restart all", "log garbage")),
     Rhythm((25, 150), (0, 0), ("log truncate", "log delete", "log replace")),
@@ -79,10 +86,13 @@ RHYTHMS = (
 
 
 def arrivals(seed: int, seconds: float, taskforces: int) -> list[Arrival]:
-    """The taskforces, in the order of their arrival; few are large."""
+    """The taskforces, in the order of their arrival; few are large, and one in 25 is larger than `LIMIT`."""
     chance = random.Random(f"arrivals {seed}")
     times = sorted(chance.uniform(0, seconds * LAST_ARRIVAL) for _ in range(taskforces))
-    return [_arrival(chance, at) for at in times]
+    found = [_arrival(chance, at) for at in times]
+    for number in chance.sample(range(taskforces), max(taskforces // 25, 1)):
+        found[number] = replace(found[number], n_workers=LIMIT + chance.randint(1, 10))
+    return found
 
 
 def _arrival(chance: random.Random, at: float) -> Arrival:

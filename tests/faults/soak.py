@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import truth
-from tests.faults.oracles import Case, judge
-from tests.faults.plan import Arrival, Trouble, arrivals, troubles
+from tests.faults.oracles import Case, Json, is_given_up, judge
+from tests.faults.plan import LIMIT, Arrival, Trouble, arrivals, troubles
 from tests.faults.troubles import Troubles
 from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms
@@ -61,6 +61,7 @@ class Report:
             f"settled after   {self.settled_after:.0f} s more",
             f"duplicates      {kinds['duplicate']}",
             f"orphans         {kinds['orphan']}",
+            f"wanted removed  {kinds['wanted one removed']}",
             f"complaints      {len(self.complaints)}",
             *(f"  {complaint}" for complaint in self.complaints),
         ]
@@ -123,19 +124,20 @@ class Soak:
         left = [
             record["taskforce_uuid"]
             for record in self.wms.taskforces()
-            if record["phase"] != "condor-complete" and not self._was_never_started(record)
+            if record["phase"] != "condor-complete" and not self._never_starts(record)
         ]
         return not left and not truth.queued(self.pool, self.tms.scratch)
 
-    def _was_never_started(self, record: dict[str, object]) -> bool:
-        """Whether it was stopped before, which the WMS leaves in this phase for good."""
-        uuid, phase = str(record["taskforce_uuid"]), record["phase"]
-        return phase == "pending-stopper" and record["cluster_id"] is None and not self.tms.intends(uuid)
+    def _never_starts(self, record: Json) -> bool:
+        """Whether it was stopped before, or cannot be started: the WMS leaves it in its phase for good."""
+        if record["cluster_id"] is not None or self.tms.intends(record["taskforce_uuid"]):
+            return False
+        return record["phase"] == "pending-stopper" or is_given_up(record)
 
     def complaints(self) -> list[str]:
         """What the oracles say, and whether the service needed a person."""
         seen = truth.look(self.pool, self.tms.scratch)
-        found = judge(Case.of(self.wms, seen, self.workers, frozenset(self.troubles.unlogged)))
+        found = judge(Case.of(self.wms, seen, self.workers, frozenset(self.troubles.unlogged), LIMIT))
         if not self._is_healthy():
             found.append(f"needs a person: {self.tms.supervisorctl('status').stdout}")
         return found
@@ -155,6 +157,14 @@ def soak(
 ) -> Report:
     """Run one soak on a service that is not started yet, and leave it running."""
     tms.environment |= HURRIED
+    pool.configure(f"MAX_JOBS_PER_SUBMISSION = {LIMIT}")
+    try:
+        return _soak(pool, wms, tms, seconds, taskforces, seed)
+    finally:
+        pool.configure()
+
+
+def _soak(pool: PoolClient, wms: StandInWms, tms: Tms, seconds: float, taskforces: int, seed: int) -> Report:
     one = Soak(pool, wms, tms)
     for arrival in arrivals(seed, seconds, taskforces):
         one.at(arrival.at, lambda arrival=arrival: one.arrive(arrival))  # type: ignore[misc]

@@ -14,7 +14,10 @@ Json = dict[str, Any]
 
 def record(*phases: str, cluster: int | None = 7, **more: object) -> Json:
     """A taskforce of two workers that went through these phases."""
-    log = [{"target_phase": phase, "was_successful": True, "source_entity": "TMS"} for phase in phases]
+    log = [
+        {"target_phase": phase, "was_successful": True, "source_entity": "TMS", "timestamp": 100.9 + after}
+        for after, phase in enumerate(phases)
+    ]
     return {
         "taskforce_uuid": "TF-1",
         "phase": phases[-1] if phases else "pending-starter",
@@ -78,16 +81,92 @@ def test_a_job_that_the_wms_does_not_know_is_an_orphan() -> None:
     assert found == ["orphan: job 9.0 (RUNNING) of TF-2, which the WMS does not know"]
 
 
+STOPPED = ("condor-submit", "pending-stopper", "condor-rm", "condor-complete")  # the second: at 101.9
+BY_US, BY_A_PERSON = "EWMS: the WMS asked for it", "via condor_rm (by user ewms)"
+
+
+def removed(at: int, why: str, cluster: int = 7, taskforce: str = "TF-1") -> tuple[Job, ...]:
+    return tuple(
+        Job(cluster, proc, "REMOVED", taskforce, queued=False, removed_why=why, removed_at=at)
+        for proc in (0, 1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "jobs"),
+    [
+        (record(*WENT), removed(103, BY_US)),  # nobody stopped it
+        (record(*STOPPED), removed(100, BY_US)),  # before it was stopped
+        (record(cluster=None), removed(103, BY_US)),  # a start that was not confirmed
+        (record("pending-stopper", cluster=None), removed(99, BY_US)),
+        (record(*WENT, cluster=8), removed(99, BY_US)),  # the WMS holds another one, since then
+        (record(*STOPPED), removed(103, BY_US, taskforce="TF-2")),  # of which the WMS knows nothing
+    ],
+)
+def test_a_wanted_cluster_that_the_service_removed_is_a_complaint(
+    record: Json, jobs: tuple[Job, ...]
+) -> None:
+    found = [one for one in complaints(record, Truth(jobs)) if one.startswith("wanted one removed:")]
+    assert len(found) == 1
+    assert f"cluster 7 of {jobs[0].taskforce}" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("record", "jobs"),
+    [
+        (record(*STOPPED), removed(101, BY_US)),  # in the second in which it was stopped
+        (record(*STOPPED), removed(103, BY_US)),
+        (record("pending-stopper", cluster=None), removed(103, BY_US)),
+        (record(*WENT, cluster=8), removed(103, BY_US)),  # the WMS holds another one
+        (record(*WENT), removed(103, BY_A_PERSON)),
+        (record(*WENT), removed(103, "")),
+    ],
+)
+def test_any_other_removal_is_no_wanted_cluster_removed(record: Json, jobs: tuple[Job, ...]) -> None:
+    assert not [one for one in complaints(record, Truth(jobs)) if one.startswith("wanted")]
+
+
 def test_a_failure_that_was_reported_is_a_complaint() -> None:
     failure = {
         "target_phase": "condor-submit",
         "was_successful": False,
         "source_entity": "TMS",
+        "timestamp": 100.0,
         "context": "ERROR: no",
     }
     made = record(*WENT)
     made["phase_change_log"].insert(0, failure)
     assert complaints(made, GOOD) == ["failed: TF-1: condor-submit: ERROR: no"]
+
+
+REFUSAL = "3 workers are more than the schedd ever takes: MAX_JOBS_PER_SUBMISSION = "
+
+
+@pytest.mark.parametrize(
+    ("context", "times", "stopped", "kinds"),
+    [
+        (f"{REFUSAL}2", 3, False, []),
+        (f"{REFUSAL}2", 1, True, []),
+        (f"{REFUSAL}2", 1, False, ["not refused"]),
+        (f"{REFUSAL}2", 4, False, ["not refused"]),
+        (f"{REFUSAL}7", 3, False, ["failed"] * 3),
+        ("HTCondor said no", 3, False, ["failed"] * 3),
+    ],
+)
+def test_what_is_too_large_fails_three_times_by_that_and_has_no_cluster(
+    context: str, times: int, stopped: bool, kinds: list[str]
+) -> None:
+    failure = {
+        "target_phase": "condor-submit",
+        "was_successful": False,
+        "source_entity": "TMS",
+        "timestamp": 100.0,
+        "context": context,
+    }
+    made = record(*["pending-stopper"] * stopped, cluster=None, compound_statuses={})
+    made["phase_change_log"] += [failure] * times
+    found = judge(Case([made], Truth(()), {"TF-1": 3}, limit=2))
+    assert [complaint.partition(":")[0] for complaint in found] == kinds
 
 
 def test_of_a_taskforce_whose_log_was_damaged_only_the_job_statuses_are_compared() -> None:

@@ -8,12 +8,13 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 from tests.faults.plan import WORKERS
 from tests.sandbox.control import PoolClient
 from tests.sandbox.pool import PoolError
 from tests.sandbox.tms import Tms
-from tests.sandbox.wms import TOKEN_ROUTES, StandInWms
+from tests.sandbox.wms import TOKEN_ROUTES, Fault, StandInWms
 
 SAYS = {"starter": "condor-submit", "stopper": "condor-rm", "watcher": "condor-complete"}
 End = Callable[[], object]
@@ -47,6 +48,7 @@ class Troubles:
         self.wms.up("tokens")
         self._scratch_is(0o755)
         self._limit(resource.RLIM_INFINITY)
+        self._collector_answers()
         self._schedd_answers()
         for process in self._beside:
             process.wait(120)
@@ -54,6 +56,8 @@ class Troubles:
     # -- processes ------------------------------------------------------------------------------------
 
     def _kill(self, worker: str) -> End | None:
+        if worker == "supervisord":
+            return self.tms.restart if self.tms.kill_supervisord() else None
         pid = self.tms.worker_pid(worker)
         if pid is None:
             return None
@@ -99,13 +103,32 @@ class Troubles:
         if how == "down":
             self.wms.down()
             return self.wms.up
+        if how == "proxy":
+            return self._faults(
+                self.wms.fault("proxy", status=404), self.wms.fault("proxy", route=TOKEN_ROUTES, status=404)
+            )
+        if how.startswith("confirm-"):
+            return self._faults(*(self._refuses(phase, int(how[-3:])) for phase in SAYS.values()))
         if how.isdigit() and how != "403":
             fault = self.wms.fault("error", status=int(how), retry_after=1)
         elif how == "slow":
             fault = self.wms.fault("slow", seconds=2)
         else:
             fault = self.wms.fault("refuse" if how == "403" else how)
-        return lambda: self.wms.clear_faults(fault)
+        return self._faults(fault)
+
+    def _refuses(self, phase: str, status: int) -> Fault:
+        """The WMS itself refuses each confirmation of this phase, as it does one that it cannot read."""
+        return self.wms.fault("error", method="POST", route=f"/v1/tms/{phase}/taskforces/*", status=status)
+
+    def _faults(self, *faults: Fault) -> End:
+        """What ends these faults."""
+
+        def end() -> None:
+            for fault in faults:
+                self.wms.clear_faults(fault)
+
+        return end
 
     def _tokens(self, how: str) -> End:
         self.wms.tokens.rotate_key()  # so that a new one is needed now
@@ -146,6 +169,22 @@ class Troubles:
             except PoolError:  # on a busy machine it takes longer than the pool waits
                 if not patience:
                     raise
+
+    # -- the collector --------------------------------------------------------------------------------
+
+    def _collector(self, _stop: str) -> End | None:
+        try:
+            self.pool.stop_daemon("collector")
+        except PoolError:
+            return None
+        return self._collector_answers
+
+    def _collector_answers(self) -> None:
+        """It runs again, and the others advertise themselves now and not in minutes."""
+        self.pool.start_daemon("collector")
+        for daemon in ("startd", "schedd"):
+            with suppress(PoolError):  # one that is being started does so by itself
+                self.pool.signal_daemon(daemon, signal.SIGHUP)
 
     # -- the scratch directory ------------------------------------------------------------------------
 

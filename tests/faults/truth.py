@@ -8,14 +8,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.sandbox.control import PoolClient
 
 REMOVED, COMPLETED = "REMOVED", "COMPLETED"
 _STATUS = {1: "IDLE", 2: "RUNNING", 3: REMOVED, 4: COMPLETED, 5: "HELD", 6: "TRANSFERRING", 7: "SUSPENDED"}
-_ATTRIBUTES = ("ClusterId", "ProcId", "JobStatus", "UserLog", "EWMSTaskforceUUID")
+_ATTRIBUTES = (
+    "ClusterId",
+    "ProcId",
+    "JobStatus",
+    "UserLog",
+    "EWMSTaskforceUUID",
+    "EnteredCurrentStatus",
+    "RemoveReason",  # the last one: it has spaces
+)
 _OURS = ("-constraint", "EWMSTaskforceUUID isnt undefined", "-af", *_ATTRIBUTES)
 
 _EVENT = re.compile(r"(\d{3}) \((\d+)\.(\d+)\.\d+\) \S+ \S+ (.*)", re.DOTALL)
@@ -28,13 +36,19 @@ JobId = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job, in the queue or gone from it."""
+    """One job, in the queue or gone from it.
+
+    If it was removed, `removed_why` is the reason that the schedd noted, and `removed_at` is when (epoch
+    seconds, whole ones).
+    """
 
     cluster: int
     proc: int
     status: str
     taskforce: str
     queued: bool
+    removed_why: str = ""
+    removed_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,9 +101,12 @@ def _jobs(pool: PoolClient, scratch: Path) -> Iterator[Job]:
 
 def _read(text: str, scratch: Path, *, queued: bool) -> Iterator[Job]:
     for line in text.splitlines():
-        cluster, proc, status, log, uuid = line.split()
-        if Path(log).is_relative_to(scratch):
-            yield Job(int(cluster), int(proc), _STATUS[int(status)], uuid, queued)
+        cluster, proc, number, log, uuid, since, why = line.split(maxsplit=len(_ATTRIBUTES) - 1)
+        if not Path(log).is_relative_to(scratch):
+            continue
+        status = _STATUS[int(number)]
+        job = Job(int(cluster), int(proc), status, uuid, queued)
+        yield replace(job, removed_why=why, removed_at=int(since)) if status == REMOVED else job
 
 
 def read_events(text: str) -> tuple[dict[JobId, str], dict[str, set[int]]]:

@@ -45,6 +45,7 @@ class Tms:
         }
         self.python = [sys.executable, "-P", "-m"]
         self._service: subprocess.Popen[bytes] | None = None
+        self._ending: list[processes.Process] = []
 
     def __enter__(self) -> Self:
         self.start()
@@ -74,6 +75,38 @@ class Tms:
         self._service = None
         return code
 
+    def kill_supervisord(self) -> bool:
+        """SIGKILL supervisord, whose workers and entry end with it; False if there is none now."""
+        pid = self._pid_with("common.service.supervisord")
+        if pid is None or not self.runs:
+            return False
+        self._ending = self._parts()
+        os.kill(pid, signal.SIGKILL)
+        return True
+
+    def restart(self) -> None:
+        """Start the service again that has ended of itself, as a container's runtime does."""
+        assert self._service is not None
+        self._service.wait(STOP_PATIENCE)
+        for part in self._ending:
+            processes.wait_for_end(part, STOP_PATIENCE)
+        self.start()
+
+    def _parts(self) -> list[processes.Process]:
+        """All processes below the entry, parents first."""
+        return processes.descendants(self._service.pid) if self._service else []
+
+    def _pid_with(self, argument: str) -> int | None:
+        """The first of them that was started with this argument."""
+        for process in self._parts():
+            try:
+                command = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if argument.encode() in command:
+                return process.pid
+        return None
+
     @property
     def runs(self) -> bool:
         """Whether the service runs, by itself: nobody has had to start it again."""
@@ -81,16 +114,7 @@ class Tms:
 
     def worker_pid(self, name: str) -> int | None:
         """The process id of the service's starter, stopper or watcher; None while it has none."""
-        if self._service is None:
-            return None
-        for process in processes.descendants(self._service.pid):
-            try:
-                command = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if name.encode() in command:
-                return process.pid
-        return None
+        return self._pid_with(name)
 
     def intends(self, uuid: str) -> bool:
         """Whether a start of this taskforce has begun and is not confirmed."""
