@@ -67,6 +67,7 @@ RHYTHMS = (
             "wms 403",
             "wms html",
             "wms 404",
+            "wms forgets",
             "wms proxy",
             "wms confirm-400",
             "wms confirm-413",

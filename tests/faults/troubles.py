@@ -107,6 +107,9 @@ class Troubles:
             return self._faults(
                 self.wms.fault("proxy", status=404), self.wms.fault("proxy", route=TOKEN_ROUTES, status=404)
             )
+        if how == "forgets":  # as a part of it that looks into another database
+            start = self._refuses(SAYS["starter"], 404)
+            return self._faults(start, self.wms.fault("error", route="/v1/taskforces/*", status=404))
         if how.startswith("confirm-"):
             return self._faults(*(self._refuses(phase, int(how[-3:])) for phase in SAYS.values()))
         if how.isdigit() and how != "403":
