@@ -1,7 +1,7 @@
 """What one reader needs for one log, in a process of its own: memory is counted for a whole process.
 
-Time is the processor's, as the log is in memory and no reader waits for anything: what else the machine does
-then matters little.
+Time is the processor's, as the log is in memory and no reader waits for anything: other work of the
+machine then matters little.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ EVENTS = (
 
 
 def main() -> int:
-    """Count the events of many jobs, print what that takes."""
+    """Count the events of many jobs, and print the memory that this takes."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1_000_000)
     jobs = parser.parse_args().jobs

@@ -32,7 +32,7 @@ class Bodies:
         raise NotImplementedError
 
     def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json:
-        """What the transport does before it sends; all of it is acknowledged."""
+        """Does what the transport does before it sends, and acknowledges everything."""
         self.body = json.dumps(body)
         uuids = body["compound_statuses_by_taskforce"]
         return {"results": [{"uuid": uuid, "status": "updated"} for uuid in uuids]}
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def _change(log: EventLog, tally: Tally, wms: Wms, number: int) -> float:
-    """One job says something new; the seconds until the body is made. Before the first, all is read."""
+    """One job changes; returns the seconds until the body is made. Before the first change, all is read."""
     if number >= 0:
         with log.path.open("a") as file:
             file.write(EVENT.format(CLUSTER, number, f"Step{number % 50}"))

@@ -1,6 +1,6 @@
 """`python -m benchmarks.speed`: our reader with its full tally, the bare loop of the bindings, and grep.
 
-The readers take turns, so that what else the machine does falls on all of them; medians of the rounds.
+The readers take turns, so that other work of the machine affects them all; medians of the rounds.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from common.wms.contract import is_taskforce_uuid
 
 
 def adopt(site: Neighbours, value: str) -> bool:
-    """Note that a cluster is the taskforce's; `value` is like "TF-1234:4711". Whether it was in question."""
+    """Note that a cluster is the taskforce's; returns whether it was in question. `value`: "TF-1234:4711"."""
     uuid, _, number = value.rpartition(":")
     intent = _halted(site, uuid)
     if intent is None:
@@ -26,7 +26,7 @@ def adopt(site: Neighbours, value: str) -> bool:
 
 
 def forget(site: Neighbours, uuid: str) -> bool:
-    """Note that the taskforce has no cluster yet; whether it waited for a decision."""
+    """Note that the taskforce has no cluster yet; returns whether it waited for a decision."""
     intent = _halted(site, uuid)
     return intent is not None and _note(site, intent.decide(None), f"taskforce {uuid} has no cluster yet")
 

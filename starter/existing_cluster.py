@@ -31,7 +31,7 @@ class DoubtfulCluster(ItemWaits):
 
     def __init__(self, clusters: Sequence[Cluster]) -> None:
         ids = ", ".join(str(number) for number in sorted({cluster.cluster_id for cluster in clusters}))
-        super().__init__(f"cluster {ids} may be its own, but only a log names it into which jobs can write")
+        super().__init__(f"cluster {ids} may be its own, but only a log that jobs can write into names it")
         self.clusters = clusters
 
 
@@ -78,7 +78,7 @@ def can_be_forged(log: Path) -> bool:
 
 
 def clusters_in_log(log: Path, uuid: str) -> set[int]:
-    """The clusters that a log, or its archive, names as this taskforce's: those that the watcher finds there.
+    """The clusters that a log, or its archive, names as this taskforce's; the watcher finds the same.
 
     Never raises, whatever the log contains. A log that cannot be read to its end counts up to there.
     """
@@ -136,13 +136,13 @@ def _recent(scratch: Scratch, earliest: float) -> Iterator[Path]:
 
 
 def _plain(log: Path) -> Path:
-    """The log of which this may be an archive."""
+    """The log that this may be an archive of."""
     archive = LOG_ARCHIVE_NAME.fullmatch(log.name)
     return log.with_name(f"{archive[1]}.tms.jel") if archive else log
 
 
 def _texts(log: Path) -> Iterator[tuple[mmap.mmap | bytes, Form]]:
-    """What is in a log, as far as it can be read, in pieces that begin with an event; and the log's form."""
+    """The content of a log, as far as it is readable, in pieces that begin with an event; the log's form."""
     try:
         if log.suffix == ".gz":
             yield from _unpacked(log)

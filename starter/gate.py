@@ -2,7 +2,7 @@
 
 What could be more than text to the submit language (`common.condor.submit_text`) is refused, never repaired.
 Each value is checked where it is used, so that a refusal names the user's field; `sealed` then looks at the
-whole description once more, so that no value gets by, whoever adds one.
+whole description once more, so that no value escapes the check, whoever adds one.
 """
 
 from __future__ import annotations

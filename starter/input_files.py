@@ -1,9 +1,9 @@
 """The user's input files: files that the user may have, and never what is the service's own.
 
 HTCondor reads a job's files as the service's account, which can read more than the user can: our
-environment files, other taskforces' queue tokens, what is in /proc of our processes. So each file is opened
-once, looked at as it is behind every link, and copied from there into the taskforce's own directory, which is
-all that the shadow may touch. What becomes of the path later leads nowhere.
+environment files, other taskforces' queue tokens, our processes' entries in /proc. So the starter opens each
+file once, checks it as it is behind every link, and copies it from there into the taskforce's own directory,
+which is all that the shadow may touch. A later change of the path has no effect.
 
 A file that the service cannot see, in a container without the user's file systems, cannot be copied. The
 shadow is then limited to the path as it was named.
@@ -29,7 +29,7 @@ from starter.real_file import KERNEL, RealFile, Unseen, opened
 
 MOST_FILES = 1000
 CHUNK = 1 << 22  # bytes of a file that are copied at a time
-# What separates, quotes or stands for others in HTCondor's lists of paths.
+# Separators, quotes and wildcards in HTCondor's lists of paths.
 _SPECIAL = frozenset(',"*\\')
 
 
@@ -78,12 +78,12 @@ def input_files(paths: Sequence[str], settings: Settings) -> InputFiles:
 def copy_files(
     paths: Sequence[str], described: str, settings: Settings, directory: Path, proceed: Callable[[], bool]
 ) -> None:
-    """Copy those of the user's files into `directory`, the taskforce's own, of which `described` has a copy.
+    """Copy the user's files into `directory`, the taskforce's own, if `described` names their copies.
 
     `described` is what the description has HTCondor transfer; `proceed` is called between the parts. The
     files are looked at again, as the files that are copied. Raises SubmitRejected, also if there is no room
     for them, as others shall not wait for one who needs too much; and ScratchUnavailable if a copy cannot be
-    written, or a stop comes first. Then nothing is left of them. Safe to repeat.
+    written, or a stop comes first. Then no copy is left. Safe to repeat.
     """
     inputs, named = directory / INPUTS, set(described.split(", "))
     paths = [path for path in paths if str(inputs / Path(path).name) in named]
@@ -143,7 +143,7 @@ def _allowed_file(path: str, settings: Settings) -> Iterator[RealFile]:
 
 
 def _check_unseen(path: str, settings: Settings, reason: Unseen) -> None:
-    """What can be checked of a path whose file cannot be seen."""
+    """Check a path whose file cannot be seen, as far as that is possible."""
     if settings.input_files_allowed or settings.require_visible_input_files:
         raise SubmitRejected(f"input_files has no file {path!r} that this service can see: {reason}")
     if os.path.normpath(path) != path:

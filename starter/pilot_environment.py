@@ -14,7 +14,7 @@ from common.wms.contract import MqProfile, Offer
 DEFAULTS = {"EWMS_PILOT_HTCHIRP": "True", "EWMS_PILOT_HTCHIRP_DEST": "JOB_EVENT_LOG"}
 _SWITCHED_OFF = frozenset(("", "0", "f", "false", "n", "no", "off"))
 
-# Variables that the pilot parses as numbers: an empty one ends it before it can say why (pilot contract).
+# Variables that the pilot parses as numbers: an empty one ends it before it can report why (pilot contract).
 _NUMBERS = frozenset(
     f"EWMS_PILOT_{name}"
     for name in (

@@ -1,4 +1,4 @@
-"""Whether jobs can change what binds them: looked at now and then, said, and where asked for, required."""
+"""Whether jobs can change the attributes that bind them: checked, logged, and required if asked for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOON = 60.0  # seconds, while nothing is started for it
 
 
 class Protection:
-    """What the schedd last said and showed of it; `open` is None before it did."""
+    """The schedd's last answer, and what it showed; `open` is None before the first."""
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.site = neighbours
@@ -24,7 +24,7 @@ class Protection:
         self._due = 0.0
 
     def check(self) -> None:
-        """Look if it is time to; raises ScheddUnavailable if TMS_REQUIRE_PROTECTED_JOBS is not fulfilled."""
+        """Look if it is due; raises ScheddUnavailable if TMS_REQUIRE_PROTECTED_JOBS is not fulfilled."""
         required = self.site.settings.require_protected_jobs
         if self.site.clock() >= self._due:
             try:
@@ -32,13 +32,13 @@ class Protection:
             except ScheddUnavailable as error:
                 if required:
                     raise
-                logger.info("it is not known what jobs can change of themselves: %s", error)
+                logger.info("it is not known which of their attributes jobs can change: %s", error)
             self._due = self.site.clock() + (SOON if required and self.open else AGAIN)
         if required and self.open:
             raise ScheddUnavailable(f"nothing is started: {explain_open(self.open)}")
 
     def numbers(self) -> tuple[Number, ...]:
-        """What the metrics tell of it."""
+        """The numbers for the metrics."""
         if self.open is None:
             return ()
         text = "Attributes that bind a job and that it can change."
@@ -50,4 +50,4 @@ class Protection:
         if self.open != before and self.open:
             logger.warning("%s", explain_open(self.open))
         elif self.open != before:
-            logger.info("no job can change what binds it")
+            logger.info("no job can change the attributes that bind it")

@@ -109,7 +109,7 @@ class _Walk:
             os.close(self._open.pop())
 
     def _text_of(self, link: int) -> str:
-        """What a link says; an absolute one starts from the root again."""
+        """Walk on along a link's text; an absolute one starts from the root again."""
         self._links += 1
         try:
             if self._links > MOST_LINKS:

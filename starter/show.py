@@ -1,4 +1,4 @@
-"""`python -m starter --show UUID`: what HTCondor would be given for one taskforce, and what is wrong with it.
+"""`python -m starter --show UUID`: what the starter would give HTCondor for a taskforce, and what is wrong.
 
 The WMS sends a taskforce's task, and how its queues are reached, only with the offer to start it, and it
 offers one taskforce at a time. For any other taskforce these are left out.
@@ -23,7 +23,7 @@ from starter.submit_description import workers
 
 UNKNOWN = "(sent with the offer)"
 
-# What stands in a reply for a taskforce that is not offered.
+# In a reply for a taskforce that is not offered.
 _TASK = {"task_image": UNKNOWN, "task_args": UNKNOWN}
 
 
@@ -52,7 +52,7 @@ def show(site: Neighbours, uuid: str) -> bool:
     except SubmitRejected as error:
         return _refused(error)
     described = _is_printed(_print_description, site, offer)
-    return _is_printed(_print_environment, site, offer) and described  # both parts, also after a refusal
+    return _is_printed(_print_environment, site, offer) and described  # both parts, even after a refusal
 
 
 def _about(record: dict[str, Any]) -> Iterator[str]:

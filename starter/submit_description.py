@@ -13,7 +13,7 @@ from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.input_files import input_files
 
-SITE_NAMES = ("GLIDEIN_Site", "OSG_SITE_NAME", "GLIDEIN_ResourceName")  # what a machine may say of its place
+SITE_NAMES = ("GLIDEIN_Site", "OSG_SITE_NAME", "GLIDEIN_ResourceName")  # a machine's own names for its place
 MAX_INT = 2**31 - 1
 IMAGE_SOURCES = ("cvmfs", "auto")  # both mean the pilot on CVMFS
 
@@ -64,7 +64,7 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         # string with line breaks would write any event into the log (measured, 23.9.6 and 25.14.1).
         "submit_event_user_notes": f"{UUID_ATTRIBUTE}={uuid}",
         f"+{UUID_ATTRIBUTE}": f'"{uuid}"',
-        # So each start in the log says where it was. A machine prints its own values there, as literals, and
+        # So each start in the log has its place. A machine prints its own values there, as literals, and
         # no line break of them comes through (measured, 23.9.6 and 25.14.1; docs/security.md).
         "ulog_execute_attrs": ", ".join(SITE_NAMES),
         # Lets the pilot chirp. WantIOProxy would do so, too, and would let every job read and write every

@@ -1,4 +1,4 @@
-"""Whether a new cluster can be watched: its log must show it, or nobody would ever learn how it goes on.
+"""Whether a new cluster can be watched: its log must show it, or nobody would ever know how its jobs fare.
 
 A schedd that cannot write the job event log reports nothing, and the jobs run unseen (measured). So the log
 is looked at before the submit and after it. A cluster that was not written into it is withdrawn: noted in the
@@ -23,7 +23,7 @@ def require_watchable(site: Neighbours, intent: Intent) -> None:
 
     The submit events are in the log when the submit returns (measured, 25.14.1), so little patience suffices.
     A log that was damaged since the submit proves nothing: what it lost, the watcher asks the schedd. Raises
-    ItemWaits where a person has to mend the access point, and ScratchUnavailable where the log could not be
+    ItemWaits where a person has to repair the access point, and ScratchUnavailable where the log could not be
     written, or a stop interrupts the wait.
     """
     uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)

@@ -23,7 +23,7 @@ UNKNOWN = "the WMS does not know its taskforce"
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """A cluster that nobody owns, what the WMS has of its taskforce, and why it is an orphan."""
+    """A cluster that nobody owns, the WMS's record of its taskforce, and why it is an orphan."""
 
     cluster: Cluster
     taskforce: Taskforce | None
@@ -33,7 +33,7 @@ class Orphan:
 def show(
     site: Neighbours, *, remove: bool = False, yes: bool = False, answer: Callable[[str], str] = input
 ) -> bool:
-    """Print the orphans; with `remove` ask, unless `yes`, and remove them. Whether all of it was possible."""
+    """Print the orphans; with `remove` ask, unless `yes`, and remove them. Returns whether all succeeded."""
     try:
         require_same_queue(site)
         pairs = clusters_with_records(site)

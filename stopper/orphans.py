@@ -19,7 +19,7 @@ from common.wms.contract import Phase, Taskforce
 
 logger = logging.getLogger(__name__)
 
-# The starter confirms within seconds; what it is working on now is not an orphan yet.
+# The starter confirms within seconds; a start in its hands now is not an orphan yet.
 GRACE = 600  # seconds since the cluster was submitted
 FIELDS = ("taskforce_uuid", "phase", "cluster_id")
 
@@ -67,7 +67,7 @@ def why_orphan(cluster: Cluster, taskforce: Taskforce | None) -> str:
 
 
 def remove_orphan(site: Neighbours, cluster: Cluster, taskforce: Taskforce | None, reason: str) -> bool:
-    """Remove a cluster that nobody owns; whether it had a live job. Safe to repeat.
+    """Remove a cluster that nobody owns; returns whether it had a live job. Safe to repeat.
 
     Raises RemoveRejected or Unavailable.
     """

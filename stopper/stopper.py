@@ -1,7 +1,7 @@
 """One pass of the stopper: remove the clusters that the WMS wants stopped, then look for orphans.
 
-A stop is: remove the cluster, check that no job of it is left to run, confirm. Each step may be repeated, so
-a kill in between costs nothing: the WMS offers the taskforce again until it is confirmed.
+A stop has three steps: remove the cluster, check that none of its jobs is left to run, confirm. Each step may
+be repeated, so a kill in between costs nothing: the WMS offers the taskforce again until it is confirmed.
 
 The WMS offers the oldest one only. While that cannot go on, it is set aside, and the others are found by a
 query: a stop needs nothing but the record.
@@ -79,7 +79,7 @@ class Stopper:
         )
 
     def _offers(self, seen: set[str]) -> Iterator[Taskforce]:
-        """What to stop now: each taskforce that the WMS offers, and behind one that waits, all the others."""
+        """The taskforces to stop now: each that the WMS offers, and if one of them waits, all the others."""
         while self.site.proceed() and (taskforce := self.site.wms.next_to_stop()):
             if not self._is_new(taskforce, seen):
                 break

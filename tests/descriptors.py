@@ -1,4 +1,4 @@
-"""What this process has open, told by name: a count would also move with other tests' connections."""
+"""The open files of this process by name: their number would also move with other tests' connections."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Killed(BaseException):
 
 
 class FakeClock:
-    """Seconds that pass only when a test says so."""
+    """Seconds that pass only when a test lets them."""
 
     def __init__(self, now: float = 1_795_000_000.0) -> None:
         self.now = now
@@ -75,9 +75,9 @@ class FakeSchedd:
     """A schedd in memory, which writes its submit events into the job's log as the real one does.
 
     A test may set: `down` (no answer), `refusal` (of a submit), `rotated` (the history forgot what has
-    left the queue), `mute` (it cannot write the job's log, and does not say so), `transform` (where it makes
-    jobs log instead), `stubborn` (clusters whose removal fails), and hooks that are called before and after
-    the schedd acted on a submit or a removal.
+    left the queue), `mute` (it cannot write the job's log, and does not report that), `transform` (where it
+    makes jobs log instead), `stubborn` (clusters whose removal fails), and hooks that are called before and
+    after the schedd acted on a submit or a removal.
     """
 
     clock: FakeClock
@@ -94,7 +94,7 @@ class FakeSchedd:
     history: list[EndedJob] = field(default_factory=list)
     removals: list[tuple[int, str]] = field(default_factory=list)
     born: int = 1_700_000_000  # its job queue
-    unprotected: list[str] = field(default_factory=list)  # what jobs can change of what binds them
+    unprotected: list[str] = field(default_factory=list)  # the binding attributes that jobs can change
     probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
 

@@ -65,7 +65,7 @@ class JelWriter:
         self.event(1, job, f"Job executing on host: {HOST}", "\tSlotName: slot1_4@ap1", "\tCpus = 1")
 
     def chirp(self, job: tuple[int, int], name: str, value: str) -> None:
-        """What the pilot says: `value` as it stands in the log, with its quotes."""
+        """The pilot chirps `value`, as the log has it, with its quotes."""
         self.event(8, job, f"HTChirpEWMSPilot{name}: {value}")
 
     def evict(self, job: tuple[int, int], code: int | None = None) -> None:

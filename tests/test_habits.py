@@ -10,8 +10,8 @@ from pathlib import Path
 TOP = Path(__file__).parents[1]
 MODULES = {path: ast.parse(path.read_text()) for path in sorted((TOP / "tests").rglob("*.py"))}
 
-FEW = 4  # how often tests of one module may begin in the same way before a fixture says it once
-LEAST_WORDS = 3  # of a name that says a behaviour
+FEW = 4  # how often tests of one module may begin in the same way before that belongs into a fixture
+LEAST_WORDS = 3  # of a name that describes a behaviour
 
 
 def every_test() -> Iterator[tuple[Path, ast.FunctionDef]]:
@@ -23,7 +23,7 @@ def every_test() -> Iterator[tuple[Path, ast.FunctionDef]]:
 
 
 def test_no_test_module_imports_another() -> None:
-    """What two of them need is a fixture in a conftest.py, or a module of its own."""
+    """Code that two of them need is a fixture in a conftest.py, or a module of its own."""
     found = [
         f"{path.relative_to(TOP)}: {node.module}"
         for path, module in MODULES.items()
@@ -34,7 +34,7 @@ def test_no_test_module_imports_another() -> None:
     assert found == []
 
 
-def test_every_test_says_what_behaviour_it_is_about() -> None:
+def test_every_test_names_the_behaviour_that_it_checks() -> None:
     """By its name, or by one sentence."""
     found = [
         f"{path.relative_to(TOP)}: {test.name}"

@@ -1,4 +1,4 @@
-"""A worker run by hand says what is wrong, does one pass, or shows what it would do."""
+"""A worker run by hand reports what is wrong, makes one pass, or shows what it would do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wms() -> Iterator[StandInWms]:
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_help_says_what_the_worker_does_and_what_its_exit_codes_mean(worker: str) -> None:
+def test_help_explains_what_the_worker_does_and_what_its_exit_codes_mean(worker: str) -> None:
     result = run(worker, "--help", environment={})
     assert result.returncode == 0
     assert "WMS" in result.stdout
@@ -38,7 +38,7 @@ def test_help_says_what_the_worker_does_and_what_its_exit_codes_mean(worker: str
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_the_version_is_told(worker: str) -> None:
+def test_the_version_is_printed(worker: str) -> None:
     assert run(worker, "--version", environment={}).stdout.startswith(f"tms-{worker} ")
 
 
@@ -68,7 +68,7 @@ def test_a_scratch_directory_that_everybody_can_write_ends_with_78(environment: 
     assert "FAIL scratch  JOB_EVENT_LOG_DIR" in run("starter", "--check", environment=environment).stdout
 
 
-def test_what_the_wms_says_cannot_reach_the_terminal(environment: dict[str, str]) -> None:
+def test_the_words_of_the_wms_cannot_act_on_the_terminal(environment: dict[str, str]) -> None:
     body = json.dumps({"code": 400, "error": "\x1b[2J\x9bowned\n2026-11-22 forged"}).encode()
     answer = b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     with raw_server(answer) as server:
@@ -97,7 +97,7 @@ def test_a_pass_without_the_schedd_ends_with_1_and_fails_no_taskforce(
 
 
 def running_taskforce(environment: dict[str, str], wms: StandInWms) -> str:
-    """A taskforce whose one job has started, as the log says."""
+    """A taskforce with one job, which has started by its log."""
     uuid = wms.add_taskforce(taskforce={"phase": "condor-submit", "cluster_id": 7})
     scratch = Path(environment["JOB_EVENT_LOG_DIR"])
     scratch.mkdir()
@@ -174,7 +174,7 @@ def test_the_check_asks_what_only_a_tms_may_and_writes_nothing(
 
 
 @pytest.mark.parametrize(("zone", "offset"), [("UTC", "+0000"), ("Asia/Kolkata", "+0530")])
-def test_the_check_tells_the_local_time(environment: dict[str, str], zone: str, offset: str) -> None:
+def test_the_check_shows_the_local_time(environment: dict[str, str], zone: str, offset: str) -> None:
     result = run("watcher", "--check", environment=environment | {"TZ": zone})
     assert f"UTC{offset}" in next(line for line in result.stdout.splitlines() if line.startswith("ok   zone"))
 
@@ -198,7 +198,7 @@ def test_a_check_fails_where_the_disk_has_too_little_room(environment: dict[str,
     assert "TMS_LEAST_FREE_SPACE" in line
 
 
-def test_a_worker_ends_with_0_soon_after_it_is_told_to_stop(environment: dict[str, str]) -> None:
+def test_a_worker_ends_with_0_soon_after_a_request_to_stop(environment: dict[str, str]) -> None:
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "watcher"],
         env={"PATH": os.environ["PATH"], "CONDOR_CONFIG": "/dev/null", "PYTHONUNBUFFERED": "1"} | environment,

@@ -1,4 +1,4 @@
-"""What `--check` says of jobs' own ads, and of users' files."""
+"""`--check` reports on jobs' own ads, and on users' files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics are a whole file that node_exporter can read, and no trouble with them is a worker's."""
+"""Metrics are a whole file that node_exporter can read, and no trouble with them stops a worker."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ def test_each_pass_is_counted_by_how_it_ended(
 ) -> None:
     down = WmsUnavailable("no connection")
     run(measured, clock, ok, ok, lambda: Outcome(failed=2), failing(down), failing(down), ok)
-    told = read_metrics(directory)
+    values = read_metrics(directory)
     passes = {
-        outcome: told[f"ewms_tms_passes_total{{outcome={outcome},worker=starter}}"] for outcome in OUTCOMES
+        outcome: values[f"ewms_tms_passes_total{{outcome={outcome},worker=starter}}"] for outcome in OUTCOMES
     }
     assert {outcome: count for outcome, count in passes.items() if count} == {
         "ok": 3,
         "items failed": 1,
         "WMS not available": 2,
     }
-    assert told["ewms_tms_pass_finished_timestamp_seconds{worker=starter}"] == clock.now - 60
-    assert 0 <= told["ewms_tms_pass_duration_seconds{worker=starter}"] < 10
+    assert values["ewms_tms_pass_finished_timestamp_seconds{worker=starter}"] == clock.now - 60
+    assert 0 <= values["ewms_tms_pass_duration_seconds{worker=starter}"] < 10
 
 
 @pytest.mark.parametrize(
@@ -97,28 +97,28 @@ def test_a_failed_pass_has_an_outcome_of_few(
     measured: Neighbours, clock: FakeClock, directory: Path, error: Exception, outcome: str
 ) -> None:
     run(measured, clock, failing(error))
-    told = read_metrics(directory)
-    assert told[f"ewms_tms_passes_total{{outcome={outcome},worker=starter}}"] == 1
-    assert {name for name in told if "passes_total" in name} == {
+    values = read_metrics(directory)
+    assert values[f"ewms_tms_passes_total{{outcome={outcome},worker=starter}}"] == 1
+    assert {name for name in values if "passes_total" in name} == {
         f"ewms_tms_passes_total{{outcome={one},worker=starter}}" for one in OUTCOMES
     }
 
 
 @pytest.mark.parametrize("kind", [WmsUnavailable, ScheddUnavailable, OtherQueue, ScratchUnavailable])
-def test_an_outage_is_told_from_its_beginning_to_its_end(
+def test_an_outage_is_shown_from_its_beginning_to_its_end(
     measured: Neighbours, clock: FakeClock, directory: Path, kind: type[Unavailable]
 ) -> None:
     began, down = clock.now, failing(kind("x"))
     since = "ewms_tms_outage_started_timestamp_seconds{neighbour=%s,worker=starter}"
     up = "ewms_tms_neighbour_up{neighbour=%s,worker=starter}"
     run(measured, clock, down, down, down)
-    told = read_metrics(directory)
-    assert told[since % kind.neighbour] == began
-    assert [name for name in NEIGHBOURS if not told[up % name]] == [kind.neighbour]
+    values = read_metrics(directory)
+    assert values[since % kind.neighbour] == began
+    assert [name for name in NEIGHBOURS if not values[up % name]] == [kind.neighbour]
     run(measured, clock, down, ok)
-    told = read_metrics(directory)
-    assert told[up % kind.neighbour] == 1
-    assert since % kind.neighbour not in told
+    values = read_metrics(directory)
+    assert values[up % kind.neighbour] == 1
+    assert since % kind.neighbour not in values
 
 
 def test_everybody_can_read_the_file_and_it_is_all_there_is(
@@ -217,7 +217,7 @@ def test_a_link_that_comes_at_the_last_moment_leads_nowhere(
     assert precious.read_text() == "kept"
 
 
-def test_a_directory_that_cannot_be_written_is_said_once_and_disturbs_no_pass(
+def test_a_directory_that_cannot_be_written_is_logged_once_and_disturbs_no_pass(
     measured: Neighbours, clock: FakeClock, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "common.outage")
@@ -231,11 +231,11 @@ def test_a_directory_that_cannot_be_written_is_said_once_and_disturbs_no_pass(
         return Outcome(done=1)
 
     run(measured, clock, *[pass_] * 50)
-    said = [record.message for record in caplog.records if record.message != "alive"]
+    logged = [record.message for record in caplog.records if record.message != "alive"]
     assert len(made) == 50
-    assert len(said) == 2, said
-    assert said[0].startswith("no metrics: [Errno 2] No such file or directory: ")
-    assert said[1].startswith("over after")
+    assert len(logged) == 2, logged
+    assert logged[0].startswith("no metrics: [Errno 2] No such file or directory: ")
+    assert logged[1].startswith("over after")
     assert clock.now == FakeClock().now + 50 * 60
     beat = measured.scratch.heartbeat("starter")
     assert beat is not None
@@ -243,11 +243,11 @@ def test_a_directory_that_cannot_be_written_is_said_once_and_disturbs_no_pass(
     assert read_metrics(directory)["ewms_tms_passes_total{outcome=ok,worker=starter}"] == 50
 
 
-def test_a_mistake_in_the_numbers_disturbs_no_pass(
+def test_a_bug_in_the_numbers_disturbs_no_pass(
     measured: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def numbers() -> tuple[Number, ...]:
-        raise ZeroDivisionError("a mistake of ours")
+        raise ZeroDivisionError("a bug")
 
     run(measured, clock, ok, ok, ok, numbers=numbers)
     assert [bool(record.exc_info) for record in caplog.records] == [True]
@@ -304,7 +304,7 @@ def checked(measured: Neighbours, capsys: pytest.CaptureFixture[str]) -> Callabl
     return check
 
 
-def test_the_check_says_whether_metrics_can_be_written(
+def test_the_check_shows_whether_metrics_can_be_written(
     checked: Callable[[], list[str]], directory: Path
 ) -> None:
     assert checked() == [f"ok   metrics  {directory}: writable"]

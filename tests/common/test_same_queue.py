@@ -55,7 +55,7 @@ def test_the_watcher_completes_no_quiet_taskforce_that_another_schedd_does_not_h
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
 
 
-def test_what_the_logs_say_is_sent_meanwhile_and_completed_with_the_queue_that_has_the_clusters(
+def test_statuses_are_sent_meanwhile_and_completed_with_the_queue_that_has_the_clusters(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str
 ) -> None:
     quiet = wms.add_taskforce()
@@ -87,10 +87,10 @@ def test_nor_one_whose_log_is_gone(
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
 
 
-def test_a_cluster_that_the_wms_never_knew_of_is_not_given_up_for_what_another_schedd_says(
+def test_a_cluster_that_the_wms_never_knew_is_not_given_up_because_of_another_schedd(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
-    """Removed before its confirmation; its log is gone, and what the schedd says of it is remembered."""
+    """Removed before its confirmation; its log is gone, and the schedd's answer about it is kept."""
     uuid = wms.add_taskforce()
     schedd.after_submit = lambda: wms.abort(uuid)  # type: ignore[assignment]
     Starter(n).run_once()
@@ -259,7 +259,7 @@ def test_a_dry_run_notes_nothing(n: Neighbours) -> None:
 
 
 @pytest.mark.parametrize("exchanged", [True, False])
-def test_the_check_tells_of_another_queue(
+def test_the_check_reports_another_queue(
     n: Neighbours, schedd: FakeSchedd, capsys: pytest.CaptureFixture[str], exchanged: bool
 ) -> None:
     note_queue(n)

@@ -1,4 +1,4 @@
-"""What goes wrong with one item concerns that one alone; what goes wrong with all is an outage."""
+"""A fault of one item concerns that item alone; a fault of all items is an outage."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_an_error_of_a_neighbour_that_answers_nothing_is_an_outage_and_nobody_is
 def test_a_stop_that_interrupts_an_item_sets_nothing_aside(n: Neighbours, aside: SetAside) -> None:
     n.stop.set()
     with pytest.raises(ScratchUnavailable):
-        Turn(n, aside).attempt("TF-1", failing(ScratchUnavailable("told to stop")))
+        Turn(n, aside).attempt("TF-1", failing(ScratchUnavailable("asked to stop")))
     assert len(aside) == 0
 
 

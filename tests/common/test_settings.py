@@ -35,7 +35,7 @@ def test_the_required_settings_suffice_and_the_rest_has_the_originals_defaults()
     assert settings.pilot_environment == {}
 
 
-def test_all_problems_are_told_at_once_without_any_value() -> None:
+def test_all_problems_are_named_at_once_without_any_value() -> None:
     wrong = {
         "EWMS_ADDRESS": "wms.example.org",
         "EWMS_CLIENT_SECRET": "swordfish",
@@ -50,9 +50,9 @@ def test_all_problems_are_told_at_once_without_any_value() -> None:
     }
     with pytest.raises(ConfigError) as caught:
         Settings.from_environment(wrong)
-    told = {problem.split()[0] for problem in caught.value.problems}
+    named = {problem.split()[0] for problem in caught.value.problems}
     missing = {"EWMS_TOKEN_URL", "EWMS_CLIENT_ID", "JOB_EVENT_LOG_DIR"}
-    assert told == (wrong.keys() - {"EWMS_CLIENT_SECRET"}) | missing
+    assert named == (wrong.keys() - {"EWMS_CLIENT_SECRET"}) | missing
     assert "swordfish" not in str(caught.value)
 
 
@@ -104,7 +104,7 @@ def test_variables_for_the_pilot_are_split_at_blanks_and_the_first_equals_sign(
     assert settings.pilot_environment == expected
 
 
-def test_what_is_ignored_is_said() -> None:
+def test_ignored_settings_are_named() -> None:
     settings = Settings.from_environment(
         REQUIRED
         | {

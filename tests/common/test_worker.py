@@ -1,4 +1,4 @@
-"""The loop goes on whatever happens, at a bearable pace and with few words, until it is told to stop."""
+"""The loop goes on whatever happens, at a bearable pace and with few words, until it is asked to stop."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def schedd_down() -> Outcome:
     raise ScheddUnavailable("no connection")
 
 
-def mistake() -> Outcome:
-    raise ZeroDivisionError("a mistake of ours")
+def broken() -> Outcome:
+    raise ZeroDivisionError("a bug")
 
 
 def test_the_first_pass_comes_at_once(n: Neighbours, clock: FakeClock) -> None:
@@ -71,33 +71,33 @@ def test_after_failed_items_the_pause_is_the_error_wait(n: Neighbours, clock: Fa
     assert run(n, clock, [*failed, ok]).waited == [10, 10, 10, 60]
 
 
-@pytest.mark.parametrize("trouble", [wms_down, schedd_down, mistake])
-def test_in_trouble_the_pauses_grow_to_a_bound_and_start_anew_after(
+@pytest.mark.parametrize("trouble", [wms_down, schedd_down, broken])
+def test_in_trouble_the_pauses_grow_to_a_bound_and_are_short_again_after(
     n: Neighbours, clock: FakeClock, trouble: Callable[[], Outcome]
 ) -> None:
     stop = run(n, clock, [*[trouble] * 5, ok, trouble, ok])
     assert stop.waited == [10, 20, 40, 60, 60, 60, 10, 60]
 
 
-def test_an_outage_is_said_when_it_begins_now_and_then_and_when_it_ends(
+def test_an_outage_is_logged_when_it_begins_now_and_then_and_when_it_ends(
     n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     run(n, clock, [*[wms_down] * 70, ok], waits=71)  # about an hour
-    said = [r.message for r in caplog.records]
-    assert said[0].startswith("WMS not available: no connection")
-    assert said[-1].startswith("over after")
-    assert 10 <= len(said) <= 15
+    lines = [r.message for r in caplog.records]
+    assert lines[0].startswith("WMS not available: no connection")
+    assert lines[-1].startswith("over after")
+    assert 10 <= len(lines) <= 15
 
 
-def test_a_mistake_of_ours_is_logged_with_its_traceback_once(
+def test_a_bug_is_logged_with_its_traceback_once(
     n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run(n, clock, [mistake, mistake, mistake])
+    run(n, clock, [broken, broken, broken])
     assert [bool(r.exc_info) for r in caplog.records if r.levelno >= logging.WARNING] == [True]
 
 
-def test_a_worker_with_nothing_to_say_says_that_it_lives(
+def test_a_worker_with_nothing_to_report_logs_that_it_lives(
     n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -114,7 +114,7 @@ def test_each_pass_leaves_a_heartbeat(n: Neighbours, clock: FakeClock) -> None:
     assert beat["due"] - beat["at"] == 10 + n.settings.pass_timeout
 
 
-def test_a_single_pass_tells_whether_it_was_clean(n: Neighbours) -> None:
+def test_a_single_pass_returns_whether_it_was_clean(n: Neighbours) -> None:
     def once(run_once: Callable[[], Outcome]) -> bool:
         return run_single_pass(Worker("starter", run_once, 60, lambda: ""), n)
 
@@ -148,9 +148,9 @@ def test_a_pass_that_hangs_is_ended_with_a_traceback() -> None:
     with process:
         assert process.wait(60) == 1
         assert process.stderr is not None
-        told = process.stderr.read()
-    assert "a_call_that_blocks_for_ever" in told
-    assert "swordfish" not in told
+        printed = process.stderr.read()
+    assert "a_call_that_blocks_for_ever" in printed
+    assert "swordfish" not in printed
 
 
 def test_a_long_pass_shows_that_it_goes_on(n: Neighbours, clock: FakeClock) -> None:

@@ -75,7 +75,7 @@ class Instance:
         eventually(lambda: self.starts() == 3, "three workers")
 
     def stop(self) -> int | None:
-        """Tell the container to stop, as systemd does, and return its exit code; None if none runs."""
+        """Stop the container as systemd does, and return its exit code; None if none runs."""
         process, self._process = self._process, None
         if process is None:
             return None

@@ -55,7 +55,7 @@ class Podman:
         return self._podman("exec", self.name, *command)
 
     def output(self) -> str:
-        """What the service has said so far."""
+        """The service's log so far."""
         return self._podman("logs", self.name).stdout
 
     def healthy(self) -> bool:

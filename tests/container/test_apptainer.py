@@ -107,12 +107,12 @@ def test_two_instances_live_side_by_side(instance: Make, pool: Pool) -> None:
         assert dev.stop() == 0
         assert prod.run("health").returncode == 0
         assert prod.stop() == 0
-    told = [file.read_text() for file in metrics.glob("ewms_tms_*.prom") if file.stat().st_mode & 0o004]
+    texts = [file.read_text() for file in metrics.glob("ewms_tms_*.prom") if file.stat().st_mode & 0o004]
     for name in ("dev", "prod"):
-        of_one = "".join(text for text in told if f'scratch="/scratch/{pool.account.name}/{name}"' in text)
+        of_one = "".join(text for text in texts if f'scratch="/scratch/{pool.account.name}/{name}"' in text)
         assert of_one.count("ewms_tms_build_info{") == 3
         assert 'ewms_tms_taskforces_started_total{scratch="' in of_one
-    assert len(told) == 6
+    assert len(texts) == 6
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
@@ -138,10 +138,10 @@ def test_output_reaches_whatever_stdout_is(instance: Make, wms: StandInWms, kind
 def test_wrong_settings_end_the_container_at_once_with_one_message(instance: Make, wms: StandInWms) -> None:
     ended = instance("wrong", wms, EWMS_TOKEN_URL="", TMS_WATCHER_INTERVAL="soon").run()
     assert ended.returncode == 78
-    said = [line for line in ended.stdout.splitlines() if not line.startswith(("INFO:", "WARNING:"))]
-    assert len(said) == 3
-    assert sum("EWMS_TOKEN_URL is missing" in line for line in said) == 1
-    assert sum("TMS_WATCHER_INTERVAL" in line for line in said) == 1
+    lines = [line for line in ended.stdout.splitlines() if not line.startswith(("INFO:", "WARNING:"))]
+    assert len(lines) == 3
+    assert sum("EWMS_TOKEN_URL is missing" in line for line in lines) == 1
+    assert sum("TMS_WATCHER_INTERVAL" in line for line in lines) == 1
 
 
 def test_single_programs_are_reached_and_the_callers_python_is_none_of_theirs(

@@ -23,7 +23,7 @@ def account(pool: Pool) -> Iterator[Account]:
 
 
 def publish_sick_version(pool: Pool, published: str) -> str:
-    """A version whose watcher makes a mistake in each pass."""
+    """A version whose watcher meets a bug in each pass."""
     image = pool.layout.cvmfs / published.removeprefix("/cvmfs/")
     sick = image.with_name("ewms-tms:sick")
     subprocess.run(["cp", "-a", image, sick], check=True)

@@ -59,7 +59,7 @@ def test_what_the_old_one_has_ends_there_and_the_new_one_takes_what_is_new(
         eventually(lambda: phases([runs, stopped]) == {"condor-submit"}, "started on the old one", seconds=90)
 
         set_up(new, image.publish(new_pool), wms, NEW)
-        waiting = add(wms)  # the WMS had it for the old one before it was told of the new one
+        waiting = add(wms)  # the WMS had it for the old one before it knew of the new one
         moved = [add(wms, cluster_locations=[NEW]) for _ in range(2)]
         wms.abort(stopped)
         eventually(lambda: phases(moved) == {"condor-complete"}, "the new one works", seconds=90)

@@ -1,6 +1,6 @@
 """The systemd unit under a real user manager, with a small program in place of Apptainer.
 
-The manager runs in a mount namespace of its own, where /run says that the machine was booted with systemd.
+The manager runs in a mount namespace of its own, where /run shows that the machine was booted with systemd.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ esac
 [[ ! -e $0.wrong ]] || { echo "wrong settings"; exit 78; }
 (trap 'echo "a worker got TERM from systemd"' TERM; while sleep 0.1; do date +%s.%N >beat; done) &
 worker=$!
-trap 'echo "told to stop"; kill -KILL $worker; exit 0' TERM
+trap 'echo "asked to stop"; kill -KILL $worker; exit 0' TERM
 echo "started by $(basename "$(dirname "$0")") with $EWMS_CLIENT_ID"
 wait
 """
@@ -96,8 +96,8 @@ class Manager:
         """One property of the unit."""
         return self.sh(f"systemctl --user show --value -p {what} ewms-tms@prod").stdout.strip()
 
-    def said(self, words: str) -> int:
-        """How often the service has said so."""
+    def logged(self, words: str) -> int:
+        """How often the service has logged these words."""
         return self.log.read_text().count(words) if self.log.exists() else 0
 
     def end(self) -> None:
@@ -129,25 +129,25 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
 def test_the_unit_runs_heals_and_stops_an_instance(manager: Manager) -> None:
     assert manager.sh("systemctl --user is-enabled ewms-tms@prod").stdout.strip() == "enabled"
     assert manager.sh("systemctl --user start ewms-tms@prod").returncode == 0
-    eventually(lambda: manager.said("started by ewms-tms:v1 with the client") == 1, "started")
+    eventually(lambda: manager.logged("started by ewms-tms:v1 with the client") == 1, "started")
     os.kill(int(manager.show("MainPID")), 9)
-    eventually(lambda: manager.said("started by") == 2, "started again")
+    eventually(lambda: manager.logged("started by") == 2, "started again")
     assert manager.sh("systemctl --user stop ewms-tms@prod").returncode == 0
-    assert manager.said("told to stop") == 1
-    assert manager.said("a worker got TERM") == 0  # that is for supervisord to do, in its order
+    assert manager.logged("asked to stop") == 1
+    assert manager.logged("a worker got TERM") == 0  # that is for supervisord to do, in its order
     assert manager.show("Result") == "success"
 
 
 def test_it_starts_again_after_an_end_with_0_and_not_after_wrong_settings(manager: Manager) -> None:
     manager.sh("systemctl --user start ewms-tms@prod")
-    eventually(lambda: manager.said("started by") == 1, "started")
+    eventually(lambda: manager.logged("started by") == 1, "started")
     manager.sh("kill -TERM $(systemctl --user show --value -p MainPID ewms-tms@prod)")
-    eventually(lambda: manager.said("started by") == 2, "started again")
+    eventually(lambda: manager.logged("started by") == 2, "started again")
     (manager.home / "cvmfs/ewms-tms:v1/tms.wrong").touch()
     manager.sh("systemctl --user restart ewms-tms@prod")
     eventually(lambda: manager.show("ActiveState") == "failed", "it gives up")
     assert manager.show("ExecMainStatus") == "78"
-    assert manager.said("wrong settings") == 1
+    assert manager.logged("wrong settings") == 1
 
 
 def test_an_upgrade_and_a_way_back(manager: Manager) -> None:
@@ -156,11 +156,11 @@ def test_an_upgrade_and_a_way_back(manager: Manager) -> None:
     times = {"UPGRADE_WAIT_FOR_IMAGE": "0", "UPGRADE_WAIT_FOR_HEALTH": "20", "UPGRADE_PAUSE": "0.2"}
     done = manager.sh(f"{upgrade} cvmfs/ewms-tms:v2", **times)
     assert done.returncode == 0, done.stderr
-    assert manager.said("started by ewms-tms:v2") == 1
+    assert manager.logged("started by ewms-tms:v2") == 1
     back = manager.sh(f"{upgrade} cvmfs/ewms-tms:sick", **(times | {"UPGRADE_WAIT_FOR_HEALTH": "2"}))
     assert back.returncode == 1
-    eventually(lambda: manager.said("started by ewms-tms:v2") == 2, "the old one runs again")
+    eventually(lambda: manager.logged("started by ewms-tms:v2") == 2, "the old one runs again")
     # To an earlier version by hand, as docs/operations.md has it.
     rolled = manager.sh(f'{upgrade} "$(readlink .local/share/ewms-tms/prod/previous)"', **times)
     assert rolled.returncode == 0, rolled.stderr
-    eventually(lambda: manager.said("started by ewms-tms:v1") == 2, "version 1 runs again")
+    eventually(lambda: manager.logged("started by ewms-tms:v1") == 2, "version 1 runs again")

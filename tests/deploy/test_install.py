@@ -11,7 +11,7 @@ import pytest
 from tests.deploy.conftest import DEPLOY, Operator
 
 
-def test_it_sets_up_an_instance_and_says_what_is_left_to_do(operator: Operator) -> None:
+def test_it_sets_up_an_instance_and_lists_what_is_left_to_do(operator: Operator) -> None:
     image = operator.image("v1")
     done = operator.run(DEPLOY / "install", "prod", str(image))
     assert done.returncode == 0, done.stderr

@@ -74,7 +74,7 @@ def firing(alert: str, minute: int, count: int) -> dict[str, Any]:
 
 
 def fires_as_expected(series: dict[str, str], expected: list[dict[str, Any]], tmp_path: Path) -> str:
-    """promtool's words about the alerts that these series come to; empty if all are as expected."""
+    """promtool's complaints about the alerts of these series; empty if all are as expected."""
     given = [{"series": f"ewms_tms_{name}", "values": values} for name, values in (WELL | series).items()]
     test = {"interval": "1m", "input_series": given, "promql_expr_test": expected}
     file = tmp_path / "test.yml"
@@ -88,7 +88,7 @@ def test_the_rules_are_what_prometheus_accepts() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_alert_says_how_bad_it_is_and_where_to_read_on() -> None:
+def test_every_alert_shows_its_severity_and_where_to_read_on() -> None:
     headings = re.findall(r"^#+ (.*)$", (TOP / "docs/operations.md").read_text(), re.MULTILINE)
     anchors = {heading.lower() for heading in headings}
     for rule in RULES:

@@ -76,7 +76,7 @@ def test_a_line_that_systemd_reads_otherwise_is_refused_without_its_value(
     assert installed.calls("apptainer") == []
 
 
-def test_what_is_missing_is_said(operator: Operator, installed: Operator) -> None:
+def test_missing_parts_are_named(operator: Operator, installed: Operator) -> None:
     run = DEPLOY / "run"
     assert "which instance" in operator.run(run).stderr
     assert "cannot read" in operator.run(run, "dev").stderr

@@ -46,14 +46,14 @@ def test_from_a_version_that_is_not_healthy_it_goes_back(installed: Operator) ->
     assert restarts(installed) == 2
 
 
-def test_a_version_that_makes_mistakes_is_left_without_waiting(installed: Operator) -> None:
+def test_a_version_with_bugs_is_left_without_waiting(installed: Operator) -> None:
     old = installed.link.readlink()
     done = upgrade(installed, installed.image("v2", "mistaken"), UPGRADE_WAIT_FOR_HEALTH="600")
     assert done.returncode == 1
     assert installed.link.readlink() == old
 
 
-def test_if_the_old_version_is_not_healthy_either_it_says_so(installed: Operator) -> None:
+def test_if_the_old_version_is_not_healthy_either_it_reports_that(installed: Operator) -> None:
     (installed.link.readlink() / "sick").touch()
     done = upgrade(installed, installed.image("v2", "sick"))
     assert done.returncode == 1
@@ -135,7 +135,7 @@ def test_two_upgrades_at_a_time_are_refused(installed: Operator) -> None:
     assert "another upgrade of prod" in done.stderr
 
 
-def test_an_instance_that_does_not_exist_is_said(installed: Operator) -> None:
+def test_an_instance_that_does_not_exist_is_reported(installed: Operator) -> None:
     done = installed.run(installed.programs / "upgrade", "dev", str(installed.image("v2")))
     assert done.returncode == 1
     assert "no instance dev" in done.stderr

@@ -27,7 +27,7 @@ OURS = "EWMS: "  # how each reason begins for which the service removes a job
 class Case:
     """What is judged: the WMS's taskforces at the end, the truth, and what was wanted.
 
-    `unlogged` are taskforces whose log was damaged: of their pilots' statuses nobody can know.
+    `unlogged` are taskforces whose log was damaged: nobody can know their pilots' statuses.
     """
 
     records: Sequence[Json]
@@ -131,12 +131,12 @@ def _is_wanted(record: Json | None, cluster: int, at: int) -> bool:
 
 
 def right_phase(case: Case) -> Iterator[str]:
-    """What had a cluster is complete; what was stopped before it had one is left as the WMS leaves it."""
+    """A taskforce with a cluster is complete; one stopped before it had a cluster is as the WMS leaves it."""
     for record in case.records:
         uuid, phase = record["taskforce_uuid"], record["phase"]
         if case.truth.clusters(uuid):
             if phase != "condor-complete":
-                yield f"wrong phase: {uuid} is {phase} for good, and its cluster is over"
+                yield f"wrong phase: {uuid} stays {phase}, and its cluster is over"
         elif was_stopped(record) and phase not in ("pending-stopper", "condor-rm", "condor-complete"):
             yield f"wrong phase: {uuid} was stopped before its start, and is {phase}"
 
@@ -147,23 +147,26 @@ def right_statuses(case: Case) -> Iterator[str]:
         uuid, held = record["taskforce_uuid"], record["cluster_id"]
         clusters = case.truth.clusters(uuid)
         for cluster in clusters if held is None else clusters & {held}:
-            told: Statuses | Counts = record["compound_statuses"]
+            reported: Statuses | Counts = record["compound_statuses"]
             true: Statuses | Counts = case.truth.statuses(cluster)
             if uuid in case.unlogged:
-                told, true = _jobs_only(record["compound_statuses"]), _jobs_only(case.truth.statuses(cluster))
-            if told != true:
-                yield f"wrong statuses: {uuid} (cluster {cluster}) is told as {told}, and is {true}"
+                reported, true = (
+                    _jobs_only(record["compound_statuses"]),
+                    _jobs_only(case.truth.statuses(cluster)),
+                )
+            if reported != true:
+                yield f"wrong statuses: {uuid} (cluster {cluster}) is reported as {reported}, and is {true}"
 
 
 def said_once(case: Case) -> Iterator[str]:
-    """Start, removal and completion were each told once at most, and the completion last."""
+    """Start, removal and completion were each posted once at most, and the completion last."""
     for record in case.records:
-        uuid, said = record["taskforce_uuid"], successes(record)
+        uuid, posted = record["taskforce_uuid"], successes(record)
         for phase in ("condor-submit", "condor-rm", "condor-complete"):
-            if said.count(phase) > 1:
-                yield f"said twice: {uuid} has {phase} {said.count(phase)} times"
-        if "condor-complete" in said and said[-1] != "condor-complete":
-            yield f"undone: {uuid} went from condor-complete to {said[-1]}"
+            if posted.count(phase) > 1:
+                yield f"posted twice: {uuid} has {phase} {posted.count(phase)} times"
+        if "condor-complete" in posted and posted[-1] != "condor-complete":
+            yield f"undone: {uuid} went from condor-complete to {posted[-1]}"
 
 
 def nothing_failed(case: Case) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The original TMS, as far as it can be seen from outside: what it submits, writes and says to the WMS."""
+"""The original TMS, as far as it can be seen from outside: what it submits, writes and posts to the WMS."""
 
 from __future__ import annotations
 
@@ -104,17 +104,17 @@ class Original:
         return cluster_id
 
     def confirms(self, uuid: str, cluster_id: int, n_workers: int, log: Path) -> None:
-        """Tells the WMS of the start."""
+        """Reports the start to the WMS."""
         self._said.confirm_started(
             uuid, cluster_id=cluster_id, n_workers=n_workers, submit_dict={"log": str(log)}, log=str(log)
         )
 
-    def tells(self, uuid: str, statuses: dict[str, dict[str, int]]) -> None:
-        """Tells the WMS of the workers."""
+    def reports(self, uuid: str, statuses: dict[str, dict[str, int]]) -> None:
+        """Reports the workers to the WMS."""
         self._said.report_statuses({uuid: statuses}, {})
 
     def archives(self, uuid: str, log: Path, days_ago: float) -> None:
-        """Puts a log and a directory away after their time, whatever the WMS has of them."""
+        """Puts a log and a directory away after their time, whatever the WMS knows about them."""
         with log.open("rb") as plain, gzip.open(f"{log}.gz", "wb") as packed:
             shutil.copyfileobj(plain, packed)
         log.unlink()

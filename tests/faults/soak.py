@@ -28,15 +28,15 @@ from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 
 SMALL = {"worker_memory": "32M", "worker_disk": "1M", "condor_requirements": ""}
-# Shorter than a schedd that hangs, and longer than any delay of the WMS: what it acts on later than that may
-# be said twice.
+# Shorter than a schedd that hangs, and longer than any delay of the WMS: the workers may post
+# twice what it acts on later than that.
 HURRIED = {"TMS_PASS_TIMEOUT": "20", "TMS_WMS_TIMEOUT": "10"}
 PATIENCE = 420.0  # seconds for the service to settle what is left at the end
 
 
 @dataclass
 class Report:
-    """What a soak came to."""
+    """The result of a soak."""
 
     seed: int
     seconds: float
@@ -129,13 +129,13 @@ class Soak:
         return not left and not truth.queued(self.pool, self.tms.scratch)
 
     def _never_starts(self, record: Json) -> bool:
-        """Whether it was stopped before, or cannot be started: the WMS leaves it in its phase for good."""
+        """Whether it was stopped before, or cannot be started: the WMS leaves it there permanently."""
         if record["cluster_id"] is not None or self.tms.intends(record["taskforce_uuid"]):
             return False
         return record["phase"] == "pending-stopper" or is_given_up(record)
 
     def complaints(self) -> list[str]:
-        """What the oracles say, and whether the service needed a person."""
+        """The oracles' complaints, and whether the service needed a person."""
         seen = truth.look(self.pool, self.tms.scratch)
         found = judge(Case.of(self.wms, seen, self.workers, frozenset(self.troubles.unlogged), LIMIT))
         if not self._is_healthy():
@@ -182,7 +182,7 @@ def _soak(pool: PoolClient, wms: StandInWms, tms: Tms, seconds: float, taskforce
 
 
 def main() -> int:
-    """Run a soak as the command line says; 0 if nobody complains."""
+    """Run the soak that the command line asks for; 0 if nobody complains."""
     options = _parser().parse_args()
     pool = PoolClient.from_environment()
     if pool is None:

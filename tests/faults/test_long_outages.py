@@ -101,12 +101,12 @@ def test_an_hour_without_the_wms_costs_few_words_and_no_memory(
     run_for(worker, timed, HOUR / 4, work_goes_on)
     gc.collect()
     tracemalloc.start()
-    said = run_for(worker, timed, HOUR, work_goes_on)
+    written = run_for(worker, timed, HOUR, work_goes_on)
     gc.collect()
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert said <= WORDS
+    assert written <= WORDS
     assert grown < MEMORY
 
 

@@ -1,4 +1,4 @@
-"""Each oracle complains about what it is there for, with the ids; and about nothing else."""
+"""Each oracle complains about its own kind of fault, with the ids, and about nothing else."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def complaints(record: Json, truth: Truth, unlogged: frozenset[str] = frozenset(
         (record("pending-stopper", "condor-rm", "condor-complete", cluster=None), GOOD),
     ],
 )
-def test_what_is_as_promised_is_no_complaint(record: Json, truth: Truth) -> None:
+def test_a_kept_promise_is_no_complaint(record: Json, truth: Truth) -> None:
     assert complaints(record, truth) == []
 
 
@@ -66,12 +66,12 @@ def test_what_is_as_promised_is_no_complaint(record: Json, truth: Truth) -> None
         (record("pending-stopper", "condor-rm"), GOOD, "wrong phase: TF-1 is condor-rm"),
         (record(*WENT, compound_statuses={"COMPLETED": {"Done": 1}}), GOOD, "wrong statuses: TF-1"),
         (record(*WENT, compound_statuses={"COMPLETED": {"null": 2}}), GOOD, "wrong statuses: TF-1"),
-        (record("condor-submit", *WENT), GOOD, "said twice: TF-1 has condor-submit"),
-        (record(*WENT, "condor-complete"), GOOD, "said twice: TF-1 has condor-complete"),
+        (record("condor-submit", *WENT), GOOD, "posted twice: TF-1 has condor-submit"),
+        (record(*WENT, "condor-complete"), GOOD, "posted twice: TF-1 has condor-complete"),
         (record(*WENT, "condor-rm"), GOOD, "undone: TF-1"),
     ],
 )
-def test_what_is_not_as_promised_is_a_complaint(record: Json, truth: Truth, kind: str) -> None:
+def test_a_broken_promise_is_a_complaint(record: Json, truth: Truth, kind: str) -> None:
     assert any(complaint.startswith(kind) for complaint in complaints(record, truth))
 
 
@@ -150,10 +150,10 @@ REFUSAL = "3 workers are more than the schedd ever takes: MAX_JOBS_PER_SUBMISSIO
         (f"{REFUSAL}2", 1, False, ["not refused"]),
         (f"{REFUSAL}2", 4, False, ["not refused"]),
         (f"{REFUSAL}7", 3, False, ["failed"] * 3),
-        ("HTCondor said no", 3, False, ["failed"] * 3),
+        ("HTCondor refused", 3, False, ["failed"] * 3),
     ],
 )
-def test_what_is_too_large_fails_three_times_by_that_and_has_no_cluster(
+def test_a_taskforce_that_is_too_large_fails_three_times_and_has_no_cluster(
     context: str, times: int, stopped: bool, kinds: list[str]
 ) -> None:
     failure = {
@@ -169,14 +169,14 @@ def test_what_is_too_large_fails_three_times_by_that_and_has_no_cluster(
     assert [complaint.partition(":")[0] for complaint in found] == kinds
 
 
-def test_of_a_taskforce_whose_log_was_damaged_only_the_job_statuses_are_compared() -> None:
-    told = record(*WENT, compound_statuses={"COMPLETED": {"null": 2}})
-    assert complaints(told, GOOD, frozenset(["TF-1"])) == []
-    told = record(*WENT, compound_statuses={"RUNNING": {"Done": 2}})
-    assert len(complaints(told, GOOD, frozenset(["TF-1"]))) == 1
+def test_if_a_taskforces_log_was_damaged_only_its_job_statuses_are_compared() -> None:
+    reported = record(*WENT, compound_statuses={"COMPLETED": {"null": 2}})
+    assert complaints(reported, GOOD, frozenset(["TF-1"])) == []
+    reported = record(*WENT, compound_statuses={"RUNNING": {"Done": 2}})
+    assert len(complaints(reported, GOOD, frozenset(["TF-1"]))) == 1
 
 
-def test_the_event_log_tells_the_last_pilot_status_of_the_last_run() -> None:
+def test_the_event_log_gives_the_last_pilot_status_of_the_last_run() -> None:
     def event(code: int, text: str, proc: int = 0) -> str:
         return f"{code:03d} (007.{proc:03d}.000) 11/24 22:01:27 {text}\n...\n"
 

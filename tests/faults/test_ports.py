@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Starts the service, and tells of all network sockets once its workers are up.
+# Starts the service, and prints all network sockets once its workers are up.
 LOOK = """
 import json, pathlib, signal, subprocess, sys, time
 output = pathlib.Path(sys.argv[1])

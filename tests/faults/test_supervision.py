@@ -17,7 +17,7 @@ from tests.faults.processes import CONF, control, started
 from tests.waiting import eventually
 
 
-def test_the_workers_run_are_healed_when_killed_and_end_when_told(
+def test_the_workers_run_come_back_when_killed_and_end_when_asked_to(
     live: dict[str, str], tmp_path: Path
 ) -> None:
     output = tmp_path / "output"
@@ -65,7 +65,7 @@ def test_output_reaches_whatever_stdout_is(live: dict[str, str], tmp_path: Path,
 
 @pytest.mark.parametrize("program", ["guard", "stopper", "starter"])
 def test_a_stop_between_fork_and_exec_is_not_lost(live: dict[str, str], program: str) -> None:
-    """supervisord says that a program is spawned while this is still a copy of supervisord itself."""
+    """supervisord logs `spawned` while the child is still a copy of supervisord itself."""
     with started(live, subprocess.PIPE) as service:
         assert service.stdout
         assert any(f"spawned: '{program}'".encode() in line for line in service.stdout)
@@ -91,7 +91,7 @@ def test_wrong_settings_end_the_service_at_once_with_one_message(live: dict[str,
     assert b"Traceback" not in output
 
 
-def test_a_socket_path_that_is_too_long_is_said(live: dict[str, str]) -> None:
+def test_a_socket_path_that_is_too_long_is_reported(live: dict[str, str]) -> None:
     live["TMS_RUN_DIR"] = "/tmp/" + "x" * 120
     with started(live, subprocess.PIPE) as service:
         output, _ = service.communicate(timeout=60)

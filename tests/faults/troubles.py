@@ -65,7 +65,7 @@ class Troubles:
         return _nothing
 
     def _catch(self, how: str) -> End:
-        """Hold what a worker says next, and kill it.
+        """Hold a worker's next post, and kill the worker.
 
         The WMS has not acted on it and never will (before), acts after the kill (late), or has acted and
         did not reply (after).

@@ -1,4 +1,4 @@
-"""What became of the jobs, from the pool's own records: its queue, its history and its event log.
+"""The truth about the jobs, from the pool's own records: its queue, its history and its event log.
 
 Nothing here is the service's: not its logs, not its reader of them, not its way to ask the schedd.
 """
@@ -53,10 +53,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Truth:
-    """All jobs that logged into one scratch directory, and what the event log says of them."""
+    """All jobs that logged into one scratch directory, and the event log's account of them."""
 
     jobs: tuple[Job, ...]
-    pilots: dict[JobId, str] = field(default_factory=dict)  # what the pilot of the last run said last
+    pilots: dict[JobId, str] = field(default_factory=dict)  # the last status from the pilot of the last run
     submitted: dict[str, set[int]] = field(default_factory=dict)  # clusters by taskforce, from the events
 
     def clusters(self, uuid: str) -> set[int]:
@@ -120,8 +120,8 @@ def read_events(text: str) -> tuple[dict[JobId, str], dict[str, set[int]]]:
         code, job, body = int(event[1]), (int(event[2]), int(event[3])), event[4]
         if code == 0 and (note := _NOTE.search(body)):
             submitted.setdefault(note[1], set()).add(job[0])
-        elif code == 8 and (said := _PILOT.match(body)):
-            pilots[job] = said[1]
+        elif code == 8 and (chirped := _PILOT.match(body)):
+            pilots[job] = chirped[1]
         elif code in (1, 7, 13, 24) or (code == 4 and _starts_over(body)):
             pilots.pop(job, None)
     return pilots, submitted

@@ -1,7 +1,8 @@
 """`python -m tests.fuzz.log_reader [libFuzzer's options] [CORPUS]`: any bytes, read as a job event log.
 
-Each input is read in one go and in pieces, one by one and in batches: nothing may be raised, all must come to
-the same, and what comes out must be fit to be sent. The starter's look must find the same owners of clusters.
+Each input is read in one go and in pieces, one by one and in batches: nothing may be raised, all ways must
+give the same result, and the result must be fit to be sent. The starter's look must find the same owners of
+clusters.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ SHORT = 64  # bytes, in place of MAX_EVENT
 
 
 def main() -> None:
-    """Fuzz until libFuzzer's options say that it is enough."""
+    """Fuzz for as long as libFuzzer's options ask for."""
     atheris.Setup(sys.argv, try_one)
     atheris.Fuzz()
 
@@ -45,7 +46,7 @@ def try_one(data: bytes) -> None:
 
 
 def _read(pieces: Sequence[bytes], few: int, longest: int = MAX_EVENT) -> tuple[list[Event], int, bytes, Any]:
-    """The events, the damaged bytes, what is left, and what it comes to."""
+    """The events, the damaged bytes, the rest, and the counts."""
     event_stream.FEW = few
     for module in (event_stream, xml_stream):
         vars(module)["MAX_EVENT"] = longest

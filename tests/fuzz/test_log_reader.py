@@ -28,7 +28,7 @@ WORDS = (
 )
 
 
-def test_any_bytes_are_read_without_harm_and_each_way_comes_to_the_same(tmp_path: Path) -> None:
+def test_any_bytes_are_read_without_harm_and_each_way_gives_the_same(tmp_path: Path) -> None:
     corpus, words = tmp_path / "corpus", tmp_path / "words"
     corpus.mkdir()
     for sample in SAMPLES.iterdir():

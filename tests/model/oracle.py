@@ -35,7 +35,7 @@ class Oracle:
         self._say(not self.world.schedd.elsewhere, "a job was submitted to another queue")
 
     def _see_removal(self, cluster: ModelCluster, reason: str) -> None:
-        """Only what the WMS does not want any more is removed, or what nobody could watch."""
+        """The workers remove only clusters that the WMS no longer wants, or that nobody could watch."""
         record = self.world.wms.taskforce(cluster.taskforce_uuid)
         held = record["cluster_id"] in (None, cluster.cluster_id)
         wanted = record["phase"] in WANTED and held
@@ -79,7 +79,7 @@ class Oracle:
     # -- when all is quiet ----------------------------------------------------------------------------
 
     def problems(self, *, ended: bool) -> list[str]:
-        """What is not right yet, though nothing fails any more; `ended` is that no job is left."""
+        """What is not right yet, although nothing fails any more; `ended` means that no job is left."""
         found = []
         for record in self.world.taskforces():
             if problem := self._problem(record, ended=ended):
@@ -93,7 +93,7 @@ class Oracle:
         if phase in ("pre-mq-activation", "pre-launch"):
             return f"started before its launch: {live}" if clusters else ""
         if phase == "pending-stopper" and cluster_id is None and not clusters:
-            return ""  # stopped before it started: nobody's to mend here
+            return ""  # stopped before it started: nobody completes it here
         known = [c for c in clusters if c.cluster_id == cluster_id or cluster_id is None]
         if not known:
             return f"the WMS holds {cluster_id}, and there are {[c.cluster_id for c in clusters]}"
@@ -112,14 +112,14 @@ class Oracle:
         return self._statuses_problem(record, cluster)
 
     def _statuses_problem(self, record: Json, cluster: ModelCluster) -> str:
-        told, truth = record["compound_statuses"], truth_of(cluster)
+        reported, truth = record["compound_statuses"], truth_of(cluster)
         if cluster.logged and not cluster.forged:
-            return "" if told == truth else f"told {told}, true is {truth}"
+            return "" if reported == truth else f"reported {reported}, true is {truth}"
         if cluster.queued or (cluster.forged and not cluster.logged):
             return ""  # nobody can know, or a forged end is the last that the log has
-        by_status = {status: sum(pilots.values()) for status, pilots in told.items()}
+        by_status = {status: sum(pilots.values()) for status, pilots in reported.items()}
         true_by_status = {status: sum(pilots.values()) for status, pilots in truth.items()}
-        return "" if by_status == true_by_status else f"told {told}, true is {truth} (log damaged)"
+        return "" if by_status == true_by_status else f"reported {reported}, true is {truth} (log damaged)"
 
 
 def truth_of(cluster: ModelCluster) -> dict[str, dict[str, int]]:
@@ -132,7 +132,7 @@ def truth_of(cluster: ModelCluster) -> dict[str, dict[str, int]]:
 
 
 def is_logged(cluster: ModelCluster) -> bool:
-    """Whether the cluster's log shows a submit event of it that names its taskforce.
+    """Whether the cluster's log shows its submit event, with the name of its taskforce.
 
     One that stands behind a torn event, without a line end between them, does not count.
     """

@@ -1,4 +1,4 @@
-"""A schedd with jobs, a history and a log writer: what really becomes of each job is here."""
+"""A schedd with jobs, a history and a log writer: it has the truth about each job."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Job:
     proc: int
     status: str = "IDLE"
     pilot: str = "null"
-    said: set[str] = field(default_factory=lambda: {"null"})  # all that its pilots ever said
-    removed_at: float | None = None  # the schedd was told to remove it
+    reported: set[str] = field(default_factory=lambda: {"null"})  # all statuses that its pilots ever reported
+    removed_at: float | None = None  # when the schedd got the request to remove it
     ended_at: int = 0
 
     @property
@@ -57,12 +57,12 @@ class ModelCluster:
     jobs: list[Job]
     submitted_at: int
     mine: bool = True  # ours to remove
-    logged: bool = True  # its log has every event of it, undamaged
+    logged: bool = True  # its log has all of its events, undamaged
     forged: bool = False  # and such as never were
 
     @property
     def live(self) -> bool:
-        """Whether a job of it runs or may run."""
+        """Whether one of its jobs runs or may run."""
         return any(job.live for job in self.jobs)
 
     @property
@@ -76,7 +76,7 @@ class ModelCluster:
         return Path(self.description["log"])
 
     def record(self) -> Cluster:
-        """What the schedd says of it."""
+        """The schedd's answer about it."""
         size = len(self.jobs)
         return Cluster(self.cluster_id, self.taskforce_uuid, str(self.log), size, self.submitted_at)
 
@@ -98,8 +98,9 @@ def asked(
 class ModelSchedd:
     """The schedd as the workers see it, and, by the methods that are no calls of theirs, what jobs do.
 
-    `mute` is that it cannot write logs, and does not say so. `elsewhere` is that another schedd answers, with
-    no cluster of ours. `through` takes each call of a worker; `on_submit` and `on_remove` look at its acts.
+    `mute` means that it cannot write logs, and does not report that. `elsewhere` means that another schedd
+    answers, with no cluster of ours. `through` takes each call of a worker; `on_submit` and `on_remove` look
+    at its acts.
     """
 
     def __init__(self, clock: FakeClock) -> None:
@@ -141,7 +142,7 @@ class ModelSchedd:
 
     @asked
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
-        """Those of the clusters that have a job that may run, and whose each is."""
+        """The clusters that have a job that may run, each with its taskforce."""
         return {
             cluster.cluster_id: cluster.taskforce_uuid
             for cluster in self._here()
@@ -167,7 +168,7 @@ class ModelSchedd:
 
     @asked
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
-        """Remove the cluster's jobs: those that run are told to end, and leave later."""
+        """Remove the cluster's jobs: those that run get a request to end, and leave later."""
         for cluster in self._named(cluster_id, uuid):
             if not cluster.live:
                 continue
@@ -216,10 +217,10 @@ class ModelSchedd:
     def _named(self, cluster_id: int, uuid: str) -> Iterator[ModelCluster]:
         return (c for c in self._here() if c.cluster_id == cluster_id and c.taskforce_uuid == uuid)
 
-    # -- what jobs, their pilots and other people do --------------------------------------------------
+    # -- acts of jobs, their pilots and other people --------------------------------------------------
 
     def take_out(self, cluster: ModelCluster) -> None:
-        """condor_rm, by whomever: what does not run leaves at once, the others by `let_go`."""
+        """condor_rm, by whomever: idle jobs leave at once, the others by `let_go`."""
         for job in cluster.jobs:
             if job.live:
                 job.removed_at = self.clock()
@@ -239,10 +240,10 @@ class ModelSchedd:
             self._write(cluster, job, JelWriter.execute, 1)
 
     def chirp(self, cluster: ModelCluster, job: Job, status: str) -> None:
-        """A running job's pilot says how it is."""
+        """A running job's pilot reports its status."""
         if job.queued and job.status == "RUNNING":
             job.pilot = status
-            job.said.add(status)
+            job.reported.add(status)
             self._write(cluster, job, lambda jel, at: jel.chirp(at, "Status", f'"{status}"'), None)
 
     def suspend(self, cluster: ModelCluster, job: Job) -> None:
@@ -278,7 +279,7 @@ class ModelSchedd:
             self._write(cluster, job, JelWriter.terminate, 5)
 
     def forge(self, cluster: ModelCluster, how: str) -> None:
-        """Its log says that it has ended, by the word of somebody who lies."""
+        """Somebody forges its end in the log."""
         cluster.forged = True
         jel = ModelJel(cluster.log, self.clock)
         if how == "removal":

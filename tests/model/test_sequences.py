@@ -1,4 +1,4 @@
-"""Sequences that the machine found, shrunk by it: each broke what must hold before the service was mended."""
+"""Sequences that the machine found, shrunk by it: each broke an invariant before a correction."""
 
 from __future__ import annotations
 

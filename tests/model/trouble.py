@@ -16,7 +16,7 @@ from common.errors import ScheddUnavailable
 from tests.fakes import Killed
 
 KILLS = ("killed before", "killed after")
-# What a neighbour does wrong. The WMS's are requests that are lost, late, or answered by somebody else.
+# The faults of each neighbour. The WMS's are requests that are lost, late, or answered by somebody else.
 WRONGS: dict[str, tuple[str, ...]] = {
     "wms": (
         "lost",
@@ -35,7 +35,7 @@ WRONGS: dict[str, tuple[str, ...]] = {
     "schedd": ("down", "reply lost"),
     "disk": ("full",),
 }
-# What each worker asks of whom, by the route or the method.
+# The calls of each worker to each neighbour, by route or method.
 CALLS = {
     ("starter", "wms"): ("pending-starter", "condor-submit", "record"),
     ("starter", "schedd"): ("queue", "clusters_of", "submit", "remove"),
@@ -62,7 +62,7 @@ class Trouble:
 
 @dataclass
 class Pass:
-    """One pass of a worker: counts the calls of which one goes wrong."""
+    """One pass of a worker: counts the calls until the one that goes wrong."""
 
     worker: str
     trouble: Trouble | None = None
@@ -72,7 +72,7 @@ class Pass:
 
     def hit(self, where: str, call: str) -> str:
         """What happens at this call to a neighbour; an empty text where it goes as it should."""
-        if self.killed:  # what unwinds does nothing more
+        if self.killed:  # code that unwinds does nothing more
             raise Killed
         trouble = self.trouble
         if trouble is None:

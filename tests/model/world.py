@@ -39,7 +39,7 @@ Json = dict[str, Any]
 
 SCHEDD = "ap1.example.org"
 BUILD = {"starter": starter.build, "stopper": stopper.build, "watcher": watcher.build}
-BEGIN = 1_709_640_000.0  # before any real time: so a file's time tells whether it is the simulated one
+BEGIN = 1_709_640_000.0  # before any real time, so a file's time shows whether it is the simulated one
 MOST = 6  # taskforces
 REAL = 1_735_689_600.0
 _MEMORY = Path("/dev/shm")
@@ -109,7 +109,7 @@ class World:
             self.run(name)
 
     def restart(self, name: str) -> None:
-        """The next pass is a new process's."""
+        """A new process makes the next pass."""
         self.workers.pop(name, None)
 
     def _worker(self, name: str) -> Worker:
@@ -183,7 +183,7 @@ class World:
         return answer
 
     def do(self, action: str) -> None:
-        """What somebody else does, in the middle of a pass or between passes."""
+        """Somebody else acts, in the middle of a pass or between passes."""
         with self.outside():
             if action in BUILD:
                 self._outside = False
@@ -260,7 +260,7 @@ class World:
             self.wms.add_taskforce(n_workers=n_workers, launch=launch)
 
     def stop_or_launch(self, which: int) -> None:
-        """A user stops a workflow, or its queues are ready at last."""
+        """A user stops a workflow, or its queues are ready late."""
         record = self.taskforces()[which % len(self.taskforces())]
         act = self.wms.launch if record["phase"] == "pre-mq-activation" else self.wms.abort
         with suppress(RefusedError):  # it was stopped before
@@ -360,7 +360,7 @@ class World:
                 cluster.logged = False
 
     def forge(self, how: str) -> None:
-        """A job writes an end of every other cluster into the newest log, though it goes on."""
+        """A job forges an end of every other cluster in the newest log, although they go on."""
         with self.outside():
             for cluster in self.clusters():
                 if cluster.live and cluster.log.exists():
@@ -387,7 +387,7 @@ class World:
 
 
 def _route(url: str) -> str:
-    """A request's name: the part of its path behind /v1/tms, or what it asks for."""
+    """A request's name: the part of its path after /v1/tms, or its question."""
     parts = urlsplit(url).path.split("/")[2:]
     if parts[0] == "tms":
         return "/".join([parts[1], *parts[4:]])
@@ -395,7 +395,7 @@ def _route(url: str) -> str:
 
 
 class _Unexpected(logging.Handler):
-    """Keeps the errors that were logged and are none of ours: a mistake was made."""
+    """Keeps the errors that were logged and are not ours, because they show a bug."""
 
     def __init__(self, found: list[BaseException]) -> None:
         super().__init__()

@@ -20,7 +20,7 @@ WORKERS = ("starter", "stopper", "watcher")
 
 
 @pytest.mark.parametrize("worker", WORKERS)
-def test_a_check_of_a_healthy_access_point_passes_and_says_who_we_are(
+def test_a_check_of_a_healthy_access_point_passes_and_shows_who_we_are(
     pool: PoolClient, tms: Tms, worker: str
 ) -> None:
     tms.environment["TMS_REQUIRE_VISIBLE_INPUT_FILES"] = "true"  # the tests may run in a container

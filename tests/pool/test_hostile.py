@@ -1,4 +1,4 @@
-"""Taskforces, and jobs, that mean harm: on the real pool none of it comes about, and the others go on."""
+"""Taskforces, and jobs, that mean harm do none on the real pool, and the others go on."""
 
 from __future__ import annotations
 
@@ -203,9 +203,9 @@ def test_a_job_that_means_harm_reaches_no_file_claims_no_taskforce_and_is_remove
     assert wms.taskforce(victim)["cluster_id"] != cluster
     assert wms.taskforce(victim)["compound_statuses"] == {"COMPLETED": {"Done": 1}}
 
-    eventually(lambda: wms.taskforce(uuid)["top_task_errors"], "the errors are told")
-    said = json.dumps([r.body for r in wms.requests_to("POST", STATUSES)], ensure_ascii=False)
-    assert all(char.isprintable() for char in said)
+    eventually(lambda: wms.taskforce(uuid)["top_task_errors"], "the errors are reported")
+    sent = json.dumps([r.body for r in wms.requests_to("POST", STATUSES)], ensure_ascii=False)
+    assert all(char.isprintable() for char in sent)
     assert all(line.isprintable() for line in guarded.output.read_text().splitlines())
     assert not re.search(r"(?m)^2026-11-22 .*forged", guarded.output.read_text())
 

@@ -81,7 +81,7 @@ def test_a_job_is_what_was_asked_for_and_brings_back_its_output_only(
     assert log.name.endswith(".tms.jel")
 
 
-def test_held_jobs_are_told_with_their_reason_and_stopping_them_completes_the_taskforce(
+def test_held_jobs_are_reported_with_their_reason_and_stopping_them_completes_the_taskforce(
     wms: StandInWms, tms: Tms
 ) -> None:
     uuid = wms.add_taskforce(n_workers=2, worker_config=SMALL, pilot_environment={"SANDBOX_PILOT": "hold"})

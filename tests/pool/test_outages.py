@@ -27,7 +27,7 @@ def up(pool: PoolClient) -> Iterator[None]:
         pool.start_daemon("schedd")
 
 
-def said(tms: Tms, worker: str, text: str) -> int:
+def logged(tms: Tms, worker: str, text: str) -> int:
     pattern = rf"{worker}\[\d+\] .*{text}"
     return len(re.findall(pattern, tms.output.read_text()))
 
@@ -40,15 +40,15 @@ def test_an_outage_of_the_wms_or_its_token_service_ends_no_worker(
     if service == "tokens":
         wms.tokens.rotate_key()
     tms.start()
-    # The watcher has nothing to say yet.
-    eventually(lambda: said(tms, "starter", "WMS not available"), "the starter notices")
-    eventually(lambda: said(tms, "stopper", "WMS not available"), "the stopper notices")
+    # The watcher has nothing to report yet.
+    eventually(lambda: logged(tms, "starter", "WMS not available"), "the starter notices")
+    eventually(lambda: logged(tms, "stopper", "WMS not available"), "the stopper notices")
     wms.up(service)
     uuid = wms.add_taskforce(worker_config=SMALL)
     eventually(lambda: wms.taskforce(uuid)["phase"] == "condor-complete", "complete", seconds=180)
     for worker in ("starter", "stopper"):
-        assert said(tms, worker, "WMS not available") == 2  # when it began, and when it was over
-        assert said(tms, worker, "started: version") == 1
+        assert logged(tms, worker, "WMS not available") == 2  # when it began, and when it was over
+        assert logged(tms, worker, "started: version") == 1
 
 
 def test_an_outage_of_the_schedd_costs_no_taskforce_one_of_its_three_tries(
@@ -57,11 +57,11 @@ def test_an_outage_of_the_schedd_costs_no_taskforce_one_of_its_three_tries(
     pool.stop_daemon("schedd")
     uuid = wms.add_taskforce(worker_config=SMALL)
     tms.start()
-    eventually(lambda: said(tms, "starter", "schedd not available"), "the starter notices")
+    eventually(lambda: logged(tms, "starter", "schedd not available"), "the starter notices")
     pool.start_daemon("schedd")
     eventually(lambda: wms.taskforce(uuid)["phase"] == "condor-complete", "complete", seconds=180)
     assert wms.requests_to("POST", FAILED) == []
-    assert said(tms, "starter", "started: version") == 1
+    assert logged(tms, "starter", "started: version") == 1
 
 
 def test_a_worker_that_is_stuck_in_a_call_is_ended_with_a_traceback_and_started_again(
@@ -69,10 +69,10 @@ def test_a_worker_that_is_stuck_in_a_call_is_ended_with_a_traceback_and_started_
 ) -> None:
     tms.environment["TMS_PASS_TIMEOUT"] = "4"
     tms.start()
-    eventually(lambda: said(tms, "starter", "started: version"), "the starter is up")
+    eventually(lambda: logged(tms, "starter", "started: version"), "the starter is up")
     pool.signal_daemon("schedd", signal.SIGSTOP)
     uuid = wms.add_taskforce(worker_config=SMALL)
-    eventually(lambda: said(tms, "starter", "started: version") > 1, "the starter was started again")
+    eventually(lambda: logged(tms, "starter", "started: version") > 1, "the starter was started again")
     assert "most recent call first" in tms.output.read_text()
     assert "common/condor/schedd.py" in tms.output.read_text()
     pool.signal_daemon("schedd", signal.SIGCONT)

@@ -88,7 +88,7 @@ def test_where_it_is_required_the_service_starts_nothing_before_the_schedd_is_co
     printed = re.search(r"IMMUTABLE_JOB_ATTRS = .*", check.stdout)
     assert printed
     tms.start()
-    eventually(lambda: "nothing is started: a job can change" in tms.output.read_text(), "it says why")
+    eventually(lambda: "nothing is started: a job can change" in tms.output.read_text(), "it logs why")
     assert wms.taskforce(uuid)["phase"] == "pending-starter"
     tms.stop()
 

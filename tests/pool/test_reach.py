@@ -1,4 +1,4 @@
-"""Which files of the service's account a job can reach: the ones it was given, whatever it or a link says."""
+"""A job reaches only the files of the service's account that it was given, whatever it or a link names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def phase(wms: StandInWms, uuid: str) -> str:
     return str(wms.taskforce(uuid)["phase"])
 
 
-def test_what_becomes_of_a_path_after_the_submit_changes_no_job(
+def test_a_path_that_changes_after_the_submit_changes_no_job(
     pool: PoolClient, wms: StandInWms, guarded: Tms
 ) -> None:
     data = guarded.scratch.parent / "data"

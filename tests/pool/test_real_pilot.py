@@ -1,7 +1,7 @@
-"""The real pilot, unpatched, works events off in our jobs: what it says and does is what the WMS shows.
+"""The real pilot, unpatched, works events off in our jobs, and the WMS shows its statuses and errors.
 
-All its taskforces run at once, in one service whose workers are killed meanwhile; the tests look at what came
-of it. Beside it run two of the stand-in pilot, whose chirps must be the real one's.
+All its taskforces run at once, in one service whose workers are killed meanwhile; the tests look at the
+results. Beside it run two of the stand-in pilot, whose chirps must be the real one's.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def test_each_event_comes_out_once(outcomes: dict[str, Outcome]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "reported"),
     [
         ("fails", "ls: cannot access '/nowhere': No such file or directory"),
         ("times out", "[Timeout-Error] timed out after 2s"),
@@ -168,13 +168,13 @@ def test_each_event_comes_out_once(outcomes: dict[str, Outcome]) -> None:
     ],
 )
 def test_a_failing_task_is_the_pilots_fatal_error_in_its_own_words(
-    outcomes: dict[str, Outcome], name: str, said: str
+    outcomes: dict[str, Outcome], name: str, reported: str
 ) -> None:
     failed = outcomes[name]
     assert failed.record["compound_statuses"] == {"COMPLETED": {"FatalError": 1}}
     [(error, count)] = failed.errors().items()
     assert error.startswith("RuntimeError: 1 TASK(S) FAILED: ContainerRunError(")
-    assert said in error
+    assert reported in error
     assert count == 1
     assert failed.results == []
     assert failed.statuses() == ["Started", "AwaitingFirstMessage", "Tasking", "FatalError"]

@@ -154,7 +154,7 @@ def test_a_pilot_works_until_it_is_removed(pool: PoolClient, tmp_path: Path) -> 
 def test_bad_settings_end_the_pilot_before_any_chirp(
     pool: PoolClient, tmp_path: Path, broken: dict[str, str]
 ) -> None:
-    """As the real one: exit code 1, and nothing in the log to say why."""
+    """As the real one: exit code 1, and no reason in the log."""
     cluster = Cluster(pool.install_pilot("v1"), tmp_path, broken)
     assert "return value 1" in cluster.wait_for("005")[0]
     assert cluster.chirps() == []
@@ -182,7 +182,7 @@ def test_a_pilot_that_does_not_exist_never_runs(pool: PoolClient, tmp_path: Path
     assert cluster.events("005") == cluster.events("012") == []
 
 
-def test_tools_run_in_the_pool_and_failures_are_told(pool: PoolClient) -> None:
+def test_tools_run_in_the_pool_and_failures_are_reported(pool: PoolClient) -> None:
     """The real version is the one that the tools report."""
     assert pool.version in pool.tool("condor_version").stdout
     with pytest.raises(PoolError, match="condor_q"):

@@ -1,4 +1,4 @@
-"""The library's schedd is the real one: found, submitted to, asked, and told apart from one that is down."""
+"""The library's schedd is the real one: found, submitted to, asked, and distinguished from a dead one."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_cluster_that_makes_jobs_as_they_are_needed_lives_until_it_is_removed(
     eventually(lambda: not schedd.live_clusters([cluster_id]), "it is gone")
 
 
-def test_the_job_queue_stays_the_same_when_the_schedd_is_started_anew_and_tells_it_from_another(
+def test_the_job_queue_is_the_same_after_a_restart_of_the_schedd_and_differs_from_any_other(
     schedd: Schedd, pool: PoolClient
 ) -> None:
     before = schedd.queue()
@@ -228,7 +228,7 @@ def test_more_jobs_than_an_owner_may_ever_have_are_refused_and_what_is_full_now_
 
 
 def is_known() -> bool:
-    """Whether the collector tells where the schedd is."""
+    """Whether the collector knows where the schedd is."""
     try:
         return bool(Schedd().name())
     except ScheddUnavailable:
@@ -264,7 +264,7 @@ def test_a_cluster_whose_taskforce_was_edited_is_not_taken_for_gone(
     schedd.remove(cluster_id, "TF-edited", "EWMS: a test")
 
 
-def test_our_identity_and_the_schedds_name_are_told(schedd: Schedd, pool: PoolClient) -> None:
+def test_our_identity_and_the_schedds_name_are_known(schedd: Schedd, pool: PoolClient) -> None:
     assert "@" in schedd.ping()
     assert schedd.name() == pool.schedd_name
     assert full_hostname()

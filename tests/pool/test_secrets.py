@@ -127,8 +127,8 @@ def test_no_secret_is_anywhere_but_in_the_environment_file(
     for path in files_below(talkative.scratch.parent):
         if path not in envfiles:
             assert traces(canaries, path.read_bytes()) == [], path
-    said = json.dumps([r.body for r in wms.requests if r.path.startswith("/v1/")])
-    for what, text in (("shown", shown), ("job ads", ads), ("told to the WMS", said)):
+    sent = json.dumps([r.body for r in wms.requests if r.path.startswith("/v1/")])
+    for what, text in (("shown", shown), ("job ads", ads), ("sent to the WMS", sent)):
         assert traces(canaries, text.encode()) == [], what
     assert traces(canaries, lines) == []
     pattern = [part for canary in (QUEUE, OPERATOR, wms.client_secret) for part in ("-e", canary)]

@@ -1,4 +1,4 @@
-"""Whose pool it is: HTCondor lets no root submit jobs, so a pool that root starts has an ordinary user."""
+"""The pool's user: HTCondor lets no root submit jobs, so a pool that root starts has an ordinary user."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def in_use(tree: Path) -> Iterator[None]:
 
 
 def clean(name: str = "", *, age: float = 0.0) -> None:
-    """Removes everything from the cache but what a running pool uses; says what it did on stderr.
+    """Removes everything from the cache but what a running pool uses; reports what it did on stderr.
 
     With `name` only things of that name, with `age` only those made at least so many seconds ago.
     """

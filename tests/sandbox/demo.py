@@ -119,7 +119,7 @@ def print_changes(console: Console, wms: StandInWms, shown: list[Scenario], befo
 
 
 def stay(console: Console, wms: StandInWms, tms: Tms, code: int) -> None:
-    """Say how to look around and how to end it, let the terminal go, and stay."""
+    """Print how to look around and how to end it, let the terminal go, and stay."""
     console.print(
         f"""
 All of it stays up.  To look around:

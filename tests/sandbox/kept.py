@@ -1,7 +1,7 @@
-"""`python -m tests.sandbox.kept COMMAND...`: a command that stays when its terminal goes on, or goes.
+"""`python -m tests.sandbox.kept COMMAND...`: a command that outlives its terminal's use.
 
-COMMAND runs in a session of its own. When it says that it is ready, by writing an exit code into the file
-that TMS_SANDBOX_READY names, this ends with that code and leaves COMMAND running.
+COMMAND runs in a session of its own. When it is ready, it writes an exit code into the file
+that TMS_SANDBOX_READY names; this ends with that code and leaves COMMAND running.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def say_ready(code: int) -> None:
 def main() -> int:
     """Start the command, pass its output on until it is ready or ends, and return its exit code."""
     with tempfile.NamedTemporaryFile(prefix="tms-ready-") as ready, tempfile.TemporaryFile() as output:
-        Path(ready.name).chmod(0o666)  # it may be another user who says it
+        Path(ready.name).chmod(0o666)  # another user may write it
         # A terminal may be shared with what stays. Whoever reads from a pipe waits until all have closed it.
         command = subprocess.Popen(
             sys.argv[1:],

@@ -90,7 +90,8 @@ NEGOTIATOR_CYCLE_DELAY = 1
 # Killed daemons come back at once; the package's master waits 9 seconds and more.
 MASTER_BACKOFF_CONSTANT = 1
 MASTER_BACKOFF_CEILING = 2
-# What the TMS's requirements ask for and no pool has by itself: the site says that it mounts the repository.
+# What the TMS's requirements ask for and no pool has by itself: the site advertises that it mounts the
+# repository.
 HAS_CVMFS_icecube_opensciencegrid_org = True
 STARTD_ATTRS = $(STARTD_ATTRS) HAS_CVMFS_icecube_opensciencegrid_org
 """

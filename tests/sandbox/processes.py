@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process: `name` is its program's, `birth` tells it from a later one of the same id."""
+    """One process: `name` is its program's, `birth` distinguishes it from a later one with the same id."""
 
     pid: int
     parent: int

@@ -30,7 +30,7 @@ class Recipe:
 
     @property
     def text(self) -> str:
-        """The recipe as text, to tell it from others."""
+        """The recipe as text, to distinguish it from others."""
         return json.dumps([asdict(self), _MMDEBSTRAP])
 
 
@@ -65,7 +65,7 @@ SID_BESIDE_TRIXIE = (
     """>"$1/etc/apt/preferences.d/apptainer" """,
 )
 
-# By the version of HTCondor that the suite had when this was written; `condor_version` tells the real one.
+# By the version of HTCondor that the suite had when this was written; `condor_version` reports the real one.
 RECIPES = {
     "25.14.1": Recipe("sid", _PACKAGES, directories=_MOUNT_POINTS, empty_files=_BOUND_FILES),
     "23.9.6": Recipe(

@@ -62,7 +62,7 @@ def _run_for(pool: Pool, command: list[str]) -> int:
         child = subprocess.Popen(
             pool.account.host_command(command), cwd=checkout, env=client_environment(pool, checkout)
         )
-        # An interrupt from the terminal reaches the command, too: what it makes of it is its own affair.
+        # An interrupt from the terminal reaches the command, too: how that reacts is its own affair.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             code = child.wait()

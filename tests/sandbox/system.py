@@ -21,12 +21,12 @@ _NAMESPACE_SWITCHES = {
 
 
 class SandboxUnavailable(Exception):
-    """This machine cannot run the local access point; the text says what is missing and what to do."""
+    """This machine cannot run the local access point; the text names what is missing and what to do."""
 
 
 def require_machine(account: Account, *, building: bool) -> None:
     """Raises SandboxUnavailable with all that is missing. `building`: a root has to be built, too."""
-    # Without the tools there is no telling what else is missing.
+    # Without the tools nobody can know what else is missing.
     problems = _missing_tools(building) or _missing_namespaces(account)
     if building and os.geteuid() != 0:
         problems += _missing_subordinate_ids(account)

@@ -67,7 +67,7 @@ class Tms:
             )
 
     def stop(self) -> int | None:
-        """Tell the service to stop, and return its exit code; None if it was not running."""
+        """Stop the service, and return its exit code; None if it was not running."""
         if self._service is None:
             return None
         self._service.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A cluster that only a log names, into which jobs can write, waits for a person's decision."""
+"""If only a log that jobs can write into names a cluster, the start waits for a person's decision."""
 
 from __future__ import annotations
 

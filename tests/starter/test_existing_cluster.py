@@ -95,7 +95,9 @@ def compressed(log: Path, *, name: str = "", keep: bool = False) -> Path:
 
 
 @pytest.mark.parametrize("chunk", [50, 1000, 1 << 20])
-def test_a_compressed_log_says_the_same(jel: JelWriter, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+def test_a_compressed_log_gives_the_same_answer(
+    jel: JelWriter, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
     monkeypatch.setattr(look, "CHUNK", chunk)
     jel.submit(7, "TF-other", 3)
     jel.event(8, (7, 0), "    EWMSTaskforceUUID=TF-mine")
@@ -171,7 +173,7 @@ def test_a_cluster_is_found_in_a_log_that_is_written_as_xml(tmp_path: Path) -> N
     assert clusters_in_log(log, "TF-mine") == {8}
 
 
-def test_a_log_in_xml_also_says_that_a_cluster_is_anothers(n: Neighbours, schedd: FakeSchedd) -> None:
+def test_a_log_in_xml_also_shows_that_a_cluster_is_anothers(n: Neighbours, schedd: FakeSchedd) -> None:
     log = n.scratch.directory / "2026-11-22.tms.jel"
     log.write_text(xml_submit(7, "TF-other"))
     schedd.known[7] = FakeCluster(7, "TF-mine", {"log": str(log)}, 2, 0, alive=False)

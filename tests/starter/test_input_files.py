@@ -83,7 +83,7 @@ def test_ordinary_files_pass_also_where_we_cannot_see_them(data: Path) -> None:
     assert input_files(files, settings()) == InputFiles((files[1],), (files[0], files[2]))
 
 
-def test_what_we_cannot_see_is_refused_where_the_operator_says_so(data: Path) -> None:
+def test_files_that_we_cannot_see_are_refused_where_the_operator_wants_that(data: Path) -> None:
     careful = settings(TMS_REQUIRE_VISIBLE_INPUT_FILES="true")
     assert input_files([f"{data}/table.fits"], careful).seen
     with pytest.raises(SubmitRejected, match="that this service can see"):

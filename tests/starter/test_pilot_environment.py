@@ -72,7 +72,7 @@ def sourced(tmp_path: Path, environment: dict[str, str]) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in result.stdout.decode().split("\0") if entry)
 
 
-def test_the_task_and_its_queues_are_told_to_the_pilot() -> None:
+def test_the_pilot_knows_its_task_and_queues() -> None:
     environment = pilot_environment(offer(), {})
     assert environment == {
         "EWMS_PILOT_HTCHIRP": "True",
@@ -99,7 +99,7 @@ def test_several_queues_and_list_values_are_joined_with_semicolons() -> None:
     assert environment["EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN"] == "token-q2;token-q1"
 
 
-def test_what_the_service_says_beats_the_user_who_beats_the_operator_who_beats_the_defaults() -> None:
+def test_the_service_beats_the_user_who_beats_the_operator_who_beats_the_defaults() -> None:
     names = ["EWMS_PILOT_HTCHIRP", "EWMS_PILOT_CL_LOG", "EWMS_PILOT_QUEUE_INCOMING", "_EWMS_PILOT_X"]
     operator = dict.fromkeys(names, "operator") | {"EWMS_PILOT_TASK_IMAGE": "operator"}
     user = {"EWMS_PILOT_CL_LOG": "user", "EWMS_PILOT_QUEUE_INCOMING": "user"}
@@ -115,7 +115,7 @@ def test_what_the_service_says_beats_the_user_who_beats_the_operator_who_beats_t
 
 
 @pytest.mark.parametrize(
-    ("from_user", "says"),
+    ("from_user", "hint"),
     [
         ({}, ""),
         ({"EWMS_PILOT_HTCHIRP": "yes", "EWMS_PILOT_HTCHIRP_DEST": " job_event_log"}, ""),
@@ -124,10 +124,10 @@ def test_what_the_service_says_beats_the_user_who_beats_the_operator_who_beats_t
         ({"EWMS_PILOT_HTCHIRP_DEST": "JOB_ATTR"}, "EWMS_PILOT_HTCHIRP_DEST sends"),
     ],
 )
-def test_a_user_who_switches_chirps_off_leaves_a_hint(from_user: dict[str, Any], says: str) -> None:
+def test_a_user_who_switches_chirps_off_leaves_a_hint(from_user: dict[str, Any], hint: str) -> None:
     silent = why_silent(pilot_environment(offer(from_user), {}))
-    assert silent.startswith(says)
-    assert bool(silent) == bool(says)
+    assert silent.startswith(hint)
+    assert bool(silent) == bool(hint)
 
 
 def test_task_environments_are_json_and_absent_when_empty() -> None:

@@ -1,4 +1,4 @@
-"""The starter says while jobs can change what binds them, and where it is asked to, starts nothing."""
+"""The starter warns while jobs can change the attributes that bind them, and starts nothing if so asked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def shown(protection: Protection) -> list[float]:
     return [number.value for number in protection.numbers() if isinstance(number.value, int | float)]
 
 
-def test_what_is_open_is_said_once_and_measured_as_long_as_it_is(
+def test_open_attributes_are_logged_once_and_measured_as_long_as_they_are_open(
     n: Neighbours, schedd: FakeSchedd, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -38,11 +38,11 @@ def test_what_is_open_is_said_once_and_measured_as_long_as_it_is(
     schedd.unprotected = []
     protection.check()
     assert shown(protection) == [0]
-    assert caplog.records[-1].message == "no job can change what binds it"
+    assert caplog.records[-1].message == "no job can change the attributes that bind it"
     assert not schedd.probes, "nothing is submitted to prove what nobody requires"
 
 
-def test_a_schedd_that_does_not_say_delays_no_start(n: Neighbours, schedd: FakeSchedd) -> None:
+def test_a_schedd_that_does_not_answer_delays_no_start(n: Neighbours, schedd: FakeSchedd) -> None:
     schedd.down = True
     protection = Protection(n)
     protection.check()

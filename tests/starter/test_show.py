@@ -1,4 +1,4 @@
-"""What is shown of a taskforce is what its start gives HTCondor, but for secrets; nothing is written."""
+"""`--show` prints what a start gives HTCondor, except for secrets, and writes nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ QUEUE = {"auth_token": TOKEN, "broker_address": f"amqp://worker:{PASSWORD}@mq.ex
 
 
 @pytest.fixture
-def told(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
+def terminal(capfd: pytest.CaptureFixture[str]) -> pytest.CaptureFixture[str]:
     """What is printed; stderr stays a file, as the watchdog of a pass needs one."""
     return capfd
 
@@ -37,9 +37,9 @@ def looking(n: Neighbours, schedd: FakeSchedd) -> Neighbours:
     return replace(n, scratch=ReadOnlyScratch(n.scratch.directory), dry_run=True)
 
 
-def shown(n: Neighbours, uuid: str, told: pytest.CaptureFixture[str]) -> tuple[bool, str]:
+def shown(n: Neighbours, uuid: str, terminal: pytest.CaptureFixture[str]) -> tuple[bool, str]:
     seen = show(n, uuid)
-    return seen, told.readouterr().out
+    return seen, terminal.readouterr().out
 
 
 def description_in(output: str) -> dict[str, str]:
@@ -55,12 +55,12 @@ def variables(envfile: str) -> dict[str, str]:
     return dict(item.split("=", 1) for item in shlex.split(envfile) if item != "export")
 
 
-def test_what_is_shown_is_what_the_start_gives_htcondor(
+def test_it_shows_what_a_start_gives_htcondor(
     n: Neighbours,
     looking: Neighbours,
     wms: StandInWms,
     schedd: FakeSchedd,
-    told: pytest.CaptureFixture[str],
+    terminal: pytest.CaptureFixture[str],
 ) -> None:
     uuid = wms.add_taskforce(
         n_workers=3,
@@ -70,7 +70,7 @@ def test_what_is_shown_is_what_the_start_gives_htcondor(
         task={"task_env": {"DEPTH": "7", "API_KEY": "canary"}},
         mqprofile=QUEUE,
     )
-    seen, output = shown(looking, uuid, told)
+    seen, output = shown(looking, uuid, terminal)
     assert seen, output
     assert f"{uuid}, for schedd 'ap1.example.org': phase pending-starter" in output
     assert "\nqueue 3\n" in output
@@ -91,27 +91,27 @@ def test_what_is_shown_is_what_the_start_gives_htcondor(
 
 
 def test_a_queues_token_is_masked_wherever_it_stands(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str]
 ) -> None:
     uuid = wms.add_taskforce(
         task={"task_args": f"--broker amqp://worker:{PASSWORD}@mq.example.org --with {TOKEN}"},
         pilot_environment={"PLACE": f"amqp://{TOKEN}@elsewhere.example.org", "NOTE": f"worker:{PASSWORD}@x"},
         mqprofile=QUEUE,
     )
-    seen, output = shown(looking, uuid, told)
+    seen, output = shown(looking, uuid, terminal)
     assert seen
     assert "canary" not in output
 
 
 def test_a_token_that_json_writes_otherwise_is_masked_in_the_tasks_environment(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str]
 ) -> None:
     token = 'quoted "canary" \u00fc'
     uuid = wms.add_taskforce(
         task={"task_env": {"BROKER": f"with {token}", "URL": "amqp://me:canary@x"}},
         mqprofile={"auth_token": token},
     )
-    _, output = shown(looking, uuid, told)
+    _, output = shown(looking, uuid, terminal)
     value = environment_in(output)["EWMS_PILOT_TASK_ENV_JSON"]
     assert json.loads(value) == {"BROKER": "with ***", "URL": "amqp://***@x"}
     assert "canary" not in output
@@ -120,13 +120,13 @@ def test_a_token_that_json_writes_otherwise_is_masked_in_the_tasks_environment(
 @pytest.mark.parametrize(
     "phase", ["pre-mq-activation", "condor-submit", "pending-stopper", "condor-complete"]
 )
-def test_a_taskforce_of_any_phase_is_shown_without_what_only_an_offer_tells(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str], phase: str
+def test_a_taskforce_of_any_phase_is_shown_without_what_only_an_offer_has(
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str], phase: str
 ) -> None:
     uuid = wms.add_taskforce(
         taskforce={"phase": phase, "cluster_id": 17}, pilot_environment={"COLOUR": "red"}
     )
-    seen, output = shown(looking, uuid, told)
+    seen, output = shown(looking, uuid, terminal)
     assert seen
     assert f"phase {phase}\nits cluster is 17: " in output
     assert "it is not offered now" in output
@@ -138,11 +138,11 @@ def test_a_taskforce_of_any_phase_is_shown_without_what_only_an_offer_tells(
 
 
 def test_a_taskforce_behind_another_one_is_not_mixed_up_with_it(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str]
 ) -> None:
     wms.add_taskforce(priority=500, task={"task_image": "/of/the/first"})
     uuid = wms.add_taskforce()
-    seen, output = shown(looking, uuid, told)
+    seen, output = shown(looking, uuid, terminal)
     assert seen
     assert "/of/the/first" not in output
     assert "it is not offered now" in output
@@ -163,16 +163,16 @@ def test_a_taskforce_behind_another_one_is_not_mixed_up_with_it(
         ({"worker_config": {"n_cores": ...}}, "taskforce.worker_config.n_cores: Field required", ""),
     ],
 )
-def test_a_refusal_names_the_field_and_the_rest_is_shown_all_the_same(
+def test_a_refusal_names_the_field_and_the_rest_is_still_shown(
     looking: Neighbours,
     wms: StandInWms,
-    told: pytest.CaptureFixture[str],
+    terminal: pytest.CaptureFixture[str],
     wrong: dict[str, object],
     field: str,
     what_is_left: str,
 ) -> None:
     uuid = wms.add_taskforce(**wrong, validate=False)  # type: ignore[arg-type]
-    seen, output = shown(looking, uuid, told)
+    seen, output = shown(looking, uuid, terminal)
     assert not seen
     assert "it cannot be started: " in output
     assert field in output
@@ -180,56 +180,56 @@ def test_a_refusal_names_the_field_and_the_rest_is_shown_all_the_same(
     assert len([line for line in output.splitlines() if line.startswith("# ")]) == (1 if what_is_left else 0)
 
 
-def test_pilots_that_will_not_be_heard_are_said_to_be_silent(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+def test_pilots_that_cannot_be_heard_are_reported_as_silent(
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str]
 ) -> None:
     hint = "# the status of its pilots stays null: EWMS_PILOT_HTCHIRP switches their chirps off\n"
     heard = wms.add_taskforce(priority=500)
-    assert hint not in shown(looking, heard, told)[1]
+    assert hint not in shown(looking, heard, terminal)[1]
     silent = wms.add_taskforce(priority=900, pilot_environment={"EWMS_PILOT_HTCHIRP": "no"})
-    assert hint in shown(looking, silent, told)[1]
+    assert hint in shown(looking, silent, terminal)[1]
 
 
-def test_failed_starts_are_told(
+def test_failed_starts_are_reported(
     n: Neighbours,
     looking: Neighbours,
     wms: StandInWms,
     schedd: FakeSchedd,
-    told: pytest.CaptureFixture[str],
+    terminal: pytest.CaptureFixture[str],
 ) -> None:
     uuid = wms.add_taskforce(pilot_config={"tag": "../x"}, validate=False)
     schedd.down = False
     for _ in range(3):
         Starter(n).run_once()
-    assert "3 start(s) of it have failed" in shown(looking, uuid, told)[1]
+    assert "3 start(s) of it have failed" in shown(looking, uuid, terminal)[1]
 
 
 @pytest.mark.parametrize("uuid", ["TF-unknown", "../../tms/pending-starter/taskforces", "", "a b"])
-def test_an_unknown_taskforce_is_said_to_be_one(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str], uuid: str
+def test_an_unknown_taskforce_is_reported_as_unknown(
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str], uuid: str
 ) -> None:
     wms.add_taskforce()
-    assert shown(looking, uuid, told) == (False, f"the WMS does not know taskforce {uuid}\n")
+    assert shown(looking, uuid, terminal) == (False, f"the WMS does not know taskforce {uuid}\n")
     assert {request.path for request in wms.requests_to("GET", "/v1/**")} <= {"/v1/taskforces/TF-unknown"}
 
 
-def test_a_wms_that_is_down_is_said_to_be_down(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+def test_a_wms_that_is_down_is_reported_as_down(
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str]
 ) -> None:
     uuid = wms.add_taskforce()
     wms.fault("error", route="/v1/**")
-    seen, output = shown(looking, uuid, told)
+    seen, output = shown(looking, uuid, terminal)
     assert not seen
     assert output.startswith("the WMS cannot be asked: ")
 
 
 def test_nothing_a_user_wrote_acts_on_the_terminal(
-    looking: Neighbours, wms: StandInWms, told: pytest.CaptureFixture[str]
+    looking: Neighbours, wms: StandInWms, terminal: pytest.CaptureFixture[str]
 ) -> None:
     uuid = wms.add_taskforce(
         pilot_environment={"NAME": "\x1b[2Jowned\nforged"}, taskforce={"schedd": "\x1b[2Jx"}, validate=False
     )
-    _, output = shown(looking, uuid, told)
+    _, output = shown(looking, uuid, terminal)
     assert "owned" in output
     assert all(line.isprintable() for line in output.splitlines())
     assert not any(line.startswith("forged") for line in output.splitlines())

@@ -80,7 +80,7 @@ def test_the_environment_file_is_private(n: Neighbours, wms: StandInWms) -> None
     assert "export EWMS_PILOT_QUEUE_INCOMING_AUTH_TOKEN=" in envfile.read_text()
 
 
-def test_a_taskforce_whose_pilots_will_not_be_heard_is_started_and_said_to_be_one(
+def test_a_taskforce_whose_pilots_cannot_be_heard_is_started_with_a_warning(
     n: Neighbours, wms: StandInWms, caplog: pytest.LogCaptureFixture
 ) -> None:
     heard = wms.add_taskforce()
@@ -181,7 +181,7 @@ def test_a_connection_reset_before_the_wms_acted_is_repeated(n: Neighbours, wms:
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
 
 
-def test_aborted_between_submit_and_confirm_the_cluster_is_removed_and_the_wms_told(
+def test_aborted_between_submit_and_confirm_the_cluster_is_removed_and_the_removal_reported(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:
     uuid = wms.add_taskforce()
@@ -211,7 +211,7 @@ def test_aborted_while_the_starter_was_dead_the_cluster_is_removed_too(
     assert wms.taskforce(uuid)["phase"] == "condor-rm"
 
 
-def test_killed_after_the_wms_was_told_of_a_removal_it_does_not_undo_the_completion(
+def test_killed_after_it_reported_a_removal_it_does_not_undo_the_completion(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uuid = wms.add_taskforce()
@@ -234,7 +234,7 @@ def test_killed_after_the_wms_was_told_of_a_removal_it_does_not_undo_the_complet
 def test_of_two_starters_with_scratch_directories_of_their_own_one_removes_its_cluster_again(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, tmp_path: Path
 ) -> None:
-    """Both look before either has submitted: what is refused on one directory cannot be seen from two."""
+    """Both look before either has submitted: one directory has a lock against that, two have none."""
     uuid = wms.add_taskforce()
     other = replace(n, scratch=Scratch(tmp_path / "other"))
     other.scratch.prepare()
@@ -523,7 +523,7 @@ def test_told_to_stop_it_finishes_the_start_in_hand_and_takes_no_other(
     assert wms.taskforce(second)["phase"] == "pending-starter"
 
 
-def test_a_starter_that_is_never_offered_anything_says_under_which_name_it_asks(n: Neighbours) -> None:
+def test_a_starter_that_is_never_offered_anything_logs_the_name_under_which_it_asks(n: Neighbours) -> None:
     starter = Starter(n)
     starter.run_once()
     assert "ap1.example.org" in starter.alive()
@@ -563,7 +563,7 @@ def test_a_cluster_that_is_not_in_its_log_is_not_confirmed_because_the_disk_was_
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda log: log.write_bytes(b"")])
-def test_a_cluster_that_waits_for_its_confirmation_is_kept_whatever_becomes_of_its_log(
+def test_a_cluster_that_waits_for_its_confirmation_is_kept_whatever_happens_to_its_log(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, damage: Callable[[Path], object]
 ) -> None:
     """Also the first of its day, whose log was not there before."""

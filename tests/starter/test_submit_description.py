@@ -54,7 +54,7 @@ def taskforce(**worker: object) -> NewTaskforce:
     )
 
 
-def test_the_description_asks_for_what_the_taskforce_says(settings: Settings) -> None:
+def test_the_description_asks_for_what_the_taskforce_needs(settings: Settings) -> None:
     description = describe(taskforce(), settings, DIRECTORY, LOG)
     assert description == {
         "universe": "container",

@@ -1,7 +1,7 @@
 """The gates against the real submit library: what passes comes out as it went in, the rest would do harm.
 
 Each measured danger is shown twice: the harm, with the gate left out, and the refusal. If a harm no longer
-comes about, the library has changed, and this file says so.
+occurs, the library has changed, and these tests fail.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.submit_description import describe
 
-# Pieces of which trouble is made, and any other text.
+# Pieces of trouble, and any other text.
 PIECES = st.sampled_from(
     [
         *("$", "(", ")", "$(", "$$(", "$ENV(", "$F(", "$(DOLLAR)", "\\", '"', "'", "#", "=", ":", "@=x", "x"),

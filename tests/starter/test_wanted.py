@@ -1,4 +1,4 @@
-"""A cluster is removed and a note is forgotten only on the WMS's positive word; everything else waits."""
+"""The starter removes a cluster or forgets a note only on the WMS's positive word; all else waits."""
 
 from __future__ import annotations
 

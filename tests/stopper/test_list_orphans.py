@@ -31,7 +31,7 @@ def submit(n: Neighbours, schedd: FakeSchedd, uuid: str) -> None:
     schedd.submit({"+EWMSTaskforceUUID": f'"{uuid}"', "log": str(log)}, 2)
 
 
-def says(word: str) -> Callable[[str], str]:
+def answers(word: str) -> Callable[[str], str]:
     return lambda question: word
 
 
@@ -64,7 +64,7 @@ def test_after_a_yes_they_are_removed(queue: None, n: Neighbours, schedd: FakeSc
 
 @pytest.mark.parametrize("word", ["", "y", "no"])
 def test_after_any_other_answer_they_stay(queue: None, n: Neighbours, schedd: FakeSchedd, word: str) -> None:
-    assert show(n, remove=True, answer=says(word))
+    assert show(n, remove=True, answer=answers(word))
     assert removed(schedd) == []
 
 
@@ -81,7 +81,7 @@ def test_what_has_an_owner_by_the_time_of_the_answer_stays(
     assert removed(schedd) == [FINISHED]
 
 
-def test_a_script_says_yes_beforehand(queue: None, n: Neighbours, schedd: FakeSchedd) -> None:
+def test_a_script_answers_yes_beforehand(queue: None, n: Neighbours, schedd: FakeSchedd) -> None:
     assert show(n, remove=True, yes=True, answer=lambda question: pytest.fail(question))
     assert removed(schedd) == [FINISHED, UNKNOWN]
 

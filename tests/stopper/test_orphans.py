@@ -48,7 +48,7 @@ def test_an_orphan_is_what_the_wms_has_finished_or_holds_another_cluster_for(
     assert bool(why_orphan(cluster, record)) is orphan
 
 
-def test_the_removal_of_a_double_says_nothing_of_the_cluster_that_the_wms_holds(
+def test_the_removal_of_a_double_changes_nothing_about_the_cluster_that_the_wms_holds(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
     uuid = wms.add_taskforce(taskforce={"phase": "pending-stopper", "cluster_id": 8, "n_workers": 2})

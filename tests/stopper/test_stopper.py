@@ -144,7 +144,7 @@ def test_a_taskforce_that_became_complete_meanwhile_stays_complete(
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
-def test_a_stopper_that_is_never_offered_anything_says_under_which_name_it_asks(n: Neighbours) -> None:
+def test_a_stopper_that_is_never_offered_anything_logs_the_name_under_which_it_asks(n: Neighbours) -> None:
     stopper = Stopper(n)
     stopper.run_once()
     assert "ap1.example.org" in stopper.alive()

@@ -1,4 +1,4 @@
-"""Counts never go back to those of a part: of a log that is lost, made again, or read again and cut."""
+"""Counts never fall back to partial ones if a log is lost, made again, or read again and cut."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def running(wms: StandInWms, jel: JelWriter) -> str:
     return uuid
 
 
-def test_a_log_that_is_deleted_and_made_anew_leaves_what_is_known(
+def test_a_log_that_is_deleted_and_made_again_leaves_what_is_known(
     n: Neighbours, wms: StandInWms, jel: JelWriter, running: str
 ) -> None:
     watcher = Watcher(n)

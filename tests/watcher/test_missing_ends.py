@@ -1,4 +1,4 @@
-"""Jobs whose end no log tells: the schedd's history tells it, and their taskforces complete with it."""
+"""If no log has the end of a job, the schedd's history has it, and the taskforce completes with it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def jel(n: Neighbours, uuid: str) -> JelWriter:
 
 
 def ends_unseen(schedd: FakeSchedd, clock: FakeClock) -> None:
-    """Two jobs complete and one is removed, and no log tells of it."""
+    """Two jobs complete and one is removed, and no log shows it."""
     schedd.known[100].alive = False
     schedd.history = [EndedJob(100, proc, proc == 2, int(clock()) + proc) for proc in range(3)]
 
@@ -92,7 +92,7 @@ def test_a_log_damaged_under_a_running_watcher_is_made_up_for(
     assert record["phase_change_log"][-1]["source_event_time"] == schedd.history[-1].ended_at
 
 
-def test_what_the_pilots_said_before_the_damage_is_kept(
+def test_the_pilots_statuses_from_before_the_damage_are_kept(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
     jel.execute((100, 0))
@@ -108,7 +108,7 @@ def test_what_the_pilots_said_before_the_damage_is_kept(
     }
 
 
-def test_a_log_that_began_anew_with_some_of_the_jobs_only_does_not_keep_the_taskforce_waiting(
+def test_a_log_that_began_again_with_only_some_of_the_jobs_does_not_keep_the_taskforce_waiting(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
     jel.path.unlink()
@@ -198,7 +198,7 @@ def test_a_history_that_has_forgotten_leaves_the_last_known_statuses(
 
 
 @pytest.mark.parametrize("remembered", [3, 1])
-def test_a_compressed_log_leaves_the_ends_that_the_wms_was_told(
+def test_a_compressed_log_leaves_the_ends_that_the_wms_has(
     n: Neighbours,
     wms: StandInWms,
     schedd: FakeSchedd,
@@ -207,20 +207,20 @@ def test_a_compressed_log_leaves_the_ends_that_the_wms_was_told(
     jel: JelWriter,
     remembered: int,
 ) -> None:
-    """As the original did after a week: it told all statuses, and completed nothing."""
-    told = {"COMPLETED": {"Done": 1, "FatalError": 1}, "REMOVED": {"Tasking": 1}}
-    n.wms.report_statuses({uuid: told}, {uuid: {"RuntimeError: no such file": 1}})
+    """As the original did after a week: it reported all statuses, and completed nothing."""
+    reported = {"COMPLETED": {"Done": 1, "FatalError": 1}, "REMOVED": {"Tasking": 1}}
+    n.wms.report_statuses({uuid: reported}, {uuid: {"RuntimeError: no such file": 1}})
     jel.path.rename(f"{jel.path}.gz")
     ends_unseen(schedd, clock)
     del schedd.history[remembered:]
     later(Watcher(n), clock)
     record = wms.taskforce(uuid)
     assert record["phase"] == "condor-complete"
-    assert record["compound_statuses"] == told
+    assert record["compound_statuses"] == reported
     assert record["top_task_errors"] == {"RuntimeError: no such file": 1}
 
 
-def test_jobs_of_which_nobody_knows_the_end_are_not_told_as_idle(
+def test_jobs_with_an_unknown_end_are_not_reported_as_idle(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
     """The history has rotated: it has one of the three jobs."""
@@ -282,7 +282,7 @@ def test_the_history_of_a_cluster_that_had_the_number_before_does_not_count(
 def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
-    """A request that was under way when the stopper was killed: the phase that is said last stays."""
+    """A request that was under way when the stopper was killed: the phase posted last stays."""
     watcher = Watcher(n)
     for proc in range(3):
         jel.execute((100, proc))
@@ -344,7 +344,7 @@ def test_a_taskforce_stopped_meanwhile_is_the_stoppers_first(
 def test_a_schedd_that_cannot_be_asked_delays_the_statuses_of_no_taskforce(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
-    """Whether a cluster is over only the schedd can say, so nothing completes meanwhile."""
+    """Only the schedd knows whether a cluster is over, so nothing completes meanwhile."""
     other = wms.add_taskforce()
     Starter(n).run_once()
     watcher = Watcher(n)
@@ -393,7 +393,7 @@ def test_a_log_that_cannot_be_read_is_not_taken_for_a_lost_one(
 def test_a_taskforce_that_no_stopper_is_offered_is_stopped_by_the_end_of_its_cluster(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:
-    """Aborted before its confirmation, its intent lost, and its removal told to nobody."""
+    """Aborted before its confirmation, its intent lost, and its removal reported to nobody."""
     uuid = wms.add_taskforce()
     schedd.after_submit = wms.down
     with pytest.raises(WmsUnavailable):

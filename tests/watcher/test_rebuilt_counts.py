@@ -35,8 +35,8 @@ def test_each_job_gets_one_state_and_no_state_is_lost_while_there_are_jobs(
 
 
 def test_ends_that_the_wms_has_go_to_the_jobs_that_ended_so() -> None:
-    told = {"COMPLETED": {"Done": 1, "FatalError": 1}, "REMOVED": {"Tasking": 1}}
-    dealt = deal(told, 3, {0: False, 1: False, 2: True})
+    reported = {"COMPLETED": {"Done": 1, "FatalError": 1}, "REMOVED": {"Tasking": 1}}
+    dealt = deal(reported, 3, {0: False, 1: False, 2: True})
     assert dealt[2] == ("REMOVED", "Tasking")
     assert {dealt[0], dealt[1]} == {("COMPLETED", "Done"), ("COMPLETED", "FatalError")}
 

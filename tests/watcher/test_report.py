@@ -1,4 +1,4 @@
-"""Every changed taskforce is told to the WMS until it is acknowledged; a bad one holds up no other."""
+"""The watcher reports each changed taskforce until the WMS acknowledges it; a bad one holds up no other."""
 
 from __future__ import annotations
 

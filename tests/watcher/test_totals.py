@@ -96,9 +96,9 @@ def test_the_file_of_a_running_watcher_has_no_word_of_a_user(
     assert "canary" in str(wms.taskforce(uuid)["compound_statuses"])
     for word in ("canary", uuid, "4711", "jel"):
         assert word not in text
-    told = read_metrics(tmp_path)
-    assert {name for name in told if name.startswith("ewms_tms_jobs{")} == {
+    samples = read_metrics(tmp_path)
+    assert {name for name in samples if name.startswith("ewms_tms_jobs{")} == {
         f"ewms_tms_jobs{{status={status},worker=watcher}}" for status in STATUSES
     }
-    assert told["ewms_tms_jobs{status=HELD,worker=watcher}"] == 1
-    assert told["ewms_tms_statuses_sent_total{worker=watcher}"] == 1
+    assert samples["ewms_tms_jobs{status=HELD,worker=watcher}"] == 1
+    assert samples["ewms_tms_statuses_sent_total{worker=watcher}"] == 1

@@ -1,4 +1,4 @@
-"""What the WMS is told is what the logs say: all of it, once it is true, and the end of each cluster once."""
+"""The watcher reports what the logs contain, as soon as it is true, and each cluster's end once."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_end_of_the_last_job_completes_the_taskforce_after_its_final_statuse
     assert posts[-2] == STATUSES
 
 
-def test_completion_is_said_once_also_by_a_watcher_that_starts_anew(
+def test_completion_is_posted_once_also_by_a_watcher_that_starts_again(
     n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
     jel.terminate((7, 0))
@@ -131,7 +131,7 @@ def test_one_that_is_pending_for_the_stopper_is_the_stoppers_first(
     assert phases(wms, uuid)[-3:] == ["pending-stopper", "condor-rm", "condor-complete"]
 
 
-def test_one_that_the_wms_gave_up_to_have_stopped_is_completed_all_the_same(
+def test_one_that_the_wms_gave_up_stopping_is_still_completed(
     n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
     wms.abort(uuid)
@@ -185,7 +185,7 @@ def test_while_the_wms_is_down_reading_goes_on(
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
-def test_nothing_is_said_before_every_log_is_read_to_its_end(
+def test_nothing_is_reported_before_every_log_is_read_to_its_end(
     n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
     n.stop.set()
@@ -193,7 +193,7 @@ def test_nothing_is_said_before_every_log_is_read_to_its_end(
     assert wms.requests_to("POST", STATUSES) == []
 
 
-def test_a_log_that_cannot_be_read_to_its_end_yet_says_nothing_and_the_others_do(
+def test_a_log_that_cannot_be_read_to_its_end_yet_counts_for_nothing_and_the_others_do(
     n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, sound = add_running(wms, 7), add_running(wms, 8)
@@ -220,7 +220,7 @@ def test_a_log_that_cannot_be_read_to_its_end_yet_says_nothing_and_the_others_do
     assert wms.taskforce(broken)["phase"] == "condor-complete"
 
 
-def test_a_stop_in_the_middle_of_a_log_says_nothing_and_loses_nothing(
+def test_a_stop_in_the_middle_of_a_log_reports_nothing_and_loses_nothing(
     n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uuid = add_running(wms, 7, n_workers=100)
@@ -308,7 +308,7 @@ def test_a_torn_event_costs_no_other_and_delays_nothing(
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
-def test_the_wms_is_asked_whose_a_cluster_is_only_if_its_log_does_not_say(
+def test_the_wms_is_asked_for_a_clusters_owner_only_if_its_log_names_none(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
     by_log, by_wms = add_running(wms, 7), add_running(wms, 8)
@@ -369,7 +369,7 @@ def test_a_second_cluster_of_a_taskforce_does_not_speak_for_it(
     assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
 
 
-def test_a_quiet_cluster_that_left_the_queue_is_complete_though_its_log_does_not_say_so(
+def test_a_quiet_cluster_that_left_the_queue_is_complete_although_its_log_does_not_show_it(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
     uuid = wms.add_taskforce()

@@ -1,4 +1,4 @@
-"""A taskforce completes when its log says so and the schedd does not object: neither alone is believed."""
+"""A taskforce completes when its log shows the end and the schedd does not object; neither alone suffices."""
 
 from __future__ import annotations
 

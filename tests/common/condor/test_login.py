@@ -22,19 +22,19 @@ OTHER_TMP = "11/27/26 01:25:24 AUTHENTICATE: method 4 (FS) failed.\n" * 2
 
 
 def test_an_older_schedd_is_named_with_the_token_that_it_needs() -> None:
-    said = read_debug_log(OLDER)
-    assert said.startswith(
+    reason = read_debug_log(OLDER)
+    assert reason.startswith(
         "login failed by FS, IDTOKENS; HTCondor 23.9.6 there does not take the FS login of"
     )
-    assert "no token in /home/you/.condor/tokens.d is for ap.example.org" in said
-    assert said.endswith("see Login in the README")
+    assert "no token in /home/you/.condor/tokens.d is for ap.example.org" in reason
+    assert reason.endswith("see Login in the README")
 
 
 def test_a_failed_login_by_files_names_what_it_needs() -> None:
-    said = read_debug_log(OTHER_TMP)
-    assert said.startswith("login failed by FS; FS needs the same /tmp")
+    reason = read_debug_log(OTHER_TMP)
+    assert reason.startswith("login failed by FS; FS needs the same /tmp")
 
 
 @pytest.mark.parametrize("text", ["", "11/27/26 01:25:24 AUTHENTICATE: auth_status == 4 (FS)\n", "\ufffd"])
-def test_nothing_is_said_where_no_login_failed(text: str) -> None:
+def test_no_reason_is_given_where_no_login_failed(text: str) -> None:
     assert read_debug_log(text) == ""

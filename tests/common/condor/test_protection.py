@@ -1,4 +1,4 @@
-"""What jobs can change of what binds them: as the schedd lists it, and as a held job shows it."""
+"""The binding attributes that jobs can change, by the schedd's list and by a held job."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class ScheddOfOneJob:
         return Submitted()
 
     def edit(self, job: str, attribute: str, _value: str) -> int:
-        assert job == "ClusterId == 7", "by a constraint: 23.9.6 says of a job's id that it was changed"
+        assert job == "ClusterId == 7", (
+            "by a constraint: for a job's id 23.9.6 reports a change that it did not make"
+        )
         self.edited.append(attribute)
         if not self.answers:
             raise htcondor2.HTCondorException("Failed to connect to schedd")

@@ -1,4 +1,4 @@
-"""What the schedd is asked, and what its answers mean."""
+"""The questions to the schedd, and the meaning of its answers."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def removed(monkeypatch: pytest.MonkeyPatch, answers: Removes) -> None:
 def test_a_removal_counts_as_done_only_when_no_job_is_left(
     monkeypatch: pytest.MonkeyPatch, succeeded: int
 ) -> None:
-    """Whatever the schedd says of its success: jobs may be on their way out already, or be left beside it."""
+    """Whatever the schedd reports: jobs may be on their way out already, or be left."""
     removed(monkeypatch, Removes(left=False, succeeded=succeeded))
     with pytest.raises(ScheddUnavailable, match="0 denied, 1 failed"):
         removed(monkeypatch, Removes(left=True, failed=1, succeeded=succeeded))
@@ -102,7 +102,7 @@ def test_what_a_job_made_of_its_ad_ends_no_look(
 
 
 @pytest.mark.parametrize("ad", [{}, {"JobQueueBirthdate": 0}, {"JobQueueBirthdate": "old"}])
-def test_a_queue_that_does_not_tell_when_it_was_made_is_not_taken_for_any(
+def test_a_queue_without_a_birth_date_is_not_taken_for_any(
     monkeypatch: pytest.MonkeyPatch, ad: dict[str, object]
 ) -> None:
     schedd = Schedd()

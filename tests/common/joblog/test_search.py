@@ -37,7 +37,7 @@ TORN = b"""\
 
 
 def owners_by_the_watcher(path: Path) -> Mapping[str, set[int]]:
-    """Taskforce -> its clusters, as the events say that the watcher reads."""
+    """Taskforce -> its clusters, by the events that the watcher reads."""
     owners = defaultdict(set)
     for event in read_events(EventLog(path)):
         owners[taskforce_of(event)].add(event.cluster)
@@ -84,7 +84,7 @@ def test_in_any_log_in_xml_both_find_the_same_clusters(
 
 
 @given(content=logs(), damage=damages(), chunk=st.integers(1, 500))
-def test_a_compressed_log_says_the_same(
+def test_a_compressed_log_gives_the_same_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, damage: Damage, chunk: int
 ) -> None:
     monkeypatch.setattr(existing_cluster, "CHUNK", chunk)

@@ -48,7 +48,7 @@ def test_a_traceback_stays_readable_in_one_line() -> None:
     assert safe_key("Traceback:\n  File x\nValueError: no\n") == "Traceback: | File x | ValueError: no"
 
 
-def test_a_key_that_was_cut_says_so() -> None:
+def test_a_key_that_was_cut_is_marked() -> None:
     assert safe_key("x" * 5000).endswith(CUT)
     assert safe_key("short", cut=True) == "short" + CUT
 
@@ -65,7 +65,7 @@ def test_a_key_that_was_cut_says_so() -> None:
         ("to <192.0.2.2:9618?addrs=x>", "to <192.0.2.3:9618?addrs=y>"),
     ],
 )
-def test_errors_that_say_the_same_have_the_same_gist(one: str, other: str) -> None:
+def test_errors_with_the_same_meaning_have_the_same_gist(one: str, other: str) -> None:
     assert strip_volatile(one) == strip_volatile(other)
 
 
@@ -73,5 +73,5 @@ def test_errors_that_say_the_same_have_the_same_gist(one: str, other: str) -> No
     ("one", "other"),
     [("exit code 1", "exit code 2"), ("defaced", "feedface"), ("TypeError: a", "TypeError: b")],
 )
-def test_errors_that_say_something_else_do_not(one: str, other: str) -> None:
+def test_errors_with_another_meaning_do_not(one: str, other: str) -> None:
     assert strip_volatile(one) != strip_volatile(other)

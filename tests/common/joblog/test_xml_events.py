@@ -127,7 +127,7 @@ def test_an_event_without_a_proc_is_about_its_cluster() -> None:
 
 
 @pytest.mark.parametrize("start", [b"<c>\n", b"\n<c>", bytes(100) + b"<c>", b"<"])
-def test_the_first_character_says_whether_a_log_is_xml(start: bytes) -> None:
+def test_the_first_character_shows_whether_a_log_is_xml(start: bytes) -> None:
     assert is_xml(start)
     assert not is_xml(b"000 (007.000.000)" + start)
 

@@ -1,4 +1,4 @@
-"""The one entry starts the service, becomes a worker or supervisorctl, and tells whether all is well."""
+"""The one entry starts the service, becomes a worker or supervisorctl, and reports whether all is well."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_worker_is_reached_with_its_own_command_line(worker: str) -> None:
         assert tms(name, "--version", environment={}).stdout.startswith(f"tms-{worker} ")
 
 
-def test_what_it_can_do_is_told_and_what_it_cannot_is_a_usage_error() -> None:
+def test_it_lists_what_it_can_do_and_anything_else_is_a_usage_error() -> None:
     assert "supervisorctl" in tms("--help", environment={}).stdout
     assert tms("--version", environment={}).stdout == f"tms {version('ewms-tms')}\n"
     wrong = tms("watch", environment={})
@@ -51,7 +51,7 @@ def test_wrong_settings_end_with_78_and_one_message(command: list[str], environm
     assert (result.stdout + result.stderr).count("EWMS_TOKEN_URL is missing") == 1
 
 
-def test_without_a_service_supervisorctl_says_that_there_is_none(environment: dict[str, str]) -> None:
+def test_without_a_service_supervisorctl_reports_that_there_is_none(environment: dict[str, str]) -> None:
     result = tms("supervisorctl", "status", environment=environment)
     assert result.returncode == 4
     assert f"{environment['JOB_EVENT_LOG_DIR']}/.tms/supervisor.sock no such file" in result.stdout

@@ -1,4 +1,4 @@
-"""The WMS is read to the end, told once, waited for in bounds, and never given the same word twice."""
+"""The client reads the WMS's answers to the end, waits within bounds, and posts each change once."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_token_is_used_until_shortly_before_its_end(
     assert {r.status for r in wms.requests} == {200}
 
 
-def test_the_end_of_a_token_is_read_from_itself_if_the_service_does_not_say(
+def test_the_end_of_a_token_is_read_from_the_token_if_the_service_gives_none(
     n: Neighbours, wms: StandInWms, clock: FakeClock
 ) -> None:
     wms.tokens.omit_expires_in = True

@@ -123,7 +123,7 @@ def test_a_refusal_that_repeats_our_secret_is_not_repeated(
     assert SECRET not in str(caught.value) + caplog.text
 
 
-def test_a_known_refusal_is_told_by_its_word() -> None:
+def test_a_known_refusal_is_reported_with_its_word() -> None:
     with pytest.raises(WmsUnavailable, match="client tms: invalid_client"):
         answered({"error": "invalid_client"}, status=401)
 

@@ -1,4 +1,4 @@
-"""A live log is damaged under the watcher while jobs end: statuses and phases end right all the same."""
+"""A live log is damaged under the watcher while jobs end: statuses and phases still end right."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def log_of(tms: Tms) -> Path:
     return max(tms.scratch.glob("*.tms.jel"))
 
 
-def test_what_a_log_lost_is_told_by_the_schedd(pool: PoolClient, wms: StandInWms, tms: Tms) -> None:
+def test_the_schedd_gives_the_ends_that_a_log_lost(pool: PoolClient, wms: StandInWms, tms: Tms) -> None:
     workers: dict[str, int] = {}
 
     def add(n_workers: int, behaviour: str = "succeed", seconds: str = "0") -> str:
@@ -53,4 +53,4 @@ def test_what_a_log_lost_is_told_by_the_schedd(pool: PoolClient, wms: StandInWms
     eventually(lambda: {r["phase"] for r in wms.taskforces()} == {"condor-complete"}, "complete", seconds=120)
     case = Case.of(wms, truth.look(pool, tms.scratch), workers, frozenset((seen, unseen)))
     assert judge(case) == []
-    assert tms.output.read_text().count("no log says so") == 2
+    assert tms.output.read_text().count("no log shows it") == 2

@@ -175,7 +175,7 @@ def killing(pool: PoolClient) -> Iterator[Killing]:
             for step, uuid in killing.uuids.items():
                 if "large" in step:
                     wms.abort(uuid)
-            with contextlib.suppress(AssertionError):  # each step's own test says what is left
+            with contextlib.suppress(AssertionError):  # each step's own test reports what is left
                 eventually(lambda: settled(killing), "the WMS wants nothing more", seconds=180)
         yield killing
         pool.tool("condor_rm", "-all", check=False)

@@ -23,20 +23,20 @@ def test_a_removed_job_that_is_kept_in_the_queue_by_an_administrator_is_left_the
 
 def test_a_removed_job_that_runs_on_is_forced_out_of_the_queue(pool: PoolClient, directory: Path) -> None:
     schedd = Schedd()
-    uuid, log, says = f"TF-{directory.name}", directory / "x.tms.jel", directory / "says"
+    uuid, log, printed = f"TF-{directory.name}", directory / "x.tms.jel", directory / "printed"
     deaf = {
         "executable": "/bin/sh",
         "arguments": "\"-c 'trap : TERM; echo deaf; while :; do sleep 1; done'\"",
         "requirements": "true",
         "should_transfer_files": "YES",  # what is in /tmp here, a job does not see
         "when_to_transfer_output": "ON_EXIT",
-        "output": str(says),
+        "output": str(printed),
         "stream_output": "true",
         "want_graceful_removal": "true",
         "job_max_vacate_time": "300",
     }
     cluster_id = schedd.submit(description(directory, uuid, **deaf), 1)
-    eventually(lambda: says.exists() and says.read_bytes(), "the job runs, and hears nothing")
+    eventually(lambda: printed.exists() and printed.read_bytes(), "the job runs, and hears nothing")
 
     def is_in_queue() -> bool:
         return cluster_id in {cluster.cluster_id for cluster in schedd.clusters()}

@@ -1,4 +1,4 @@
-"""The schedd no longer tells of a cluster: its history has rotated away, or its queue is another one."""
+"""The schedd no longer knows a cluster: its history has rotated away, or its queue is another one."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def another_queue(pool: PoolClient) -> Iterator[None]:
 
 @contextlib.contextmanager
 def watching(tms: Tms) -> Iterator[None]:
-    """A watcher runs for so long; what it says is in `tms.output`."""
+    """A watcher runs for so long; its log is in `tms.output`."""
     with tms.output.open("ab") as output, tms.process("watcher", stdout=output) as watcher:
         try:
             yield
@@ -79,7 +79,7 @@ def test_a_schedd_with_another_queue_is_not_believed_and_all_goes_on_with_the_ri
     assert tms.worker("starter", "--once").returncode == 0
 
     def said_by_watcher() -> list[str]:
-        # Ten rounds later it asks about the quiet log; before, it may say so of the files.
+        # Ten rounds later it asks about the quiet log; before that it may log the same about the files.
         return [line for line in tms.output.read_text().splitlines() if DOUBT in line and "again" in line]
 
     with watching(tms), another_queue(pool):
@@ -89,7 +89,7 @@ def test_a_schedd_with_another_queue_is_not_believed_and_all_goes_on_with_the_ri
             done = tms.worker(worker, "--once")
             assert done.returncode == 1
             assert DOUBT in done.stdout
-        eventually(said_by_watcher, "the watcher says it, too")
+        eventually(said_by_watcher, "the watcher logs it, too")
         assert f"the job queue here is {pool.schedd_name}'s of" in said_by_watcher()[0]
         assert queued(pool, tms) == set()
         assert phases() == ["condor-submit", "pending-stopper", "pending-starter"]

@@ -1,4 +1,4 @@
-"""condor-rm and condor-complete meet: both are accepted from any phase, and the one that is said last stays.
+"""condor-rm and condor-complete meet: the WMS accepts both from any phase, and keeps the last one.
 
 A look at the phase and the word that follows from it are one step, under a lock. Each test forces the order
 that would go wrong without the look, or without the lock, by holding replies and requests at the WMS.
@@ -25,7 +25,7 @@ OFFER, STATUSES = "/v1/tms/pending-stopper/taskforces", "/v1/tms/statuses/taskfo
 
 
 class Race:
-    """A taskforce that was started, and its workers as processes that are held where a test says."""
+    """A taskforce that was started, and its workers as processes that a test holds at a chosen point."""
 
     def __init__(self, pool: PoolClient, wms: StandInWms, tms: Tms) -> None:
         self.pool, self.wms, self.tms = pool, wms, tms
@@ -50,11 +50,11 @@ class Race:
         return self.processes[-1]
 
     def end_jobs(self) -> None:
-        """The jobs end without the service, and the log says so."""
+        """The jobs end without the service, and the log shows that."""
         self.pool.tool("condor_rm", "-all")
         eventually(lambda: not truth.queued(self.pool, self.tms.scratch), "its jobs have ended")
 
-    def said(self) -> list[str]:
+    def posted(self) -> list[str]:
         """The phases that the workers have brought the taskforce to, in order."""
         return [phase for phase in successes(self.wms.taskforce(self.uuid)) if phase.startswith("condor-")]
 
@@ -87,10 +87,10 @@ def test_a_stopper_that_comes_late_leaves_the_completion(race: Race) -> None:
         eventually(lambda: wms.taskforce(race.uuid)["phase"] == "condor-rm", "acted on")
         eventually(lambda: not truth.queued(race.pool, race.tms.scratch), "its jobs have ended")
         race.once("watcher")
-        assert race.said() == ["condor-submit", "condor-rm", "condor-complete"]
+        assert race.posted() == ["condor-submit", "condor-rm", "condor-complete"]
         offer.release()
         finish(late)
-    assert race.said() == ["condor-submit", "condor-rm", "condor-complete"]
+    assert race.posted() == ["condor-submit", "condor-rm", "condor-complete"]
 
 
 def test_a_watcher_with_an_old_record_leaves_a_stopped_taskforce_to_the_stopper(race: Race) -> None:
@@ -103,15 +103,15 @@ def test_a_watcher_with_an_old_record_leaves_a_stopped_taskforce_to_the_stopper(
         stopper = race.held("stopper", offer)
         statuses.release()
         finish(watcher)
-        assert race.said() == ["condor-submit"]
+        assert race.posted() == ["condor-submit"]
         offer.release()
         finish(stopper)
     race.once("watcher")
-    assert race.said() == ["condor-submit", "condor-rm", "condor-complete"]
+    assert race.posted() == ["condor-submit", "condor-rm", "condor-complete"]
 
 
-def test_nothing_is_said_between_the_look_and_the_word_of_another_worker(race: Race) -> None:
-    """The watcher has looked, the taskforce is stopped, and the stopper comes before the watcher's word."""
+def test_nothing_is_posted_between_another_workers_look_and_its_post(race: Race) -> None:
+    """The watcher has looked, the taskforce is stopped, and the stopper posts before the watcher."""
     wms = race.wms
     race.end_jobs()
     with wms.pause_at("POST", COMPLETE, "before") as complete, wms.pause_at("POST", RM, "before") as rm:
@@ -124,4 +124,4 @@ def test_nothing_is_said_between_the_look_and_the_word_of_another_worker(race: R
         finish(watcher)
         rm.release()
         finish(stopper)
-    assert race.said() == ["condor-submit", "condor-complete"]
+    assert race.posted() == ["condor-submit", "condor-complete"]

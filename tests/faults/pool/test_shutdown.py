@@ -1,4 +1,4 @@
-"""Told to stop: the item in hand is finished, nothing else is begun, and the outcome is the same."""
+"""On a request to stop, a worker finishes the item in hand and begins no other; the outcome is the same."""
 
 from __future__ import annotations
 

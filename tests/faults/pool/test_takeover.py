@@ -129,7 +129,7 @@ class Scene:
         eventually(lambda: self.statuses(name) == statuses, f"{name}: {statuses}")
 
     def complaints(self) -> list[str]:
-        """What is not as promised, of all but the one that the original itself has doubled."""
+        """The broken promises, except for the taskforce that the original itself has doubled."""
         doubled = self.uuids["started twice"]
         workers = {uuid: WORKERS for uuid in self.uuids.values() if uuid != doubled}
         return judge(Case.of(self.wms, truth.look(self.pool, self.tms.scratch), workers))
@@ -159,8 +159,8 @@ def leave_everything(scene: Scene) -> None:
     for name in ("not confirmed and aborted", "to be stopped", "removed"):
         wms.abort(scene.uuids[name])
     scene.pool.tool("condor_rm", str(scene.clusters["removed"]))
-    eventually(lambda: not scene.jobs("removed"), "removed, and the WMS is not told")
-    original.tells(scene.uuids["archived"], {"COMPLETED": {"Done": WORKERS}})
+    eventually(lambda: not scene.jobs("removed"), "removed, without a report to the WMS")
+    original.reports(scene.uuids["archived"], {"COMPLETED": {"Done": WORKERS}})
     original.archives(scene.uuids["archived"], original.log(8), days_ago=8)
     (original.scratch / "bad-sites.txt").write_text("notes\n")
     (original.scratch / "jobs").mkdir()
@@ -168,7 +168,7 @@ def leave_everything(scene: Scene) -> None:
 
 
 def files(scratch: Path) -> Iterator[str]:
-    """Everything in the scratch directory but what is our own alone."""
+    """Everything in the scratch directory except for our private files."""
     for path in scratch.rglob("*"):
         name = str(path.relative_to(scratch))
         if not name.startswith(".tms"):

@@ -2,7 +2,7 @@
 
 What it does is asked for by its environment, which a user sets through pilot_config.environment:
 
-SANDBOX_PILOT          what becomes of the job: "succeed" (default), "fail", "hold", "sleep" (until removed).
+SANDBOX_PILOT          how the job ends: "succeed" (default), "fail", "hold", "sleep" (until removed).
                        "fail/3" asks it of every third proc only (0, 3, 6 ...). Of several rules, separated
                        by blanks, the first that fits the proc counts: "fail/3 hold/5 succeed".
 SANDBOX_PILOT_SECONDS  how long the status "Tasking" lasts (0).

@@ -1,4 +1,4 @@
-"""The WMS fails as a test tells it to."""
+"""The WMS fails as a test asks it to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each post moves a taskforce as the phase machine of the WMS says."""
+"""Each post moves a taskforce along the phase machine of the WMS."""
 
 from __future__ import annotations
 

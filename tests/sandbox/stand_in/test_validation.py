@@ -55,7 +55,7 @@ def test_a_body_that_is_no_json_is_400(wms: StandInWms, call: Caller, data: byte
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
-def test_a_body_that_does_not_say_json_is_400(wms: StandInWms, call: Caller, content_type: str) -> None:
+def test_a_body_that_is_not_marked_as_json_is_400(wms: StandInWms, call: Caller, content_type: str) -> None:
     path = action("condor-rm/failed", wms.add_taskforce())
     reply = call("POST", path, data=b'{"error": "no"}', headers={"Content-Type": content_type})
     assert reply.status_code == 400

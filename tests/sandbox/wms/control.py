@@ -31,7 +31,7 @@ def answer_control(
         up_all()
         return _listed(faults)
     try:
-        body = json.loads(incoming.body)  # whatever its content type says: curl --data calls it a form
+        body = json.loads(incoming.body)  # whatever its content type: curl --data calls it a form
     except ValueError:
         body = None
     if incoming.method != "POST" or not isinstance(body, dict):

@@ -14,7 +14,7 @@ from tests.sandbox.wms.wire import Incoming
 class RequestRecord:
     """One request: `status` is None until a reply was handed to the network; it stays None if none was.
 
-    `acted` says that the request was carried out (a status below 300), whether or not its reply got through.
+    `acted` means that the request was carried out (a status below 300), whether or not its reply got through.
     """
 
     time: float
@@ -44,7 +44,7 @@ class Journal:
             return len(self._records) - 1
 
     def note(self, number: int, *, status: int | None = None, acted: bool | None = None) -> None:
-        """Add what became of the request; what is not given stays as it is."""
+        """Add the result of the request; fields that are not given stay."""
         with self._lock:
             record = self._records[number]
             self._records[number] = replace(

@@ -106,7 +106,7 @@ class TokenService:
         return jwt.encode(claims, key.private, algorithm=_ALGORITHM, headers={"kid": key.kid})
 
     def check(self, authorization: str | None, roles: Collection[str]) -> None:
-        """RefusedError (403: the WMS never says 401) unless the header holds a valid token with a role."""
+        """RefusedError (403: the WMS never answers 401) unless the header holds a valid token with a role."""
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise RefusedError(403, "the request carries no bearer token")

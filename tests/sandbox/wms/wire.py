@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A request as received; `unread` says why its body was left unread."""
+    """A request as received; `unread` is why its body was left unread."""
 
     method: str
     path: str  # still percent-encoded: the WMS matches its routes on the path as sent

@@ -125,7 +125,7 @@ def test_an_earlier_life_is_settled_without_touching_the_present_one(jel: JelWri
     assert present.compound_statuses() == {"RUNNING": {"null": 1}}
 
 
-def test_clusters_whose_numbers_share_a_slot_are_told_apart(jel: JelWriter) -> None:
+def test_clusters_whose_numbers_share_a_slot_are_distinguished(jel: JelWriter) -> None:
     """4093 procs further, or one cluster further: the same slot of the table that looks for repetitions."""
     jel.submit(1, "TF-1", 4094)
     jel.submit(2, "TF-2", 1)

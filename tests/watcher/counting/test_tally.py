@@ -82,13 +82,13 @@ def test_events_that_change_the_job_status(jel: JelWriter, code: int, status: st
 
 
 @pytest.mark.parametrize("code", [6, 28, 33, 40, 45, 47, 60, 104, 999])
-def test_events_that_say_nothing_of_the_status_are_ignored(jel: JelWriter, code: int) -> None:
+def test_events_without_a_status_are_ignored(jel: JelWriter, code: int) -> None:
     jel.submit(7, "TF-1", 1)
     jel.event(code, JOB, "Something else.")
     assert cluster_of(jel).compound_statuses() == {"IDLE": {"null": 1}}
 
 
-def test_a_held_job_says_why(jel: JelWriter) -> None:
+def test_a_held_job_shows_its_reason(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 5)
     jel.hold((7, 0), 13, 2, "Transfer input files failure at access point ap1")
     jel.hold((7, 1), 1, 0, "via condor_hold (by user tms)")
@@ -130,7 +130,7 @@ def test_a_reason_of_several_lines_hides_no_codes(jel: JelWriter) -> None:
 
 
 @pytest.mark.parametrize("end", ["hold", "terminate", "abort"])
-def test_held_completed_and_removed_jobs_keep_what_their_pilot_said(jel: JelWriter, end: str) -> None:
+def test_held_completed_and_removed_jobs_keep_their_pilots_status(jel: JelWriter, end: str) -> None:
     jel.execute(JOB)
     jel.chirp(JOB, "Status", '"FatalError"')
     jel.chirp(JOB, "Error", '"RuntimeError: boo"')
@@ -195,7 +195,7 @@ def test_an_eviction_is_remembered_from_one_read_to_the_next(jel: JelWriter) -> 
 
 
 @pytest.mark.parametrize("how", ["evict", "vacate", "release", "execute again", "later hold"])
-def test_a_job_that_is_idle_again_or_starts_again_forgets_what_its_earlier_pilot_said(
+def test_a_job_that_is_idle_again_or_starts_again_forgets_its_earlier_pilots_status(
     jel: JelWriter, how: str
 ) -> None:
     jel.execute(JOB)
@@ -357,7 +357,7 @@ def test_the_room_of_settled_clusters_is_used_again(jel: JelWriter) -> None:
     assert not tally.jobs.packed.any()
 
 
-def test_more_different_texts_than_a_log_ever_has_are_told_as_others(jel: JelWriter) -> None:
+def test_more_different_texts_than_a_log_ever_has_are_counted_as_others(jel: JelWriter) -> None:
     for proc in range(2_000):
         jel.hold((7, proc), 2000, 0, f"reason {proc}")
         jel.chirp((7, proc), "Status", f'"Status{proc}"')
@@ -497,7 +497,7 @@ def test_a_submit_names_its_cluster_unless_its_proc_is_damage(jel: JelWriter, pr
     assert named == ({"TF-1"} if proc == 10_000_000 else set())
 
 
-def test_the_first_half_of_an_end_says_nothing_of_a_job_that_was_not_seen_before(jel: JelWriter) -> None:
+def test_the_first_half_of_an_end_adds_no_job_that_was_not_seen_before(jel: JelWriter) -> None:
     jel.evict(JOB, 13)
     assert tally_of(jel.path).clusters == {}
     jel.hold(JOB, 13, 2, "no such file")

@@ -1,4 +1,4 @@
-"""Archives have all that they were made of, at every moment, whoever is killed or writes meanwhile."""
+"""No event or output is lost while archives are made, whoever is killed or writes meanwhile."""
 
 from __future__ import annotations
 
@@ -282,7 +282,7 @@ def test_a_directory_that_cannot_be_read_whole_stays(
     assert names(scratch) == {DIRECTORY}
 
 
-def test_a_directory_that_the_next_pass_clears_meanwhile_is_archived_all_the_same(
+def test_a_directory_that_the_next_pass_clears_meanwhile_is_still_archived(
     scratch: Scratch, directory: Path
 ) -> None:
     steps = archive_directory(scratch, directory.name, NOW)

@@ -1,4 +1,4 @@
-"""The watcher keeps what anybody needs, lets go of the rest bit by bit, and says each thing once."""
+"""The watcher keeps the files that anybody needs, removes the rest bit by bit, and logs each thing once."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_log_that_the_wms_knows_by_another_path_to_the_same_place_stays(
 
 
 @pytest.mark.parametrize("outage", ["wms", "schedd", "odd answer"])
-def test_while_a_neighbour_cannot_be_asked_everything_stays_and_it_is_said_once(
+def test_while_a_neighbour_cannot_be_asked_everything_stays_and_it_is_logged_once(
     n: Neighbours,
     wms: StandInWms,
     schedd: FakeSchedd,
@@ -171,7 +171,7 @@ def test_many_taskforces_are_asked_for_in_pieces(n: Neighbours, wms: StandInWms)
     ]
 
 
-def test_what_is_kept_beyond_its_time_is_said_once_and_what_was_done_too(
+def test_files_kept_beyond_their_time_are_logged_once_and_so_is_each_step(
     n: Neighbours, wms: StandInWms, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -180,12 +180,12 @@ def test_what_is_kept_beyond_its_time_is_said_once_and_what_was_done_too(
     for _ in range(4):
         keeper.go_on()
         clock.now += 3600
-    said = [record.getMessage() for record in caplog.records if record.name.startswith("watcher")]
-    assert sum(f"{needed.log.name} is kept" in text and "condor-submit" in text for text in said) == 1
-    assert sum(f"{needed.directory.name} is kept" in text for text in said) == 1
-    assert sum(f"{free.log.name}: compressed" in text for text in said) == 1
-    assert sum(f"{free.directory.name}: archived" in text for text in said) == 1
-    assert len(said) == 4
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("watcher")]
+    assert sum(f"{needed.log.name} is kept" in text and "condor-submit" in text for text in logged) == 1
+    assert sum(f"{needed.directory.name} is kept" in text for text in logged) == 1
+    assert sum(f"{free.log.name}: compressed" in text for text in logged) == 1
+    assert sum(f"{free.directory.name}: archived" in text for text in logged) == 1
+    assert len(logged) == 4
 
 
 def test_foreign_files_links_and_odd_names_stay_and_harm_nobody(
@@ -285,7 +285,7 @@ def test_told_to_stop_it_leaves_off(n: Neighbours, wms: StandInWms) -> None:
     assert old.is_whole()
 
 
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(
+def test_a_dry_run_prints_what_it_would_do_and_does_nothing(
     n: Neighbours, wms: StandInWms, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = Old(n, wms, "condor-complete")

@@ -1,4 +1,4 @@
-"""A month of fifty taskforces a day, with kills and outages, ends with the files that the rules say."""
+"""A month of fifty taskforces a day, with kills and outages, ends with the files that the rules demand."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from watcher.watcher import Watcher
 
 HOUR, DAY = 3600.0, 86400.0
 STEP = 6 * HOUR
-BEGIN = 1_000_000_000.0  # long ago, so that what was written just now tells by its time
+BEGIN = 1_000_000_000.0  # long ago, so that files written just now show by their times
 SHORT, LONG, DIRECTORY = DAY, 7 * DAY, 5 * DAY
 LOG_ARCHIVE, DIRECTORY_ARCHIVE = 7 * DAY, 5 * DAY
 
@@ -125,7 +125,7 @@ class Month:
                 run.ended, run.changed = True, self.clock.now
 
     def stamp(self) -> None:
-        """What was written just now has the simulation's time."""
+        """Files written just now get the simulation's time."""
         now = self.clock.now
         new = [self.n.scratch.taskforce_dir(run.uuid) for run in self.runs if run.changed == now]
         inside = [path for directory in new for path in directory.rglob("*")]
@@ -173,7 +173,7 @@ class Month:
         self.check()
         self.clock.now += STEP
 
-    # -- what the rules say
+    # -- what the rules demand
 
     def expected(self) -> set[str]:
         """The files that are to be there now, from what happened and the rules alone."""
@@ -200,7 +200,7 @@ class Month:
         return {path.name for path in self.n.scratch.directory.iterdir() if path.name != ".tms"}
 
 
-def test_a_month_ends_with_exactly_the_files_that_the_rules_say(
+def test_a_month_ends_with_exactly_the_files_that_the_rules_demand(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
     month = Month(n, wms, schedd, clock)

@@ -1,4 +1,4 @@
-"""What becomes of a file follows from who needs it, how old it is, and whether the disk has room."""
+"""The fate of a file follows from who needs it, how old it is, and whether the disk has room."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Cluster:
 
 
 def tally_by_bindings(path: Path) -> Summary:
-    """What a log comes to."""
+    """The result of reading a log."""
     clusters: dict[int, Cluster] = {}
     for event in read_by_bindings(path):
         if isinstance(event, htcondor2.JobEvent):
@@ -104,7 +104,7 @@ def tally_by_bindings(path: Path) -> Summary:
 
 
 def summary(tally: Tally) -> Summary:
-    """What our tally comes to, in the same form."""
+    """The counts of our tally, in the same form."""
     return {number: _row(cluster) for number, cluster in tally.clusters.items()}
 
 
@@ -137,16 +137,16 @@ def _summary_of(cluster: Cluster) -> Any:
 def _count(clusters: dict[int, Cluster], event: Any) -> None:
     code = int(event["EventTypeNumber"])
     uuid = _named(event, code)
-    tells = code in STATUS or code in (12, 36) or _chirp(event, code) is not None
+    counts = code in STATUS or code in (12, 36) or _chirp(event, code) is not None
     if event.cluster in clusters and _begins_life(clusters[event.cluster], event, code, uuid):
         del clusters[event.cluster]
-    if not (tells or uuid) or (code == 4 and _announces_end(event)):
+    if not (counts or uuid) or (code == 4 and _announces_end(event)):
         return
     cluster = clusters.setdefault(event.cluster, Cluster())
     cluster.uuid = cluster.uuid or uuid
     if code == 36:
         cluster.removed, cluster.ended_at = True, event.timestamp
-    elif tells:
+    elif counts:
         _count_job(cluster, cluster.jobs.setdefault(event.proc, Job()), event, code)
 
 

@@ -1,4 +1,4 @@
-"""Many texts are compared with one at once as each of them would be alone."""
+"""Comparing many texts with one at once gives the same as comparing each alone."""
 
 from __future__ import annotations
 

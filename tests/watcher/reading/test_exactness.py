@@ -1,4 +1,4 @@
-"""Ours reads what HTCondor's own reader reads, however it is read; where it does not, that is on purpose."""
+"""Our reader finds the same events as HTCondor's own, in each way of reading, with few known exceptions."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_events_are_those_that_htcondors_own_reader_finds(
 
 
 @given(content=logs())
-def test_they_come_to_what_the_rules_say_of_the_bindings_events(
+def test_the_counts_are_those_of_the_rules_applied_to_the_bindings_events(
     tmp_path: Path, way: None, content: bytes
 ) -> None:
     path = tmp_path / "jel"
@@ -54,7 +54,7 @@ def test_they_come_to_what_the_rules_say_of_the_bindings_events(
 
 
 @given(content=logs())
-def test_a_log_with_other_line_ends_comes_to_the_same(tmp_path: Path, way: None, content: bytes) -> None:
+def test_a_log_with_other_line_ends_gives_the_same(tmp_path: Path, way: None, content: bytes) -> None:
     path, other = tmp_path / "jel", tmp_path / "other"
     path.write_bytes(content)
     other.write_bytes(content.replace(b"\n", b"\r\n"))
@@ -76,7 +76,7 @@ def test_separators_without_events_are_damage(way: None, separators: bytes) -> N
     assert stream.damaged_bytes == len(separators)
 
 
-def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path, way: None) -> None:
+def test_a_log_that_is_cut_anywhere_gives_the_same(tmp_path: Path, way: None) -> None:
     content = EVERYTHING.encode()
     path, whole = tmp_path / "jel", tmp_path / "whole"
     whole.write_bytes(content)
@@ -92,7 +92,7 @@ def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path, way: None)
 
 
 @given(content=logs(), cuts=st.lists(st.floats(0, 1)), chunk=st.sampled_from([40, 300, 1 << 20]))
-def test_a_log_that_grows_comes_to_the_same(
+def test_a_log_that_grows_gives_the_same(
     tmp_path: Path, way: None, monkeypatch: pytest.MonkeyPatch, content: bytes, cuts: list[float], chunk: int
 ) -> None:
     monkeypatch.setattr(event_stream, "CHUNK", chunk)

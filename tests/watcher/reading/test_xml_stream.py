@@ -1,4 +1,4 @@
-"""A log in XML comes to the same as one in words, also while it is written, and whatever is damaged in it."""
+"""A log in XML gives the same counts as one in words, also while it is written, and whatever its damage."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ VALUES = st.recursive(
 
 
 @given(content=logs(), more=st.dictionaries(st.sampled_from(["ToE", "StructuredNotes", "Other"]), VALUES))
-def test_any_log_comes_to_the_same_in_xml(tmp_path: Path, content: bytes, more: dict[str, Any]) -> None:
+def test_any_log_gives_the_same_in_xml(tmp_path: Path, content: bytes, more: dict[str, Any]) -> None:
     """Whatever records and lists its events have in them."""
     words, xml = tmp_path / "words", tmp_path / "xml"
     words.write_bytes(content)
@@ -66,7 +66,7 @@ def test_what_xml_escapes_is_read_as_it_was_meant(tmp_path: Path) -> None:
     assert tally_of(EventLog(xml)).clusters[7].top_task_errors() == {"a < b && c > 'd'": 1}
 
 
-def test_a_log_that_is_cut_anywhere_comes_to_the_same(tmp_path: Path) -> None:
+def test_a_log_that_is_cut_anywhere_gives_the_same(tmp_path: Path) -> None:
     content = SAMPLE.read_bytes()
     path = tmp_path / "jel"
     for cut in range(len(content)):

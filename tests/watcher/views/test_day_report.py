@@ -56,7 +56,7 @@ def page(capsys: pytest.CaptureFixture[str], *arguments: object) -> Reader:
     return Reader(capsys.readouterr().out)
 
 
-def test_the_page_says_how_each_taskforce_of_the_day_ended(
+def test_the_page_shows_how_each_taskforce_of_the_day_ended(
     scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-8", 3)

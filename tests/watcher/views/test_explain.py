@@ -38,7 +38,7 @@ print(f"dumpable {dumpable}, secret {os.environ.get('EWMS_CLIENT_SECRET')}")
 """
 
 
-def told(capsys: pytest.CaptureFixture[str], what: str, *files: object, code: int = 0) -> list[str]:
+def explained(capsys: pytest.CaptureFixture[str], what: str, *files: object, code: int = 0) -> list[str]:
     assert main(["--explain", what, *map(str, files)]) == code
     return capsys.readouterr().out.splitlines()
 
@@ -48,7 +48,7 @@ def complaint(capsys: pytest.CaptureFixture[str], what: str, *files: object) -> 
     return capsys.readouterr().err
 
 
-def test_a_taskforce_is_told_in_a_few_lines(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_taskforce_is_explained_in_a_few_lines(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
     jel.submit(8, "TF-8", 5)
     jel.submit(9, "TF-9", 1)
     jel.execute((8, 1))
@@ -64,7 +64,7 @@ def test_a_taskforce_is_told_in_a_few_lines(jel: JelWriter, capsys: pytest.Captu
     jel.terminate((8, 3))
     jel.information((8, 3), "TF-8", trigger=5)
     at = jel.path.read_bytes().index(b"garbage")
-    assert told(capsys, "TF-8", jel.path) == [
+    assert explained(capsys, "TF-8", jel.path) == [
         "cluster 8 of taskforce TF-8",
         "  logs              2026-11-22.tms.jel",
         "  first event       2026-11-22 18:00:01  job 8.0: submitted",
@@ -86,8 +86,8 @@ def test_a_taskforce_is_told_in_a_few_lines(jel: JelWriter, capsys: pytest.Captu
     ]
 
 
-def test_a_job_is_told_with_its_history(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, "96.0", SAMPLES / "ev_noexe.jel") == [
+def test_a_job_is_explained_with_its_history(capsys: pytest.CaptureFixture[str]) -> None:
+    assert explained(capsys, "96.0", SAMPLES / "ev_noexe.jel") == [
         "job 96.0 of a taskforce that the logs do not name, in ev_noexe.jel",
         "  2026-11-22 18:13:12  submitted",
         "  2026-11-22 18:13:17  started on slot1_9@ap1 (192.0.2.2)",
@@ -102,7 +102,7 @@ def test_a_job_is_told_with_its_history(capsys: pytest.CaptureFixture[str]) -> N
     ]
 
 
-def test_a_job_s_pilot_is_heard_and_its_last_event_told(
+def test_a_jobs_pilot_is_heard_and_its_last_event_shown(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-8", 2)
@@ -112,7 +112,7 @@ def test_a_job_s_pilot_is_heard_and_its_last_event_told(
     jel.chirp((8, 1), "Error", r'"say \"no\""')
     jel.event(40, (8, 1), "Started transferring output files")
     jel.terminate((8, 0), value=3)
-    assert told(capsys, "8.1", jel.path)[1:] == [
+    assert explained(capsys, "8.1", jel.path)[1:] == [
         "  2026-11-22 18:00:02  submitted",
         "  2026-11-22 18:00:03  started on slot1_4@ap1 (192.0.2.2)",
         "  2026-11-22 18:00:04  pilot status: Tasking",
@@ -120,7 +120,7 @@ def test_a_job_s_pilot_is_heard_and_its_last_event_told(
         "  last event        2026-11-22 18:00:07  job 8.1: Started transferring output files",
         "  now               RUNNING since 2026-11-22 18:00:03, started 1 time",
     ]
-    assert "  2026-11-22 18:00:08  ended with exit code 3" in told(capsys, "8.0", jel.path)
+    assert "  2026-11-22 18:00:08  ended with exit code 3" in explained(capsys, "8.0", jel.path)
 
 
 @pytest.mark.parametrize(
@@ -135,68 +135,68 @@ def test_a_job_s_pilot_is_heard_and_its_last_event_told(
         ("fmt_LEGACY.jel", "119.0", "18:17:25  removed: bye (by user ewms)"),
     ],
 )
-def test_logs_of_real_pools_are_told(
+def test_logs_of_real_pools_are_explained(
     capsys: pytest.CaptureFixture[str], sample: str, job: str, line: str
 ) -> None:
-    assert any(said.endswith(line) for said in told(capsys, job, SAMPLES / sample))
+    assert any(shown.endswith(line) for shown in explained(capsys, job, SAMPLES / sample))
 
 
 @pytest.mark.parametrize(
     ("sample", "job"),
     [("ev_exit3.jel", "89.0"), ("ev_vac.jel", "103.0"), ("ev_noexe.jel", "96.0"), ("ev_rc1.jel", "111.0")],
 )
-def test_a_log_in_xml_tells_the_same(
+def test_a_log_in_xml_is_explained_alike(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], sample: str, job: str
 ) -> None:
     xml = tmp_path / sample
     xml.write_bytes(b"".join(as_xml(event) for event in read_by_bindings(SAMPLES / sample)))
-    assert told(capsys, job, xml) == told(capsys, job, SAMPLES / sample)
+    assert explained(capsys, job, xml) == explained(capsys, job, SAMPLES / sample)
 
 
-def test_the_end_is_told_with_its_witness(capsys: pytest.CaptureFixture[str], jel: JelWriter) -> None:
+def test_the_end_is_shown_with_its_witness(capsys: pytest.CaptureFixture[str], jel: JelWriter) -> None:
     removed = "  complete          yes, since 2026-11-22 18:21:46: the log shows that the cluster was removed"
-    assert removed in told(capsys, "166", SAMPLES / "ev_latejob.jel")
+    assert removed in explained(capsys, "166", SAMPLES / "ev_latejob.jel")
     jel.submit(8, "TF-8", 1)
     jel.terminate((8, 0))
     ended = "  complete          yes, since 2026-11-22 18:00:02: every job in the logs has ended"
-    assert ended in told(capsys, "8", jel.path)
+    assert ended in explained(capsys, "8", jel.path)
 
 
 def test_a_taskforce_may_have_several_clusters(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
     jel.submit(8, "TF-8", 1)
     jel.submit(11, "TF-8", 1)
-    lines = told(capsys, "TF-8", jel.path)
+    lines = explained(capsys, "TF-8", jel.path)
     assert [line for line in lines if line.startswith("cluster")] == [
         "cluster 8 of taskforce TF-8",
         "cluster 11 of taskforce TF-8",
     ]
 
 
-def test_a_number_that_stands_for_several_taskforces_is_told_apart(
+def test_a_number_that_stands_for_several_taskforces_is_pointed_out(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-old", 2)
     jel.terminate((8, 0))
     jel.submit(8, "TF-new", 1)
     jel.hold((8, 0), 1, 0, "by hand")
-    lines = told(capsys, "8", jel.path)
+    lines = explained(capsys, "8", jel.path)
     assert lines[0] == "cluster number 8 stands for 2 taskforces: TF-old, TF-new"
     assert lines.count("  jobs              2") == 1
     assert "  complete          no: 1 of 2 jobs not ended" in lines
     assert "  complete          no: 1 of 1 job not ended" in lines
-    assert told(capsys, "TF-new", jel.path)[:2] == [lines[0], "cluster 8 of taskforce TF-new"]
-    assert [line for line in told(capsys, "8.1", jel.path) if line.startswith("job")] == [
+    assert explained(capsys, "TF-new", jel.path)[:2] == [lines[0], "cluster 8 of taskforce TF-new"]
+    assert [line for line in explained(capsys, "8.1", jel.path) if line.startswith("job")] == [
         "job 8.1 of taskforce TF-old, in 2026-11-22.tms.jel"
     ]
 
 
-def test_a_job_that_claims_another_taskforce_is_not_told_as_its(
+def test_a_job_that_claims_another_taskforce_is_not_shown_as_its(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-8", 1)
     jel.submit(9, "TF-9", 1)
     jel.information((9, 0), "TF-8")
-    assert [line for line in told(capsys, "TF-8", jel.path) if line.startswith("cluster")] == [
+    assert [line for line in explained(capsys, "TF-8", jel.path) if line.startswith("cluster")] == [
         "cluster 8 of taskforce TF-8"
     ]
 
@@ -211,7 +211,7 @@ def test_a_log_goes_on_after_its_archive_in_whatever_order_they_are_given(
     archive.write_bytes(gzip.compress(jel.path.read_bytes()))
     jel.path.write_bytes(b"")
     jel.terminate((8, 0))
-    lines = told(capsys, "TF-8", *[archive, jel.path][::turn])
+    lines = explained(capsys, "TF-8", *[archive, jel.path][::turn])
     assert lines[1:3] == [
         "  logs              2026-11-22.tms.jel.gz",
         "                    2026-11-22.tms.jel",
@@ -229,8 +229,8 @@ def test_without_files_the_services_own_logs_are_read(
     )
     jel.path.with_name("notes.txt").write_text("no log\n")
     monkeypatch.setenv("JOB_EVENT_LOG_DIR", str(jel.path.parent))
-    assert told(capsys, "TF-7")[0] == "cluster 7 of taskforce TF-7"
-    assert told(capsys, "8")[0] == "cluster 8 of taskforce TF-8"
+    assert explained(capsys, "TF-7")[0] == "cluster 7 of taskforce TF-7"
+    assert explained(capsys, "8")[0] == "cluster 8 of taskforce TF-8"
     monkeypatch.setenv("JOB_EVENT_LOG_DIR", str(jel.path.parent / "empty"))
     assert "there are no logs" in complaint(capsys, "TF-8")
     monkeypatch.delenv("JOB_EVENT_LOG_DIR")
@@ -242,12 +242,12 @@ def test_without_files_the_services_own_logs_are_read(
 def test_the_beginning_of_an_id_is_enough(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
     for cluster, uuid in ((7, "TF-1a-7"), (8, "TF-1a"), (9, "TF-1b-9")):
         jel.submit(cluster, uuid, 1)
-    assert told(capsys, "TF-1b", jel.path)[0] == "cluster 9 of taskforce TF-1b-9"
-    heads = [line for line in told(capsys, "TF-1", jel.path) if line.startswith("cluster")]
+    assert explained(capsys, "TF-1b", jel.path)[0] == "cluster 9 of taskforce TF-1b-9"
+    heads = [line for line in explained(capsys, "TF-1", jel.path) if line.startswith("cluster")]
     assert heads == [
         f"cluster {n} of taskforce {uuid}" for n, uuid in ((7, "TF-1a-7"), (8, "TF-1a"), (9, "TF-1b-9"))
     ]
-    whole = [line for line in told(capsys, "TF-1a", jel.path) if line.startswith("cluster")]
+    whole = [line for line in explained(capsys, "TF-1a", jel.path) if line.startswith("cluster")]
     assert whole == ["cluster 8 of taskforce TF-1a"]
 
 
@@ -258,7 +258,7 @@ def test_where_the_wms_answers_its_phase_is_shown_with_its_history(
     jel.submit(8, uuid, 3)
     wms.abort(uuid)
     n.wms.report_stop_failed(uuid, "\x1b[2Jno such job", failures=0)
-    lines = told(capsys, uuid)
+    lines = explained(capsys, uuid)
     assert "  phase             pending-stopper, cluster 8, 3 workers (the WMS)" in lines
     at = next(n for n, line in enumerate(lines) if line.startswith("  phase changes"))
     assert lines[at].endswith("  pre-mq-activation")
@@ -273,7 +273,7 @@ def test_where_the_wms_does_not_answer_the_logs_are_still_explained(
     jel.submit(8, "TF-8", 3)
     if known:
         wms.down()
-    lines = told(capsys, "8")
+    lines = explained(capsys, "8")
     assert lines[0] == "cluster 8 of taskforce TF-8"
     assert lines[-1].startswith(
         "  WMS               does not " + ("answer: " if known else "know this taskforce")
@@ -285,7 +285,8 @@ def test_a_taskforce_without_a_log_still_has_a_phase(
 ) -> None:
     uuid = wms.add_taskforce()
     assert (
-        told(capsys, uuid, code=1)[0] == "  phase             pending-starter, no cluster, 1 worker (the WMS)"
+        explained(capsys, uuid, code=1)[0]
+        == "  phase             pending-starter, no cluster, 1 worker (the WMS)"
     )
 
 
@@ -304,7 +305,7 @@ def test_if_none_is_asked_for_those_that_need_a_person_are_explained(
     assert not any("TF-7" in line for line in lines)
 
 
-def test_logs_that_cannot_be_seen_are_said_in_one_line(
+def test_logs_that_cannot_be_seen_are_reported_in_one_line(
     jel: JelWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long = jel.path.parent / ("x" * 300)
@@ -323,7 +324,7 @@ def test_what_cannot_be_asked_for_is_a_wrong_command_line(
 
 
 @pytest.mark.parametrize("what", ["TF-7", "7", "8.5"])
-def test_what_is_not_there_is_said_with_where_it_was_looked_for(
+def test_a_missing_cluster_is_reported_with_the_logs_that_were_searched(
     jel: JelWriter, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     jel.submit(8, "TF-8", 1)
@@ -332,7 +333,7 @@ def test_what_is_not_there_is_said_with_where_it_was_looked_for(
     )
 
 
-def test_a_file_that_is_no_log_is_named_and_the_others_are_told(
+def test_a_file_that_is_no_log_is_named_and_the_others_are_explained(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-8", 1)
@@ -347,7 +348,7 @@ def test_a_file_that_is_no_log_is_named_and_the_others_are_told(
     assert f"watcher: {cut}: " in captured.err
 
 
-def test_of_an_archive_that_is_cut_off_all_is_told_that_can_be_read(
+def test_an_archive_that_is_cut_off_is_explained_as_far_as_it_can_be_read(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-8", 2000)
@@ -360,7 +361,7 @@ def test_of_an_archive_that_is_cut_off_all_is_told_that_can_be_read(
     assert captured.err.startswith(f"watcher: {cut}: ")
 
 
-def test_damage_is_told_where_it_is(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_shown_with_its_place(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
     """The place is that in the log, or in what is in the archive."""
     jel.submit(8, "TF-8", 20_000)
     jel.raw(b"001 (008.000.000) 2026-11-22 18:\n")
@@ -373,7 +374,7 @@ def test_damage_is_told_where_it_is(jel: JelWriter, capsys: pytest.CaptureFixtur
     archive = jel.path.with_suffix(".jel.gz")
     archive.write_bytes(gzip.compress(content))
     for path in (jel.path, archive):
-        (line,) = [line for line in told(capsys, "TF-8", path) if "damage" in line]
+        (line,) = [line for line in explained(capsys, "TF-8", path) if "damage" in line]
         assert line == (
             f"  damage            {33 + 105} bytes in {path.name}: 33 at byte {torn}, 105 at byte {zeros}"
         )
@@ -386,10 +387,10 @@ def test_long_histories_and_texts_stay_short(
     jel.submit(8, "TF-8", 1)
     for number in range(30):
         jel.chirp((8, 0), "Error", f'"{number} {"x" * 900}"')
-    lines = told(capsys, "8.0", jel.path)
+    lines = explained(capsys, "8.0", jel.path)
     assert lines[1] == "  (21 earlier lines are left out)"
     assert len(lines) == 13
-    lines = told(capsys, "8", jel.path)
+    lines = explained(capsys, "8", jel.path)
     assert "                    25 in 25 others" in lines
     assert max(map(len, lines)) < 300
 
@@ -450,7 +451,7 @@ def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
 
 
 @pytest.mark.parametrize("option", ["--tally", "--explain", "--timeline"])
-def test_who_stops_to_read_is_told_of_no_failure(jel: JelWriter, option: str) -> None:
+def test_a_reader_that_stops_early_sees_no_failure(jel: JelWriter, option: str) -> None:
     jel.submit(8, "TF-8", 1)
     reader, writer = os.pipe()
     os.close(reader)
@@ -471,7 +472,7 @@ def test_a_look_beside_the_service_keeps_its_secrets(jel: JelWriter) -> None:
     assert result.stdout.endswith("\ndumpable 0, secret None\n")
 
 
-def test_help_tells_of_all_that_only_reads(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_command_that_only_reads(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     shown = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`--files` shows what is there and what becomes of it, and says which neighbour it could not ask."""
+"""`--files` shows each file and when it goes, and names a neighbour that it could not ask."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_each_file_has_a_line_with_who_needs_it_or_when_it_goes(
     assert sorted(n.scratch.directory.rglob("*")) == before
 
 
-def test_what_a_neighbour_says_does_not_act_on_the_terminal(
+def test_a_neighbours_words_do_not_act_on_the_terminal(
     n: Neighbours, capsys: pytest.CaptureFixture[str]
 ) -> None:
     n.scratch.note_queue(JobQueue("\x1b[2Jap9", 1))
@@ -48,7 +48,7 @@ def test_what_a_neighbour_says_does_not_act_on_the_terminal(
     assert all(line.isprintable() for line in text.splitlines())
 
 
-def test_a_neighbour_that_does_not_answer_is_said(
+def test_a_neighbour_that_does_not_answer_is_named(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = Old(n, wms, "condor-complete")

@@ -1,4 +1,4 @@
-"""Which site eats jobs: what became of each start, by the site that the log names."""
+"""`--sites` shows which site eats jobs: the outcome of each start, by the site that the log names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def counts(row: dict[str, Any]) -> dict[str, int]:
     return {name: number for name, number in row.items() if number and not name.endswith("hours")}
 
 
-def test_each_start_is_counted_at_its_site_by_what_became_of_it(
+def test_each_start_is_counted_at_its_site_by_its_outcome(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-8", 8)

@@ -128,7 +128,7 @@ def test_what_needs_a_person_comes_first_and_what_has_ended_is_left_out(
     assert {t["cluster_id"] for t in status(capsys, "--all")["taskforces"]} == {1, 2, 3, 4}
 
 
-def test_a_day_is_shown_with_what_was_compressed_of_it(
+def test_a_day_is_shown_with_its_compressed_logs(
     scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     jel.submit(8, "TF-8", 1)
@@ -194,7 +194,7 @@ def test_taskforces_that_wait_for_their_start_are_counted_and_refusals_shown(
     assert pending == {waiting: None, refused: "ERROR: n_workers must be at least 1"}
 
 
-def test_a_refused_start_is_shown_with_the_command_that_says_more() -> None:
+def test_a_refused_start_is_shown_with_the_command_for_more() -> None:
     refused = Record("pending-starter", changes=[Change("condor-submit", False, 0.0, f"no image {HOSTILE}")])
     seen = Overview(NOW, [row(CLUSTER)], 0, "", (), {}, {"TF-9": refused, "TF-10": Record("pending-starter")})
     lines = [line.plain for line in table(seen, 100, None)]
@@ -283,7 +283,7 @@ def test_where_few_jobs_end_the_rate_is_of_a_longer_time(jel: JelWriter) -> None
     assert rate(jel, START.timestamp() + 100 * HOUR) == pytest.approx(13 / 100, rel=0.01)
 
 
-def test_of_a_cluster_that_has_ended_the_rate_is_that_of_its_life(jel: JelWriter) -> None:
+def test_the_rate_of_a_cluster_that_has_ended_is_that_of_its_life(jel: JelWriter) -> None:
     jel.submit(8, "TF-8", 2)
     jel.now = START.fromtimestamp(START.timestamp() + 2 * HOUR - 2, START.tzinfo)
     jel.terminate((8, 0))
@@ -388,7 +388,7 @@ def test_what_is_left_takes_its_time_at_this_rate_and_what_is_held_does_not_coun
         ),
     ],
 )
-def test_each_state_has_its_words_and_the_command_that_says_more(
+def test_each_state_has_its_words_and_the_command_for_more(
     changes: dict[str, Any], record: Record | None, need: Need, text: str, command: str
 ) -> None:
     verdict = judge(replace(CLUSTER, **changes), NOW, record, wms_answered=record is not None)
@@ -426,7 +426,7 @@ def test_the_table_keeps_within_the_terminal_and_acts_on_nothing(
         assert len(lines) <= most
 
 
-def test_where_not_all_have_room_it_is_said_how_many_more_there_are() -> None:
+def test_where_not_all_have_room_the_number_of_the_others_is_shown() -> None:
     seen = overview(*(row(replace(CLUSTER, cluster_id=n, taskforce_uuid=f"TF-{n}")) for n in range(1, 301)))
     lines = [line.plain for line in table(seen, 80, None, most=24)]
     assert len(lines) == 24

@@ -31,7 +31,7 @@ def jel(tmp_path: Path) -> JelWriter:
     return jel
 
 
-def test_what_a_log_comes_to_is_one_json_object(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_counts_of_a_log_are_one_json_object(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:
     assert tallied(capsys, jel.path, "--tz", "UTC") == {
         "events": 8,
         "damaged_bytes": 8,

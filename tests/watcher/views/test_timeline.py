@@ -79,8 +79,8 @@ def edges(path: str, bins: int, step: float) -> tuple[list[float], list[float]]:
 def at_the_end(panel: ET.Element) -> dict[str, int]:
     """The counts that the panel gives in numbers, by status."""
     numbers = [text.text or "" for text in panel.findall(f"{SVG}text")]
-    said = [number.split() for number in numbers if number.split()[-1] in NAMES]
-    return {name: int(count.replace(",", "")) for count, name in said}
+    labels = [number.split() for number in numbers if number.split()[-1] in NAMES]
+    return {name: int(count.replace(",", "")) for count, name in labels}
 
 
 def of_the_tally(row: dict[str, Any]) -> dict[str, int]:
@@ -275,7 +275,7 @@ def lightness(colour: str, eye: str) -> float:
 
 
 @pytest.mark.parametrize("eye", EYES)
-def test_any_eye_tells_the_states_apart_by_lightness_or_by_a_pattern(eye: str) -> None:
+def test_any_eye_distinguishes_the_states_by_lightness_or_by_a_pattern(eye: str) -> None:
     plain = sorted(lightness(look.colour, eye) for look in LOOKS if not look.pattern)
     assert min(b - a for a, b in pairwise(plain)) >= 12
     for look in LOOKS:
@@ -293,9 +293,9 @@ def test_times_are_those_of_the_writers_zone(jel: JelWriter, capsys: pytest.Capt
     jel.submit(8, "TF-8", 1)
     jel.now += timedelta(hours=8)
     jel.terminate((8, 0))
-    said = texts(drawn(capsys, "--tz", "America/Chicago", jel.path))
-    assert said[1] == "2026-11-22 18:00:01 to 2026-11-23 02:00:02, America/Chicago; one step is 0:02:25"
-    assert [text for text in said[2:] if text.endswith(":00")] == [
+    labels = texts(drawn(capsys, "--tz", "America/Chicago", jel.path))
+    assert labels[1] == "2026-11-22 18:00:01 to 2026-11-23 02:00:02, America/Chicago; one step is 0:02:25"
+    assert [text for text in labels[2:] if text.endswith(":00")] == [
         *("11-22 20:00", "22:00", "11-23 00:00", "02:00")
     ]
 
@@ -316,7 +316,7 @@ def test_the_picture_stays_small(jel: JelWriter, capsys: pytest.CaptureFixture[s
 
 
 def test_hostile_text_is_text_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a job's words none is shown; names of files are. No script, handler or reference can be in there."""
+    """A job's words are not shown; names of files are. No script, handler or reference can be in there."""
     jel = JelWriter(tmp_path / ("</title></text></svg><script>alert(1)<" + "\x1b\x07\u202e&amp;\n.jel"))
     jel.path = tmp_path / jel.path.name.replace("/", "\N{FULLWIDTH SOLIDUS}")
     jel.submit(8, '"><script>alert(1)</script>', 2)
@@ -353,7 +353,7 @@ def test_hostile_text_is_text_and_nothing_else(tmp_path: Path, capsys: pytest.Ca
         (["--taskforce", "TF-9"], None, "nothing to draw"),
     ],
 )
-def test_where_there_is_nothing_to_draw_it_is_said(
+def test_where_there_is_nothing_to_draw_it_reports_that(
     jel: JelWriter,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
