@@ -22,9 +22,9 @@ def require_watchable(site: Neighbours, intent: Intent) -> None:
     """Withdraw a cluster that is not in its log: it is not the taskforce's fault.
 
     The submit events are in the log when the submit returns (measured, 25.14.1), so little patience suffices.
-    A log that was damaged since the submit proves nothing: what it lost, the watcher asks the schedd. Raises
-    ItemWaits where a person has to repair the access point, and ScratchUnavailable where the log could not be
-    written, or a stop interrupts the wait.
+    A log that was damaged since the submit proves nothing; the watcher asks the schedd about the lost events.
+    Raises ItemWaits where a person has to repair the access point, and ScratchUnavailable where the log could
+    not be written, or a stop interrupts the wait.
     """
     uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
     for _ in range(LOOKS):

@@ -1,4 +1,4 @@
-"""What the schedd's ads say of clusters and jobs: which attributes are asked for, and how they are read."""
+"""The schedd's ads of clusters and jobs: which attributes we ask for, and how we read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a schedd is, with a collector or without, and what it can be asked there."""
+"""The location of a schedd, with a collector or without, and the questions that it answers there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Location:
     def __init__(self, name: str = "", collector: str = "") -> None:
         self._name = name
         self._collector = collector
-        self._ad: Any = None  # where the schedd is, as the collector told last
+        self._ad: Any = None  # where the schedd is, by the collector's last answer
         self._ask_at = 0.0  # when to ask it again; on the monotonic clock
 
     def ad(self) -> Any:

@@ -1,7 +1,7 @@
 """The schedd: submit, find, remove, look.
 
 The bindings raise one class, HTCondorException, for everything that goes wrong beyond this process; only
-the message and the call tell the cases apart (measured with 25.14.1). A call may also block for ever
+the message and the call distinguish the cases (measured with 25.14.1). A call may also block for ever
 (submit, history): the worker's watchdog ends such a pass, see `common.worker`.
 """
 
@@ -101,10 +101,10 @@ class Schedd:
         return [read_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
 
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
-        """Those of the clusters that have a job that may still run, or still make jobs -> whose each is.
+        """The clusters that have a job that may still run, or may still make jobs -> the taskforce of each.
 
-        A job that is on its way out of the queue, or is kept there after its end, does not count. Whose a
-        cluster is comes from its cluster ad, which no job can change; an id alone may be another's, reused.
+        A job that is on its way out of the queue, or is kept there after its end, does not count. The
+        taskforce comes from the cluster ad, which no job can change; an id alone may be another's, reused.
         Raises ScheddUnavailable. Safe to repeat.
         """
         live: dict[int, str] = {}
@@ -158,7 +158,7 @@ class Schedd:
         raise ScheddUnavailable(text)
 
     def _require_absent(self, cluster_id: int) -> None:
-        """Raise RemoveRejected if the queue has a cluster of this number, whoever's it says that it is.
+        """Raise RemoveRejected if the queue has a cluster of this number, whatever taskforce its ad names.
 
         A person may have changed its taskforce's id (condor_qedit): then its jobs would run on, and count as
         removed.
@@ -175,7 +175,8 @@ class Schedd:
         return bool(self._ask(lambda schedd: schedd.query(alive, projection=["ProcId"], limit=1)))
 
     def force_out(self, directory: Path, *, removed_before: float) -> int:
-        """Force out of the queue what was removed before then and is still there; how many jobs.
+        """Force out of the queue the jobs that were removed before then and are still there; returns how
+        many.
 
         Only jobs that log into `directory`, and none that ended and is kept there by LeaveJobInQueue;
         `removed_before` is in epoch seconds. Raises ScheddUnavailable. Safe to repeat.
@@ -206,7 +207,7 @@ class Schedd:
     def queue(self) -> JobQueue:
         """The job queue that we are talking to. Raises ScheddUnavailable.
 
-        The schedd itself is asked: the collector may still tell of the one before.
+        It asks the schedd itself, because the collector may still have the ad of the one before.
         """
         location = self._ask(lambda _: self._location.ad())
         try:
@@ -214,15 +215,15 @@ class Schedd:
         except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
             ads = self._call(lambda _: _schedd_ads(location), _silent)
         born = read_number(ads[0], _BORN) if ads else 0
-        if not born:  # nothing to tell it by: it might be any
+        if not born:  # nothing identifies it: it might be any
             raise _silent(f"no {_BORN}" if ads else "no answer")
         return JobQueue(str(ads[0].get("Name", "")), born)
 
     def open_attributes(self, tag: str = "") -> list[str]:
         """The attributes that bind a job of ours and that it could change (`common.condor.protection`).
 
-        By the schedd's own list; with a `tag`, also by trying it on a held job that bears the tag, so that
-        what either shows is named. Raises ScheddUnavailable. Safe to repeat.
+        By the schedd's own list; with a `tag`, also by trying it on a held job that bears the tag. It returns
+        the attributes that either shows. Raises ScheddUnavailable. Safe to repeat.
         """
         try:
             listed = self._call(lambda _: protection.open_by_list(self._location.ad()))
@@ -236,7 +237,7 @@ class Schedd:
     def _has(self, cluster_id: int, uuid: str) -> bool:
         """Whether the queue has this cluster, and as this taskforce's: the id alone may be another's, reused.
 
-        The cluster's ad says whose it is. A job's own it can change itself, by chirp.
+        The cluster's ad names its owner. A job can change its own ad, by chirp.
         """
         return bool(self._query(f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}"))
 
@@ -258,7 +259,7 @@ class Schedd:
         except ScheddUnavailable as error:
             if "session" not in str(error):
                 raise
-        return self._call(call)  # the schedd was started anew, and does not know our session any more
+        return self._call(call)  # the schedd was restarted, and does not know our session any more
 
     def _call(self, call: Callable[[Any], T], on_error: Callable[[str], Exception] = ScheddUnavailable) -> T:
         try:
@@ -272,14 +273,14 @@ class Schedd:
 
 
 def _schedd_ads(location: Any) -> list[Any]:
-    """What the schedd at this location tells of itself: it is asked as collectors are."""
+    """The ad of the schedd at this location; it answers the same query as a collector."""
     fields = ["Name", _BORN]
     ads: list[Any] = htcondor2.Collector(location).query(htcondor2.AdType.Schedd, projection=fields)
     return ads
 
 
 def _silent(message: str) -> ScheddUnavailable:
-    return ScheddUnavailable(f"the schedd does not tell which queue it has: {message}")
+    return ScheddUnavailable(f"the schedd does not identify its queue: {message}")
 
 
 def _slices(cluster_ids: Collection[int], size: int) -> Iterator[list[int]]:

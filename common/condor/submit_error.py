@@ -1,6 +1,6 @@
-"""What it means that a submit failed: the submit is refused, or it can be tried again.
+"""The meaning of a failed submit: it is refused, or it can be tried again.
 
-The bindings raise one class for both, so only the message tells them apart (measured with 25.14.1).
+The bindings raise one class for both, so only the message distinguishes them (measured with 25.14.1).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from common.errors import ScheddUnavailable, SubmitRejected
 
-# What the submit library itself says of a description that it cannot use.
+# The submit library's own words about a description that it cannot use.
 _REFUSED_HERE = re.compile(r"Failed to create job ad, errmsg=.|invalid Queue statement|parse_up_to_q_line")
 # An administrator's submit requirement. Without the code the schedd died, perhaps after the commit.
 _REFUSED_THERE = re.compile(r"Unable to commit transaction, SCHEDD:2:(.*)")
 # The schedd's limits, which it never names (measured, 25.14.1; -1 is a lost connection).
-_SCHEDD_SAYS = re.compile(r"Schedd says (-[234])")
+_LIMIT_REACHED = re.compile(r"Schedd says (-[234])")
 _LIMITS = {"-2": "MAX_JOBS_SUBMITTED", "-3": "MAX_JOBS_PER_OWNER", "-4": "MAX_JOBS_PER_SUBMISSION"}
 
 
@@ -24,10 +24,10 @@ def submit_error(
 ) -> Exception:
     """What a failed submit of `count` jobs means; what is not known to be a refusal is taken for an outage.
 
-    `limit` tells the schedd's setting of a name, if that is known.
+    `limit` returns the schedd's setting of a name, if that is known.
     """
-    if says := _SCHEDD_SAYS.search(message):
-        name = _LIMITS[says[1]]
+    if limited := _LIMIT_REACHED.search(message):
+        name = _LIMITS[limited[1]]
         most = limit(name)
         what = name if most is None else f"{name} = {most}"
         if name == "MAX_JOBS_PER_SUBMISSION" or (most is not None and count > most):

@@ -77,7 +77,7 @@ class Scratch:
         return files_in(self.directory, ".tms.jel")
 
     def holds(self, path: str) -> bool:
-        """Whether `path` is directly in this directory, however it is spelled: by a link, say."""
+        """Whether `path` is directly in this directory, however it is spelled, for example by a link."""
         parent = Path(path).parent
         if parent == self.directory:
             return True
@@ -151,7 +151,7 @@ class Scratch:
     def intent(self, uuid: str) -> Intent | None:
         """The unconfirmed start of one taskforce, if there is one.
 
-        A record that cannot be read is put away and counts as none: what it said is found again, the cluster
+        A record that cannot be read is put away and counts as none: its content is found again, the cluster
         in the schedd or in the logs, the taskforce in the WMS. Raises ScratchUnavailable.
         """
         path = self._intents / f"{uuid}.json"
@@ -244,7 +244,7 @@ class Scratch:
 
         condor-rm and condor-complete are both accepted from any phase and the last one stays (contract of
         /tms/*), so the stopper and the watcher must not interleave. Raises ScratchUnavailable when the
-        other holds it for `patience` seconds, or when told to stop meanwhile.
+        other holds it for `patience` seconds, or when asked to stop meanwhile.
         """
         return hold(self.own / "phase.lock", "phase lock", stop, patience)
 

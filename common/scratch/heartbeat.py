@@ -18,7 +18,7 @@ class Heartbeat:
     at: float
     due: float
     outcome: str
-    stuck: str = ""  # what the worker has set aside, in words
+    stuck: str = ""  # the items that the worker has set aside, in words
     stuck_for: float = 0.0  # seconds, of the first of it
 
 

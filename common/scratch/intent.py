@@ -1,4 +1,4 @@
-"""A start that has begun and is not confirmed: what is put on disk before a submit."""
+"""A start that has begun and is not confirmed: its record on disk from before the submit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from common.wms.contract import is_taskforce_uuid
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A start that has begun: what to confirm once its cluster is known, or found again."""
+    """A start that has begun: the facts to confirm once its cluster is known, or found again."""
 
     taskforce_uuid: str
     n_workers: int

@@ -35,7 +35,7 @@ def hold_as_only_one(path: Path, other: str) -> Iterator[None]:
 def hold(path: Path, name: str, stop: Stop, patience: float) -> Iterator[None]:
     """Hold the lock at `path`, called `name` for a person.
 
-    Raises ScratchUnavailable when another process holds it for `patience` seconds, or when told to stop
+    Raises ScratchUnavailable when another process holds it for `patience` seconds, or when asked to stop
     meanwhile.
     """
     with _open_lock(path) as file:

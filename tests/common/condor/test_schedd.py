@@ -108,7 +108,7 @@ def test_a_queue_without_a_birth_date_is_not_taken_for_any(
     schedd = Schedd()
     monkeypatch.setattr(schedd, "_ask", lambda _: None)
     monkeypatch.setattr(schedd, "_call", lambda *_: [classad2.ClassAd({"Name": "ap1"} | ad)])
-    with pytest.raises(ScheddUnavailable, match="does not tell which queue it has: no JobQueueBirthdate"):
+    with pytest.raises(ScheddUnavailable, match="does not identify its queue: no JobQueueBirthdate"):
         schedd.queue()
 
 

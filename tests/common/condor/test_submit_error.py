@@ -1,4 +1,4 @@
-"""What a message of HTCondor's bindings means: wait, or tell the WMS. Messages as measured with 25.14.1."""
+"""Each message of HTCondor's bindings means: wait, or report to the WMS. Measured with 25.14.1."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def test_everything_else_is_waited_for_and_blamed_on_no_taskforce(message: str) 
     assert isinstance(submit_error(message), ScheddUnavailable)
 
 
-@pytest.mark.parametrize(("says", "name"), [("-2", "MAX_JOBS_SUBMITTED"), ("-3", "MAX_JOBS_PER_OWNER")])
+@pytest.mark.parametrize(("code", "name"), [("-2", "MAX_JOBS_SUBMITTED"), ("-3", "MAX_JOBS_PER_OWNER")])
 @pytest.mark.parametrize(("most", "own_fault"), [(None, False), (100, False), (99, True)])
 def test_what_could_never_fit_is_the_taskforces_fault_and_what_is_full_now_waits(
-    says: str, name: str, most: int | None, own_fault: bool
+    code: str, name: str, most: int | None, own_fault: bool
 ) -> None:
     asked: list[str] = []
 
@@ -51,7 +51,7 @@ def test_what_could_never_fit_is_the_taskforces_fault_and_what_is_full_now_waits
         asked.append(wanted)
         return most
 
-    error = submit_error(f"expected next ProcId to be 20, but Schedd says {says}", 100, limit)
+    error = submit_error(f"expected next ProcId to be 20, but Schedd says {code}", 100, limit)
 
     assert isinstance(error, SubmitRejected if own_fault else ScheddUnavailable)
     assert asked == [name]
