@@ -1,4 +1,4 @@
-"""What a cluster lives through, each logged once: its first job starts, and jobs are held for some reason."""
+"""The milestones of a cluster, each logged once: its first job starts, and jobs are held for some reason."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from watcher.job_numbers import Statuses
 
 logger = logging.getLogger(__name__)
 
-MOST_REASONS = 5  # that are logged of one cluster: a reason may be a text that a job invents
+MOST_REASONS = 5  # that are logged for one cluster, because a job may invent the text of a reason
 _HELD = "HELD: "
 _STARTED = frozenset({"RUNNING", "SUSPENDED", "COMPLETED"})
 _FIRST_JOB = "the first job has started"
 
 
 class Milestones:
-    """What was logged of each cluster that is still followed. After a start, holds are logged again."""
+    """The milestones that were logged for each followed cluster. After a start, holds are logged again."""
 
     def __init__(self) -> None:
         self._logged: WeakKeyDictionary[ClusterTally, set[str]] = WeakKeyDictionary()
         self._is_first_look = True
 
     def look(self, changed: Iterable[tuple[ClusterTally, Statuses]]) -> None:
-        """Log what is new in the statuses of clusters that have changed."""
+        """Log the news in the statuses of clusters that have changed."""
         for cluster, statuses in changed:
             logged = self._logged.setdefault(cluster, set())
             if _FIRST_JOB not in logged and not _STARTED.isdisjoint(statuses):

@@ -136,7 +136,7 @@ def right_phase(case: Case) -> Iterator[str]:
         uuid, phase = record["taskforce_uuid"], record["phase"]
         if case.truth.clusters(uuid):
             if phase != "condor-complete":
-                yield f"wrong phase: {uuid} stays {phase}, and its cluster is over"
+                yield f"wrong phase: {uuid} is {phase} permanently, and its cluster is over"
         elif was_stopped(record) and phase not in ("pending-stopper", "condor-rm", "condor-complete"):
             yield f"wrong phase: {uuid} was stopped before its start, and is {phase}"
 

@@ -1,4 +1,4 @@
-"""The log says once what a person would ask of a taskforce: does it run, what holds it, how did it end."""
+"""The log answers once what a person asks about a taskforce: does it run, what holds it, how did it end."""
 
 from __future__ import annotations
 
