@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -68,11 +69,11 @@ def children_of(pid: int) -> list[int]:
         return []
 
 
-def with_signal_ignored(signum: int) -> list[str]:
-    """The command line of a service that ignores a signal from its start, as nohup starts it."""
+def with_signal(signum: int, handler: signal.Handlers) -> list[str]:
+    """The command line of a service that starts with a signal ignored (SIG_IGN), as by nohup, or not (SIG_DFL)."""
     program = """if True:
         import os, signal, sys
-        signal.signal(int(sys.argv[1]), signal.SIG_IGN)
-        os.execv(sys.argv[2], sys.argv[2:])
+        signal.signal(int(sys.argv[1]), signal.Handlers(int(sys.argv[2])))
+        os.execv(sys.argv[3], sys.argv[3:])
     """
-    return [sys.executable, "-c", program, str(int(signum)), *ENTRY]
+    return [sys.executable, "-c", program, str(int(signum)), str(int(handler)), *ENTRY]

@@ -22,7 +22,7 @@ from tests.faults.processes import (
     is_alive,
     started,
     tms,
-    with_signal_ignored,
+    with_signal,
     workers_of,
 )
 from tests.waiting import eventually
@@ -111,7 +111,8 @@ def test_wrong_settings_end_with_78_whatever_stderr_is(
 
 def test_a_terminal_that_goes_away_stops_the_service_in_order(live: dict[str, str], tmp_path: Path) -> None:
     output = tmp_path / "output"
-    with output.open("wb") as stdout, started(live, stdout, start_new_session=True) as service:
+    command = with_signal(signal.SIGHUP, signal.SIG_DFL)  # whatever the tests themselves were started by
+    with output.open("wb") as stdout, started(live, stdout, command, start_new_session=True) as service:
         eventually(lambda: output.read_text().count("started: version") == 3, "three workers")
         os.killpg(service.pid, signal.SIGHUP)  # as the kernel does for a terminal
         assert service.wait(60) == 0
@@ -120,7 +121,7 @@ def test_a_terminal_that_goes_away_stops_the_service_in_order(live: dict[str, st
 
 def test_under_nohup_the_service_outlives_its_terminal(live: dict[str, str], tmp_path: Path) -> None:
     output = tmp_path / "output"
-    command = with_signal_ignored(signal.SIGHUP)
+    command = with_signal(signal.SIGHUP, signal.SIG_IGN)
     with output.open("wb") as stdout, started(live, stdout, command, start_new_session=True) as service:
         eventually(lambda: len(workers_of(live)) == 3, "three workers")
         before = workers_of(live)

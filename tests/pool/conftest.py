@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from common.condor.schedd import Schedd
+from common.errors import ScheddUnavailable
 from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
@@ -26,6 +29,13 @@ def pool() -> PoolClient:
             pytest.fail(reason)
         pytest.skip(reason)
     return client
+
+
+@pytest.fixture(autouse=True)
+def _session_with_the_schedd(pool: PoolClient) -> None:
+    """Log in again where an earlier test has restarted the schedd, which refuses the sessions from before."""
+    with contextlib.suppress(ScheddUnavailable):
+        Schedd().ping()
 
 
 @pytest.fixture

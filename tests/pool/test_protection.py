@@ -72,8 +72,9 @@ def test_a_probe_that_a_kill_left_is_removed_by_the_next_one_and_others_are_not(
         (directory / "probe.sub").write_text(submit.format(tag))
         pool.tool("condor_submit", "-terse", f"{directory}/probe.sub")
     Schedd().open_attributes(str(directory))
-    left = pool.tool("condor_q", "-all", "-af", "EWMSProbe").stdout.split()
-    pool.tool("condor_rm", "-constraint", "EWMSProbe isnt undefined")
+    probes = ("-constraint", "EWMSProbe isnt undefined")
+    left = pool.tool("condor_q", "-all", *probes, "-af", "EWMSProbe").stdout.split()
+    pool.tool("condor_rm", *probes)
     assert left == ["/another/instance"]
 
 
