@@ -70,7 +70,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def with_signal(signum: int, handler: signal.Handlers) -> list[str]:
-    """The command line of a service that starts with a signal ignored (SIG_IGN, as by nohup) or not (SIG_DFL)."""
+    """The command line of a service that starts with a signal ignored (SIG_IGN, as by nohup), or not."""
     program = """if True:
         import os, signal, sys
         signal.signal(int(sys.argv[1]), signal.Handlers(int(sys.argv[2])))
