@@ -1,4 +1,4 @@
-"""The logs of the service's scratch directory, for views that are not given any files."""
+"""The logs that a view reads: those on its command line, or else those of the service's scratch directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,22 @@ from pathlib import Path
 from common.errors import ScratchUnavailable
 from common.joblog.texts import safe_key
 from common.scratch.durable import files_in
-from watcher.reading.log_file import Unreadable, in_order
+from watcher.reading.log_file import Unreadable, in_order, zone
+
+
+def accept_logs(parser: ArgumentParser) -> None:
+    """Let a command line name logs, and the time zone in which they were written."""
+    parser.add_argument(
+        "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
+    )
+    parser.add_argument(
+        "files",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="if none is given: the logs of JOB_EVENT_LOG_DIR",
+    )
 
 
 def logs_of_the_service(directory: Path, *, archives: bool) -> Sequence[Path]:

@@ -18,9 +18,9 @@ from pathlib import Path
 from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
 from watcher.reading.batch import keep_memory
-from watcher.reading.log_file import Unreadable, in_order, read_all, total_size, zone
+from watcher.reading.log_file import Unreadable, in_order, read_all, total_size
 from watcher.reading.progress_bar import ProgressBar
-from watcher.views.scratch_logs import logs_in_environment
+from watcher.views.scratch_logs import accept_logs, logs_in_environment
 from watcher.views.sites.counts import SiteCounts, Sites
 from watcher.views.sites.table import lines
 
@@ -74,15 +74,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--all", action="store_true", help="with the archives of logs, not the logs alone")
     parser.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    parser.add_argument(
-        "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
-    )
-    parser.add_argument(
-        "files",
-        nargs="*",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="if none is given: the logs of JOB_EVENT_LOG_DIR",
-    )
+    accept_logs(parser)
     return parser

@@ -19,8 +19,8 @@ from pathlib import Path
 from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
 from watcher.reading.batch import keep_memory
-from watcher.reading.log_file import Unreadable, zone
-from watcher.views.scratch_logs import logs_of_the_service
+from watcher.reading.log_file import Unreadable
+from watcher.views.scratch_logs import accept_logs, logs_of_the_service
 from watcher.views.status.as_json import to_json
 from watcher.views.status.overview import Status
 from watcher.views.wms_phases import WmsPhases
@@ -98,17 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--watch", action="store_true", help="stay and show it live; q quits")
     how.add_argument("--json", action="store_true", help="as JSON, for scripts")
-    parser.add_argument(
-        "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
-    )
-    parser.add_argument(
-        "files",
-        nargs="*",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="if none is given: the logs of JOB_EVENT_LOG_DIR",
-    )
+    accept_logs(parser)
     return parser
 
 

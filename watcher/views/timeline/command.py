@@ -20,10 +20,10 @@ from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.reading.batch import keep_memory
 from watcher.reading.event_stream import Events
-from watcher.reading.log_file import Unreadable, in_order, read_all, total_size, zone
+from watcher.reading.log_file import Unreadable, in_order, read_all, total_size
 from watcher.reading.progress_bar import ProgressBar
 from watcher.views.cluster_spans import ClusterSpans
-from watcher.views.scratch_logs import logs_in_environment
+from watcher.views.scratch_logs import accept_logs, logs_in_environment
 from watcher.views.svg import Panel, Picture, draw
 from watcher.views.timeline.axis import ticks
 from watcher.views.timeline.bins import SERIES, Bins
@@ -155,15 +155,5 @@ def _parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--cluster", type=int, metavar="N", help="only this cluster")
     which.add_argument("--taskforce", metavar="UUID", help="only the clusters of this taskforce")
-    parser.add_argument(
-        "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
-    )
-    parser.add_argument(
-        "files",
-        nargs="*",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="if none is given: the logs of JOB_EVENT_LOG_DIR",
-    )
+    accept_logs(parser)
     return parser
