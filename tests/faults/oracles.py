@@ -17,9 +17,7 @@ Json = dict[str, Any]
 Counts = Mapping[str, int]
 Statuses = Mapping[str, Counts]
 MOST_FAILURES = 3  # of one taskforce; then the WMS gives it up
-TOO_LARGE = (
-    "more than the schedd ever takes: MAX_JOBS_PER_SUBMISSION = "  # what the service reports, and the limit
-)
+TOO_LARGE = "more than the schedd ever takes: MAX_JOBS_PER_SUBMISSION = "  # the report of a refusal
 OURS = "EWMS: "  # how each reason begins for which the service removes a job
 
 

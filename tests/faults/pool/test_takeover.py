@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,9 @@ class Scene:
         """The broken promises, except for the taskforce that the original itself has doubled."""
         doubled = self.uuids["started twice"]
         workers = {uuid: WORKERS for uuid in self.uuids.values() if uuid != doubled}
-        return judge(Case.of(self.wms, truth.look(self.pool, self.tms.scratch), workers))
+        seen = truth.look(self.pool, self.tms.scratch)
+        judged = replace(seen, jobs=tuple(job for job in seen.jobs if job.taskforce != doubled))
+        return judge(Case.of(self.wms, judged, workers))
 
 
 def leave_everything(scene: Scene) -> None:
