@@ -28,8 +28,9 @@ def publish_sick_version(pool: Pool, published: str) -> str:
     sick = image.with_name("ewms-tms:sick")
     subprocess.run(["cp", "-a", image, sick], check=True)
     module = next(sick.glob("opt/tms/lib/*/site-packages/watcher/watcher.py"))
-    text = module.read_text()
-    module.write_text(text.replace("if not self._read_all():", "if not self._read_everything():"))
+    text, sound = module.read_text(), "if not self._read():"
+    assert sound in text
+    module.write_text(text.replace(sound, "if not self._read_everything():"))
     return published.replace("latest", "sick")
 
 
