@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from email.message import Message
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from common.wms import exchange
 from tests.model.trouble import response
 from tests.sandbox.wms import stand_in
 from tests.sandbox.wms.storage import Identifiers
@@ -81,6 +83,8 @@ def install(setattr_: Callable[[object, str, object], None], line: Line) -> None
     setattr_(stand_in, "Listener", line.listener)
     setattr_(stand_in, "Identifiers", Counted)
     setattr_(requests.Session, "get_adapter", lambda _session, url: line)
+    # Answers are there at once, so no signal has to end the wait for one (threads cannot have signals).
+    setattr_(exchange, "_deadline", lambda _seconds: nullcontext())
 
 
 def _incoming(request: requests.PreparedRequest) -> Incoming:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tests.model.place import Place
 from tests.model.schedd import ModelCluster
-from tests.model.world import World
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ TRIES = 3  # failed starts, after which the WMS offers a taskforce to nobody
 class Oracle:
     """Judges a world at each act, after each step, and when all is quiet."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Place) -> None:
         self.world = world
         self.wrong: list[str] = []
         self._fails: dict[str, int] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,16 +60,21 @@ class ModelCluster:
     mine: bool = True  # ours to remove
     logged: bool = True  # its log has all of its events, undamaged
     forged: bool = False  # and such as never were
+    is_removed: bool = False
+    left: int = field(init=False)  # jobs in the queue
+
+    def __post_init__(self) -> None:
+        self.left = len(self.jobs)
 
     @property
     def live(self) -> bool:
         """Whether one of its jobs runs or may run."""
-        return any(job.live for job in self.jobs)
+        return self.queued and any(job.live for job in self.jobs)
 
     @property
     def queued(self) -> bool:
         """Whether the queue has it."""
-        return any(job.queued for job in self.jobs)
+        return self.left > 0
 
     @property
     def log(self) -> Path:
@@ -106,6 +112,8 @@ class ModelSchedd:
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
         self.known: dict[int, ModelCluster] = {}
+        self._queued: dict[int, ModelCluster] = {}
+        self._of_taskforces: dict[str, list[ModelCluster]] = defaultdict(list)
         self.down = self.mute = self.elsewhere = False
         self.writes_information = True
         self.through: Callable[[str, Callable[[], Any]], Any] = lambda call, act: act()
@@ -122,7 +130,8 @@ class ModelSchedd:
         uuid = description["+EWMSTaskforceUUID"].strip('"')
         jobs = [Job(proc) for proc in range(count)]
         cluster = ModelCluster(cluster_id, uuid, dict(description), jobs, int(self.clock()))
-        self.known[cluster_id] = cluster
+        self.known[cluster_id] = self._queued[cluster_id] = cluster
+        self._of_taskforces[uuid].append(cluster)
         self.on_submit(cluster)
         for job in jobs:
             self._write(cluster, job, lambda jel, at: jel.submit_one(at, uuid), 0)
@@ -131,22 +140,23 @@ class ModelSchedd:
     @asked
     def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]:
         """The taskforce's clusters: in the queue, or else in the history."""
-        found = [c for c in self._here() if c.taskforce_uuid == uuid and c.cluster_id not in but]
+        here = [] if self.elsewhere else self.all_of(uuid)
+        found = [cluster for cluster in here if cluster.cluster_id not in but]
         queued = [cluster.record() for cluster in found if cluster.queued]
         return queued or [cluster.record() for cluster in found]
 
     @asked
     def clusters(self) -> list[Cluster]:
         """The clusters in the queue."""
-        return [cluster.record() for cluster in self._here() if cluster.queued]
+        return [cluster.record() for cluster in self._in_queue()]
 
     @asked
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
         """The clusters that have a job that may run, each with its taskforce."""
         return {
             cluster.cluster_id: cluster.taskforce_uuid
-            for cluster in self._here()
-            if cluster.cluster_id in cluster_ids and cluster.live
+            for cluster in self._numbered(cluster_ids)
+            if cluster.live
         }
 
     @asked
@@ -154,8 +164,7 @@ class ModelSchedd:
         """The jobs of these clusters in the history."""
         ended = [
             EndedJob(cluster.cluster_id, job.proc, job.status == "REMOVED", job.ended_at)
-            for cluster in self._here()
-            if cluster.cluster_id in cluster_ids
+            for cluster in self._numbered(cluster_ids)
             for job in cluster.jobs
             if not job.queued
         ]
@@ -182,8 +191,8 @@ class ModelSchedd:
         """Let go of jobs that run on though they were removed."""
         late = [
             (cluster, job)
-            for cluster in self._here()
-            if PurePath(cluster.log).is_relative_to(directory)
+            for cluster in self._in_queue()
+            if cluster.is_removed and PurePath(cluster.log).is_relative_to(directory)
             for job in cluster.jobs
             if job.queued and job.removed_at is not None and job.removed_at < removed_before
         ]
@@ -211,16 +220,25 @@ class ModelSchedd:
         """What jobs can change of what binds them: nothing."""
         return []
 
-    def _here(self) -> Iterator[ModelCluster]:
-        return iter([] if self.elsewhere else list(self.known.values()))
+    def all_of(self, uuid: str) -> list[ModelCluster]:
+        """All clusters that the taskforce ever had."""
+        return list(self._of_taskforces.get(uuid, ()))
+
+    def _in_queue(self) -> list[ModelCluster]:
+        return [] if self.elsewhere else list(self._queued.values())
+
+    def _numbered(self, cluster_ids: Collection[int]) -> list[ModelCluster]:
+        known = {} if self.elsewhere else self.known
+        return [known[cluster_id] for cluster_id in sorted(cluster_ids) if cluster_id in known]
 
     def _named(self, cluster_id: int, uuid: str) -> Iterator[ModelCluster]:
-        return (c for c in self._here() if c.cluster_id == cluster_id and c.taskforce_uuid == uuid)
+        return (cluster for cluster in self._numbered([cluster_id]) if cluster.taskforce_uuid == uuid)
 
     # -- acts of jobs, their pilots and other people --------------------------------------------------
 
     def take_out(self, cluster: ModelCluster) -> None:
         """condor_rm, by whomever: idle jobs leave at once, the others by `let_go`."""
+        cluster.is_removed = True
         for job in cluster.jobs:
             if job.live:
                 job.removed_at = self.clock()
@@ -274,25 +292,35 @@ class ModelSchedd:
     def end(self, cluster: ModelCluster, job: Job) -> None:
         """A running job ends by itself."""
         if job.live and job.status == "RUNNING":
-            job.put("COMPLETED")
-            job.ended_at = int(self.clock())
+            self._take_away(cluster, job, "COMPLETED")
             self._write(cluster, job, JelWriter.terminate, 5)
 
     def forge(self, cluster: ModelCluster, how: str) -> None:
         """Somebody forges its end in the log."""
         cluster.forged = True
-        jel = ModelJel(cluster.log, self.clock)
+        jel = self.jel(cluster.log)
         if how == "removal":
             jel.event(36, (cluster.cluster_id, -1), "Cluster removed")
         for job in cluster.jobs if how == "ends" else ():
             jel.abort((cluster.cluster_id, job.proc))
 
+    def jel(self, log: Path) -> ModelJel:
+        """What writes the events of now into a log."""
+        return ModelJel(log, self.clock)
+
     def _leave(self, cluster: ModelCluster, job: Job) -> None:
         if job.status in ("RUNNING", "SUSPENDED"):
             self._write(cluster, job, lambda jel, at: jel.evict(at, 1023), 4)
-        job.put("REMOVED")
-        job.ended_at = int(self.clock())
+        self._take_away(cluster, job, "REMOVED")
         self._write(cluster, job, JelWriter.abort, 9)
+
+    def _take_away(self, cluster: ModelCluster, job: Job, status: str) -> None:
+        """The job goes from the queue into the history."""
+        job.put(status)
+        job.ended_at = int(self.clock())
+        cluster.left -= 1
+        if not cluster.left:
+            del self._queued[cluster.cluster_id]
 
     def _write(
         self,
@@ -304,7 +332,7 @@ class ModelSchedd:
         if self.mute:
             cluster.logged = False
             return
-        jel, at = ModelJel(cluster.log, self.clock), (cluster.cluster_id, job.proc)
+        jel, at = self.jel(cluster.log), (cluster.cluster_id, job.proc)
         event(jel, at)
         if trigger is not None and "job_ad_information_attrs" in cluster.description:
             jel.information(at, cluster.taskforce_uuid, trigger)
