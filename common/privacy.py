@@ -40,6 +40,14 @@ def keep_private() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_DUMPABLE)")
 
 
+def take_environment() -> dict[str, str]:
+    """Close this process to others; returns its environment, from which it then removes the secrets."""
+    keep_private()
+    environ = dict(os.environ)
+    forget_secrets(os.environ)
+    return environ
+
+
 def masked(name: str, value: str) -> str:
     """The value of a variable as a person may see it; masked if the name suggests a secret."""
     return MASK if _SECRET_NAME.search(name) else _USER.sub(f"://{MASK}@", value)

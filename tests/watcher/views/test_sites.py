@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from common.joblog.events import parse_events
+from common.joblog.xml_events import is_xml
 from tests.jel import HOST, JelWriter
 from tests.watcher.views.commands import HOSTILE, run_alone
 from watcher.__main__ import main
+from watcher.reading.batch import SLACK, parse_block
 from watcher.views.sites import counts as site_counts
-from watcher.views.sites.counts import NO_SITE, SiteCounts
-from watcher.views.sites.table import FEW, lines
+from watcher.views.sites.counts import NO_SITE, SiteCounts, Sites
+from watcher.views.sites.table import lines
+from watcher.views.sites.verdict import FEW
+
+SAMPLES = sorted((Path(__file__).parents[2] / "job_event_logs").iterdir())
+TEXT_SAMPLES = [path for path in SAMPLES if not is_xml(path.read_bytes())]
+STEPS = [
+    '001 Job executing on host: <h>\n\tGLIDEIN_Site = "A"',
+    *(f'008 HTChirpEWMSPilotStatus: "{status}"' for status in ("Done", "FatalError", "Tasking", "Odd")),
+    '008 HTChirpEWMSPilotError: "no"',
+    "008 something else",
+    "005 Job terminated.\n\t(1) Normal termination (return value 0)",
+    "004 Job was evicted.",
+    "012 Job was held.\n\tno\n\tCode 3 Subcode 0",
+    "009 Job was aborted.",
+    "013 Job was released.",
+]
 
 
 def start(
@@ -97,6 +117,26 @@ def test_hours_are_those_from_start_to_end_and_wasted_where_nothing_was_done(
     assert row["wasted_hours"] == pytest.approx(3, abs=0.01)
 
 
+@pytest.mark.parametrize("sample", TEXT_SAMPLES, ids=lambda path: path.name)
+def test_many_events_at_once_count_as_one_by_one(sample: Path) -> None:
+    many, single = Sites(UTC), Sites(UTC)
+    content = sample.read_bytes()
+    many.count(parse_block(content + bytes(SLACK), len(content)))
+    single.count(parse_events(content)[0])
+    assert many.worst_first() == single.worst_first()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(STEPS)), min_size=1, max_size=30))
+def test_of_many_statuses_the_last_before_the_end_counts(steps: list[tuple[int, str]]) -> None:
+    lines = "".join(
+        f"{step[:3]} (008.00{proc}.000) 2026-11-22 18:13:17 {step[4:]}\n...\n" for proc, step in steps
+    )
+    many, single = Sites(UTC), Sites(UTC)
+    many.count(parse_block(lines.encode() + bytes(SLACK), len(lines)))
+    single.count(parse_events(lines.encode())[0])
+    assert many.worst_first() == single.worst_first()
+
+
 def test_by_machine_the_glidein_s_resource_or_the_host_is_named(
     jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -134,6 +174,13 @@ def test_the_table_marks_what_eats_jobs_and_proposes_to_exclude_it(width: int) -
     assert max(line.cell_len for line in shown[: len(seen) + 1]) <= width
     assert [line.plain[0] for line in shown[1:6]] == ["!", "!", " ", "!", " "]
     assert shown[-1].plain == "  in TMS_EXCLUDED_SITES, besides those that are there: Bad"
+
+
+def test_where_no_site_fares_better_none_is_proposed_for_exclusion() -> None:
+    seen = [("Bad", SiteCounts(starts=FEW, failed=FEW)), ("Rare", SiteCounts(starts=FEW - 1, done=FEW - 1))]
+    shown = lines(seen, 120, by_machine=False)
+    assert shown[1].plain.startswith("!")
+    assert shown[-1].plain == "  no site fares better than these: the cause may be the taskforces (--status)"
 
 
 def test_hostile_names_are_shown_as_text(jel: JelWriter, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from tests.taskforces import add_running
 from tests.waiting import eventually
 from tests.watcher.views.commands import HOSTILE, run_alone, tallied
 from watcher.__main__ import main
+from watcher.views.sites.counts import NO_SITE, SiteCounts
 from watcher.views.status.counts import Counts, Progress, ScratchLogs
 from watcher.views.status.overview import Overview, Row
 from watcher.views.status.table import PARTS, bar_of, table
@@ -57,7 +58,8 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]
 
 
 def overview(*rows: Row, **more: Any) -> Overview:
-    return Overview(NOW, rows, 0, more.pop("wms", "is down"), (), more.pop("damage", {}))
+    sites = more.pop("sites", ())
+    return Overview(NOW, rows, 0, more.pop("wms", "is down"), (), more.pop("damage", {}), sites=sites)
 
 
 def row(progress: Progress, record: Record | None = None) -> Row:
@@ -514,3 +516,63 @@ def test_where_nobody_watches_it_is_printed_once(
     lines = printed(capsys, "--watch")
     assert sum("TF-8" in line for line in lines) >= 1
     assert "\x1b" not in "".join(lines)
+
+
+GOOD = SiteCounts(starts=100, done=90, failed=10)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_site_that_eats_jobs_is_named_below_the_table_with_the_command_for_more(width: int) -> None:
+    bad = SiteCounts(starts=40, done=4, failed=30, evicted=2, held=4)
+    shown = [
+        line.plain
+        for line in table(overview(row(CLUSTER), sites=[("Bad", bad), ("Good", GOOD)]), width, None)
+    ]
+    (at,) = [number for number, line in enumerate(shown) if "site Bad" in line]
+    text = "  ! site Bad: 36 of 40 starts came to nothing: 30 failed, 2 evicted, 4 held"
+    assert shown[at] == (text if width > len(text) else text[: width - 3] + "...")
+    assert shown[at + 1] == "    > tms-watcher --sites"
+    assert not any("Good" in line for line in shown)
+
+
+def test_of_many_such_sites_the_worst_are_named() -> None:
+    sites = [(f"Bad{number}", SiteCounts(starts=40, failed=40 - number)) for number in range(5)]
+    shown = [line.plain for line in table(overview(row(CLUSTER), sites=[*sites, ("Good", GOOD)]), 80, None)]
+    assert [line.split()[2] for line in shown if " site " in line] == ["Bad0:", "Bad1:", "Bad2:"]
+    assert "    > tms-watcher --sites; 2 more such sites" in shown
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [
+        (),
+        [("Good", GOOD)],
+        [("Bad", SiteCounts(starts=40, failed=40)), ("Worse", SiteCounts(starts=50, failed=50))],
+        [("Few", SiteCounts(starts=9, failed=9)), ("Good", GOOD)],
+        [(NO_SITE, SiteCounts(starts=40, failed=40)), ("Good", GOOD)],
+    ],
+)
+def test_sites_are_not_mentioned_where_no_site_is_to_blame(sites: Sequence[tuple[str, SiteCounts]]) -> None:
+    shown = [line.plain for line in table(overview(row(CLUSTER), sites=sites), 80, None)]
+    assert not any("site" in line for line in shown)
+
+
+def test_the_sites_of_all_days_are_in_the_json(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for day in ("2026-11-21", "2026-11-22"):
+        log = JelWriter(scratch / f"{day}.tms.jel")
+        log.submit(8, f"TF-{day}", 12)
+        for proc in range(12):
+            log.event(
+                1, (8, proc), "Job executing on host: <h>", f'\tGLIDEIN_Site = "{"Good" if proc else day}"'
+            )
+            log.chirp((8, proc), "Status", '"Done"')
+            log.terminate((8, proc))
+    shown = status(capsys)
+    assert {site["site"]: site["starts"] for site in shown["sites"]} == {
+        "Good": 22,
+        "2026-11-21": 1,
+        "2026-11-22": 1,
+    }
+    assert shown["bad_sites"] == []

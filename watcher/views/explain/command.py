@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import sys
 import time
 from collections.abc import Collection, Iterable, Sequence
@@ -43,9 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     """Explain what the command line asks for; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    environ = dict(os.environ)
-    privacy.keep_private()
-    privacy.forget_secrets(os.environ)
+    environ = privacy.take_environment()
     keep_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,9 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the page that the command line asks for; the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    privacy.keep_private()
-    environ = dict(os.environ)
-    privacy.forget_secrets(os.environ)
+    environ = privacy.take_environment()
     keep_memory()
     try:
         paths = in_order(options.files) or _logs_of(parser, environ, options.day)

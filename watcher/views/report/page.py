@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 from common.joblog.texts import printable
 from watcher.durations import duration
 from watcher.views.sites.counts import SiteCounts
-from watcher.views.sites.table import is_bad
+from watcher.views.sites.verdict import is_bad
 from watcher.views.status.counts import Progress
 from watcher.views.status.overview import Overview, Row
 from watcher.views.status.verdict import Need

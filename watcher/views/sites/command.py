@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -29,9 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the table that the command line asks for; the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    privacy.keep_private()
-    environ = dict(os.environ)
-    privacy.forget_secrets(os.environ)
+    environ = privacy.take_environment()
     keep_memory()
     try:
         paths = in_order(options.files) or logs_in_environment(parser, environ, archives=options.all)
@@ -43,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         rows = [asdict(counts) | {"site": name} for name, counts in sites]
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return EX_OK
-    from watcher.views.status.console import console
+    from watcher.views.console import console
 
     out = console()
     for line in lines(sites, out.width, by_machine=options.machines):

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
 
+import numpy as np
+
 from common.joblog.dates import parse_date
 from common.joblog.events import CLUSTER_PROC, Event, EventCode
 from common.joblog.texts import decode_value, safe_key
-from watcher.counting.chirps import ChirpKind, chirp_of, pilot_status
+from watcher.counting.chirps import (
+    PILOT_STATUSES,
+    ChirpKind,
+    chirp_of,
+    kinds_of,
+    known_status_number,
+    status_numbers_of,
+)
+from watcher.reading.batch import Batch
 from watcher.reading.event_stream import Events
-from watcher.reading.log_file import one_by_one
 
 NO_SITE = "(the log names none)"
 OTHERS = "(others)"
@@ -34,6 +44,8 @@ _CODES = (
     EventCode.SHADOW_EXCEPTION,
     EventCode.RECONNECT_FAILED,
 )
+_WITHOUT_CHIRPS = [code for code in _CODES if code != EventCode.GENERIC]
+_BY_PILOT = {PILOT_STATUSES.numbers["Done"]: "done", PILOT_STATUSES.numbers["FatalError"]: "failed"}
 _LOST = (EventCode.SHADOW_EXCEPTION, EventCode.RECONNECT_FAILED)
 _HALF = 60  # seconds within which a hold or removal follows an eviction that was its first half
 
@@ -58,6 +70,9 @@ class SiteCounts:
         """Starts that came to nothing, by the site's or the task's fault; a removal is a person's."""
         return self.failed + self.silent + self.evicted + self.held + self.lost
 
+    def __add__(self, other: SiteCounts) -> SiteCounts:
+        return SiteCounts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
     def add(self, outcome: str, count: int) -> None:
         """Count so many runs with this outcome, which is the name of a counter."""
         setattr(self, outcome, getattr(self, outcome) + count)
@@ -65,11 +80,11 @@ class SiteCounts:
 
 @dataclass(slots=True)
 class _Run:
-    """A job that runs: where, since when (epoch seconds), and its pilot's last word."""
+    """A job that runs: where, since when (epoch seconds), and the number of its pilot's last status."""
 
     site: str
     since: int | None
-    pilot: str = ""
+    pilot: int = 0
 
 
 class Sites:
@@ -84,19 +99,45 @@ class Sites:
 
     def count(self, events: Events) -> None:
         """Count the next events."""
-        for event in one_by_one(events, codes=_CODES):
-            if event.proc == CLUSTER_PROC:
-                continue
-            if event.code == EventCode.EXECUTE:
-                self._start(event)
-            elif event.code == EventCode.GENERIC:
-                self._chirp(event)
+        if isinstance(events, Batch):
+            self._count_batch(events)
+        else:
+            for event in events:
+                if event.code in _CODES and event.proc != CLUSTER_PROC:
+                    self._count_event(event)
+
+    def _count_batch(self, batch: Batch) -> None:
+        """Count the starts and ends one by one, and before each only the job's last status."""
+        statuses = _last_statuses(batch)
+        matters = np.isin(batch.code, _WITHOUT_CHIRPS) & (batch.proc != CLUSTER_PROC)
+        matters[list(statuses)] = True
+        for at in np.flatnonzero(matters).tolist():
+            if at in statuses:
+                self._note_status(int(batch.cluster[at]), int(batch.proc[at]), statuses[at])
             else:
-                self._end(event)
+                self._count_event(batch.event(at))
+
+    def _count_event(self, event: Event) -> None:
+        if event.code == EventCode.GENERIC:
+            kind, raw = chirp_of(event.text)
+            if kind is ChirpKind.STATUS:
+                self._note_status(event.cluster, event.proc, known_status_number(raw))
+        elif event.code == EventCode.EXECUTE:
+            self._start(event)
+        else:
+            self._end(event)
+
+    def _note_status(self, cluster: int, proc: int, number: int) -> None:
+        if run := self._runs.get((cluster, proc)):
+            run.pilot = number
 
     def worst_first(self) -> list[tuple[str, SiteCounts]]:
         """Each site with its counts: first the one with the most starts that came to nothing."""
-        return sorted(self._sites.items(), key=lambda site: (-site[1].bad, -site[1].starts, site[0]))
+        return merged([self])
+
+    def items(self) -> Iterable[tuple[str, SiteCounts]]:
+        """Each site with its counts."""
+        return self._sites.items()
 
     def _start(self, event: Event) -> None:
         site = self._place(event.text)
@@ -104,17 +145,11 @@ class Sites:
         self._runs[event.cluster, event.proc] = _Run(site, self._seconds(event.date))
         self._counts(site).starts += 1
 
-    def _chirp(self, event: Event) -> None:
-        run = self._runs.get((event.cluster, event.proc))
-        kind, raw = chirp_of(event.text)
-        if run and kind is ChirpKind.STATUS:
-            run.pilot = pilot_status(raw)
-
     def _end(self, event: Event) -> None:
         """The run is over: count its outcome."""
         job, ended = (event.cluster, event.proc), self._seconds(event.date)
         run = self._runs.pop(job, None)
-        outcome = _outcome(event.code, run.pilot if run else "")
+        outcome = _outcome(event.code, run.pilot if run else 0)
         if run is None:
             self._correct(job, ended, outcome)
             return
@@ -153,15 +188,44 @@ class Sites:
         return f"{site} / {machine}"
 
 
+def merged(parts: Iterable[Sites]) -> list[tuple[str, SiteCounts]]:
+    """The sums by site: first the one with the most starts that came to nothing."""
+    sums: dict[str, SiteCounts] = {}
+    for part in parts:
+        for name, counts in part.items():
+            sums[name] = sums.get(name, SiteCounts()) + counts
+    return sorted(sums.items(), key=lambda site: (-site[1].bad, -site[1].starts, site[0]))
+
+
 @lru_cache(maxsize=4096)
 def _shown(raw: bytes) -> str:
     text, cut = decode_value(raw)
     return safe_key(text, cut=cut)
 
 
-def _outcome(code: int, pilot: str) -> str:
+def _last_statuses(batch: Batch) -> dict[int, int]:
+    """Each chirped status that no later one of the same job replaces before the job starts or ends.
+
+    Event's index -> the status's number. A pilot chirps five statuses in a run, and only its last one counts.
+    """
+    chirps = np.flatnonzero(batch.code == EventCode.GENERIC)
+    chirps = chirps[(kinds_of(batch, chirps) == ChirpKind.STATUS) & (batch.proc[chirps] != CLUSTER_PROC)]
+    is_chirp = np.zeros(len(batch), np.bool_)
+    is_chirp[chirps] = True
+    events = np.flatnonzero(is_chirp | np.isin(batch.code, _WITHOUT_CHIRPS))
+    events = events[np.lexsort((batch.proc[events], batch.cluster[events]))]  # by job, in order
+    following = events[1:]
+    replaced = is_chirp[following] & (batch.cluster[following] == batch.cluster[events[:-1]])
+    replaced &= batch.proc[following] == batch.proc[events[:-1]]
+    is_chirp[events[:-1][replaced]] = False
+    last = np.flatnonzero(is_chirp)
+    numbers = status_numbers_of(batch, last, known_status_number)
+    return dict(zip(last.tolist(), numbers.tolist(), strict=True))
+
+
+def _outcome(code: int, pilot: int) -> str:
     if code == EventCode.TERMINATED:
-        return {"Done": "done", "FatalError": "failed"}.get(pilot, "silent")
+        return _BY_PILOT.get(pilot, "silent")
     if code in _LOST:
         return "lost"
     return {EventCode.EVICTED: "evicted", EventCode.HELD: "held"}.get(EventCode(code), "removed")

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from watcher.views.sites.counts import NO_SITE, OTHERS, SiteCounts
-
-FEW = 10  # starts; fewer prove nothing about a site
-BAD = 0.5  # a site is worth a look if this part of its starts came to nothing
+from watcher.views.sites.counts import NO_SITE, SiteCounts
+from watcher.views.sites.verdict import culprits, is_bad
 
 _HEADS = (
     *("STARTS", "DONE", "FAILED", "SILENT", "EVICTED", "HELD", "LOST", "REMOVED"),
@@ -55,11 +53,6 @@ def _cells(counts: SiteCounts, all_bad: int) -> tuple[str, ...]:
     )
 
 
-def is_bad(counts: SiteCounts) -> bool:
-    """Whether a site is worth a look, because many of its starts came to nothing."""
-    return counts.starts >= FEW and counts.bad / counts.starts >= BAD
-
-
 def _line(mark: str, name: Text, cells: Sequence[str], room: int, widths: Sequence[int]) -> Text:
     name.truncate(max(room, len("SITE")), pad=True)
     line = Text(f"{mark} ").append_text(name)
@@ -67,10 +60,13 @@ def _line(mark: str, name: Text, cells: Sequence[str], room: int, widths: Sequen
 
 
 def _advice(sites: Sequence[tuple[str, SiteCounts]], *, by_machine: bool) -> list[Text]:
-    bad = [name for name, counts in sites if is_bad(counts) and name not in (NO_SITE, OTHERS)]
-    unnamed = [Text("  (no site: the log was written before the starter asked for it)")]
-    more = unnamed if any(name == NO_SITE for name, _ in sites) else []
-    usable = [name for name in bad if not set(name) & set(',="\\$')]
-    if by_machine or not usable:
-        return more
-    return [*more, Text(f"  in TMS_EXCLUDED_SITES, besides those that are there: {', '.join(usable)}")]
+    lines = []
+    if any(name == NO_SITE for name, _ in sites):
+        lines.append(Text("  (no site: the log was written before the starter asked for it)"))
+    bad = culprits(sites)
+    if not bad and any(is_bad(counts) for _, counts in sites):
+        lines.append(Text("  no site fares better than these: the cause may be the taskforces (--status)"))
+    usable = [name for name, _ in bad if not set(name) & set(',="\\$')]
+    if usable and not by_machine:
+        lines.append(Text(f"  in TMS_EXCLUDED_SITES, besides those that are there: {', '.join(usable)}"))
+    return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from watcher.views.sites.verdict import culprits
 from watcher.views.status.overview import Overview, Row
 
 
@@ -19,6 +20,8 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "ended_left_out": overview.ended,
         "wms": overview.wms or None,
         "pending": {uuid: record.last_refusal or None for uuid, record in overview.pending.items()},
+        "sites": [{"site": name, "bad": counts.bad, **asdict(counts)} for name, counts in overview.sites],
+        "bad_sites": [name for name, _ in culprits(overview.sites)],
         "unreadable": list(overview.complaints),
         "damaged_bytes": dict(overview.damage),
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -32,9 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     if options.watch and options.json:
         parser.error("--watch is for a person, --json is not")
-    privacy.keep_private()
-    environ = dict(os.environ)
-    privacy.forget_secrets(os.environ)
+    environ = privacy.take_environment()
     logging.getLogger("watcher").addHandler(logging.NullHandler())  # damage is shown in the table
     logging.getLogger("common").addHandler(logging.NullHandler())
     keep_memory()
@@ -59,9 +56,12 @@ def _show(status: Status, options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(json.dumps(to_json(overview), indent=1) + "\n")
     else:
-        from watcher.views.status.console import print_once
+        from watcher.views.console import console
+        from watcher.views.status.table import table
 
-        print_once(overview, options.tz)
+        out = console()
+        for line in table(overview, out.width, options.tz):
+            out.print(line)
     return EX_FAILED if overview.complaints else EX_OK
 
 

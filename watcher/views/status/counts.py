@@ -22,6 +22,7 @@ from watcher.reading.event_stream import Events
 from watcher.reading.log_file import UNREADABLE, LogFile, complaint, in_order
 from watcher.reading.progress_bar import ProgressBar
 from watcher.views.cluster_spans import ClusterSpans
+from watcher.views.sites.counts import SiteCounts, Sites, merged
 
 HOUR = 3600
 ENOUGH = 10  # ends that a rate is computed from
@@ -95,6 +96,7 @@ class DayLogs:
         self._seconds = lru_cache(maxsize=1 << 14)(lambda date: parse_date(date, zone))
         self._tally = Tally()
         self._spans = ClusterSpans(zone)
+        self.sites = Sites(zone)
         self._started: set[int] = set()
         self._ends: dict[int, Counter[bytes]] = {}  # cluster -> minute -> jobs that ended in it
         self._archives: dict[Path, int] = {}  # damaged bytes of each
@@ -146,6 +148,7 @@ class DayLogs:
     def _count(self, events: Events) -> None:
         self._tally.count(events)
         self._spans.count(events)
+        self.sites.count(events)
         if isinstance(events, Batch):
             self._started.update(np.unique(events.cluster[events.code == EventCode.EXECUTE]).tolist())
             for at in np.flatnonzero(np.isin(events.code, _ENDS) & (events.proc >= 0)).tolist():
@@ -197,6 +200,10 @@ class ScratchLogs:
     def progress(self, now: float) -> list[Progress]:
         """How far each cluster of each day is."""
         return [progress for day in self._days.values() for progress in day.progress(now)]
+
+    def sites(self) -> Sequence[tuple[str, SiteCounts]]:
+        """How jobs fare at each site, the worst first."""
+        return merged(day.sites for day in self._days.values())
 
     def complaints(self) -> Collection[str]:
         """A line for each file that cannot be read."""

@@ -9,6 +9,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
+from watcher.views.sites.counts import SiteCounts
 from watcher.views.status.counts import Counts, Progress, ScratchLogs
 from watcher.views.status.verdict import Need, Verdict, judge
 from watcher.views.wms_phases import Record, WmsPhases
@@ -37,6 +38,7 @@ class Overview:
     complaints: Collection[str]
     damage: Mapping[str, int]
     pending: Mapping[str, Record] = field(default_factory=dict)  # taskforces that wait for their start
+    sites: Sequence[tuple[str, SiteCounts]] = ()  # the worst first
 
     @property
     def sum(self) -> Counts:
@@ -93,6 +95,7 @@ class Status:
             self._logs.complaints(),
             self._logs.damage(),
             {} if records is None else self._phases.pending,
+            self._logs.sites(),
         )
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from common.joblog.texts import printable
 from watcher.durations import short_duration
+from watcher.views.sites.verdict import culprits
 from watcher.views.status.counts import Counts, Progress
 from watcher.views.status.overview import Overview, Row
 from watcher.views.status.verdict import Need
@@ -37,6 +38,7 @@ LEAST_NOTE = 40  # columns; a narrower note gets a line of its own
 SHORTEST_UUID = 11  # characters: TF-6b063d63
 UNKNOWN = "-"
 MOST_REFUSED = 3  # refused taskforces that are listed with the reason
+MOST_SITES = 3  # sites that are listed
 
 Names = dict[tuple[str, int, str], str]  # log, cluster and taskforce -> taskforce, as it is shown
 
@@ -256,6 +258,7 @@ def _remarks(overview: Overview, width: int) -> list[Text]:
     ended = f"; {overview.ended} ended (--all)" if overview.ended else ""
     remarks.append(Text(f"  needs a person (!): {person}; worth a look (?): {look}{ended}"))
     remarks += _pending(overview)
+    remarks += _bad_sites(overview)
     if overview.wms:
         remarks.append(Text(f"  no phases: the WMS {printable(overview.wms)}", GREY))
     for day, damaged in overview.damage.items():
@@ -277,6 +280,28 @@ def _pending(overview: Overview) -> Iterator[Text]:
         yield text
     if refused:
         yield Text("    ").append("> ", GREY).append(printable(f"tms-starter --show {refused[0][0]}"))
+
+
+def _bad_sites(overview: Overview) -> Iterator[Text]:
+    """The sites that eat jobs; nothing where none stands out."""
+    bad = culprits(overview.sites)
+    for name, counts in bad[:MOST_SITES]:
+        ways = [
+            f"{number} {way}"
+            for way, number in (
+                ("failed", counts.failed),
+                ("silent", counts.silent),
+                ("evicted", counts.evicted),
+                ("held", counts.held),
+                ("lost", counts.lost),
+            )
+            if number
+        ]
+        text = f"site {name}: {counts.bad} of {counts.starts} starts came to nothing: {', '.join(ways)}"
+        yield Text("  ").append("! ", _NEED_STYLE[Need.PERSON]).append(printable(text), VERMILLION)
+    if bad:
+        more = f"; {len(bad) - MOST_SITES} more such sites" if len(bad) > MOST_SITES else ""
+        yield Text("    ").append("> ", GREY).append(f"tms-watcher --sites{more}")
 
 
 def _line(mark: str, cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:

@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from watcher.views.status.console import console
+from watcher.views.console import console
 from watcher.views.status.overview import Overview, Status
 from watcher.views.status.table import table
 

@@ -8,7 +8,6 @@ the size of the picture does not depend on the size of the logs.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -66,9 +65,7 @@ def main(arguments: Sequence[str]) -> int:
     """Print the picture that the command line asks for; the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    privacy.keep_private()
-    environ = dict(os.environ)
-    privacy.forget_secrets(os.environ)
+    environ = privacy.take_environment()
     keep_memory()
     try:
         paths = in_order(options.files) or logs_in_environment(parser, environ)

@@ -1,16 +1,12 @@
-"""An overview printed once: in colours on a terminal, plain everywhere else."""
+"""stdout for a table: in colours on a terminal, plain everywhere else."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from datetime import tzinfo
 
 from rich.console import Console
-
-from watcher.views.status.overview import Overview
-from watcher.views.status.table import table
 
 PLAIN_WIDTH = 200  # columns, if the width is unknown
 
@@ -21,10 +17,3 @@ def console() -> Console:
         sys.stdout.reconfigure(errors="backslashreplace")  # in a locale of few characters, too
     width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS") or PLAIN_WIDTH)
     return Console(markup=False, highlight=False, emoji=False, width=width, soft_wrap=True)
-
-
-def print_once(overview: Overview, zone: tzinfo | None) -> None:
-    """Print the table."""
-    out = console()
-    for line in table(overview, out.width, zone):
-        out.print(line)
