@@ -308,13 +308,13 @@ def test_what_is_left_takes_its_time_at_this_rate_and_what_is_held_does_not_coun
     [
         ({}, None, Need.RUNS, "running", ""),
         ({"counts": Counts(running=1, suspended=2)}, None, Need.RUNS, "running, 2 suspended", ""),
-        ({"counts": Counts(idle=2)}, None, Need.WAITS, "waits for machines", "condor_q -better-analyze 8"),
+        ({"counts": Counts(idle=2)}, None, Need.WAITS, "waits for machines", "tms-watcher --explain TF-8"),
         (
             {"counts": Counts(idle=2), "started": False, "since": int(NOW - PATIENCE - 1)},
             None,
             Need.PERSON,
             "no job has started for 30 min",
-            "condor_q -better-analyze 8",
+            "tms-watcher --explain TF-8",
         ),
         (
             {"counts": Counts(idle=2, held=3), "holds": {"Job policy": 1, "User request": 2}},

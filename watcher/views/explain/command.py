@@ -1,8 +1,8 @@
 """`python -m watcher --explain [WHAT [FILE...]]`: the history of a taskforce, a cluster or a job.
 
 Needs no settings, no WMS and no HTCondor. If no files are given, it reads those in JOB_EVENT_LOG_DIR.
-It asks the WMS for the phase if the WMS's settings are in the environment. A log is read twice for a
-taskforce, once to find its clusters, and once to count them.
+It asks the WMS for the phase if the WMS's settings are in the environment, and HTCondor's condor_q why jobs
+wait if that is there. A log is read twice for a taskforce, once to find its clusters, and once to count them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from watcher.reading.log_file import (
     total_size,
 )
 from watcher.reading.progress_bar import ProgressBar
+from watcher.views.explain.matchmaking import Matchmaking
 from watcher.views.explain.request import Histories, What, parse_what
-from watcher.views.explain.text import describe_cluster, describe_job
+from watcher.views.explain.text import describe_cluster, describe_job, labelled
 from watcher.views.explain.wms import describe_record
 from watcher.views.scratch_logs import logs_in_environment
 from watcher.views.status.overview import PATIENCE, Status
@@ -52,20 +53,23 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
     with WmsPhases({} if options.files else environ) as phases:
+        matchmaking = None if options.files else Matchmaking(environ)
         if options.what is None:
-            return _explain_waiting(paths, phases)
-        return EX_OK if _explain(options.what, paths, phases) else EX_FAILED
+            return _explain_waiting(paths, phases, matchmaking)
+        return EX_OK if _explain(options.what, paths, phases, matchmaking) else EX_FAILED
 
 
-def _explain(what: What, paths: Sequence[Path], phases: WmsPhases) -> bool:
+def _explain(
+    what: What, paths: Sequence[Path], phases: WmsPhases, matchmaking: Matchmaking | None = None
+) -> bool:
     """Print the histories of `what`; returns whether one was found and every file could be read."""
     histories = Histories(what)
     complaints = _read(histories, paths)
     sys.stderr.writelines(f"watcher: {text}\n" for text in complaints)
-    return _print(histories, paths, phases) and not complaints
+    return _print(histories, paths, phases, matchmaking) and not complaints
 
 
-def _explain_waiting(paths: Sequence[Path], phases: WmsPhases) -> int:
+def _explain_waiting(paths: Sequence[Path], phases: WmsPhases, matchmaking: Matchmaking | None) -> int:
     """Explain the taskforces that need a person, or are worth a look; the exit code."""
     live = [path for path in paths if path.suffix != ".gz"]
     overview = Status(lambda: live, phases, None, with_ended=False).read(time.time())
@@ -75,7 +79,7 @@ def _explain_waiting(paths: Sequence[Path], phases: WmsPhases) -> int:
     for row in rows[:MOST_WAITING]:
         _write([f"{row.verdict.need.mark} {row.verdict.text}"])
         number = row.progress.cluster_id
-        _explain(What(str(number), number), live, phases)
+        _explain(What(str(number), number), live, phases, matchmaking)
         sys.stdout.write("\n")
     if left := len(rows) - MOST_WAITING:
         sys.stdout.write(f"{left} more: tms-watcher --status\n" if left > 0 else "")
@@ -99,7 +103,9 @@ def _read(histories: Histories, paths: Sequence[Path]) -> Collection[str]:
     return complaints.values()
 
 
-def _print(histories: Histories, paths: Sequence[Path], phases: WmsPhases) -> bool:
+def _print(
+    histories: Histories, paths: Sequence[Path], phases: WmsPhases, matchmaking: Matchmaking | None
+) -> bool:
     """Print what was found; whether anything was."""
     found = histories.requested()
     uuids = sorted({histories.what.uuid, *(history.uuid for history in found)} - {""})
@@ -117,6 +123,8 @@ def _print(histories: Histories, paths: Sequence[Path], phases: WmsPhases) -> bo
     lines = [*histories.shared_numbers()]
     for history in found:
         lines += describe(history)
+        if matchmaking:
+            lines += labelled("matchmaking", matchmaking.explain(history))
         if phases.why != NO_SETTINGS and history.uuid:
             lines += describe_record(records.get(history.uuid), phases.why)
     _write(lines)
@@ -132,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="tms-watcher",
         description="Print the history of a taskforce, a cluster, or a job from job event logs or archives of"
         " them. Times are those of the logs. The WMS is asked for the phase if its settings are in the"
-        " environment.",
+        " environment, and HTCondor why jobs wait where its condor_q is on the PATH.",
     )
     parser.add_argument("--explain", action="store_true", required=True, help="do this, and nothing else")
     parser.add_argument(

@@ -56,7 +56,7 @@ def judge(progress: Progress, now: float, record: Record | None, *, wms_answered
     if progress.counts.running or progress.counts.suspended:
         suspended = progress.counts.suspended
         return Verdict(Need.RUNS, f"running, {suspended} suspended" if suspended else "running")
-    return Verdict(Need.WAITS, "waits for machines", _analyze(progress))
+    return Verdict(Need.WAITS, "waits for machines", explain)
 
 
 _Reason = tuple[Need, str, str]
@@ -107,7 +107,7 @@ def _by_age(progress: Progress, now: float) -> list[_Reason]:
         (
             Need.PERSON,
             f"no job has started for {duration(age)}" if not progress.started and age > PATIENCE else "",
-            _analyze(progress),
+            "",
         ),
         (Need.LOOK, f"no event for {duration(silence)}" if silence > QUIET else "", ""),
     ]
@@ -129,7 +129,3 @@ def _failed(progress: Progress) -> str:
 def _most_frequent(texts: Mapping[str, int]) -> str:
     """The text with the most jobs, for example `: HELD: Job policy`."""
     return f": {max(texts, key=lambda text: texts[text])}" if texts else ""
-
-
-def _analyze(progress: Progress) -> str:
-    return f"condor_q -better-analyze {progress.cluster_id}"
