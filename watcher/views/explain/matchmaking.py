@@ -1,7 +1,7 @@
 """Why a job has found no machine: what `condor_q -better-analyze` answers, in a few lines.
 
 The program belongs to HTCondor, so it is there on an access point and not in the service's image. Whatever
-goes wrong becomes a line, and never an error of the view. The formats are those of HTCondor 23.9.6 and 25.14.1.
+goes wrong becomes a line, and never an error of the view. The formats are those of 23.9.6 and 25.14.1.
 """
 
 from __future__ import annotations
