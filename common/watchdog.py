@@ -11,8 +11,13 @@ import faulthandler
 import functools
 import os
 import signal
+import time
 
 GRACE = 5.0  # seconds to write a traceback
+SLACK = 0.01  # part of its time by which an alarm may be early
+
+_NOT_ARMED = (0, 0.0), 0.0
+_armed = _NOT_ARMED  # which process, for how many seconds, and since when (monotonic)
 
 _CLOCK_MONOTONIC = 1  # <time.h>
 _SIGEV_SIGNAL = 0  # <signal.h>
@@ -41,13 +46,24 @@ class _Times(ctypes.Structure):
 
 
 def arm(seconds: float) -> None:
-    """End this process in `seconds`, with a traceback on stderr, unless called again or disarmed before."""
+    """End this process in `seconds`, with a traceback on stderr, unless called again or disarmed before.
+
+    Cheap to call for each of many small items: each alarm is a thread, so one that is young enough stays, and
+    a hang may be ended a hundredth of `seconds` too early.
+    """
+    global _armed
+    alarm, now = (os.getpid(), seconds), time.monotonic()
+    if _armed[0] == alarm and now - _armed[1] < seconds * SLACK:
+        return
+    _armed = alarm, now
     faulthandler.dump_traceback_later(seconds, exit=True)
     _set_timer(seconds + GRACE)
 
 
 def disarm() -> None:
     """Let this process live; safe to repeat."""
+    global _armed
+    _armed = _NOT_ARMED
     faulthandler.cancel_dump_traceback_later()
     _set_timer(0)
 

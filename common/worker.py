@@ -95,7 +95,8 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
             outcome = worker.run_once()
         except Unavailable as error:
             verdict, strikes = f"{error.neighbour} not available", strikes + 1
-            outages.failed(verdict, error)
+            if not neighbours.stop.is_set():  # a stop ends the wait for a neighbour, too
+                outages.failed(verdict, error)
         except WmsRejected as error:  # the question for work itself: of another release, or a wrong address
             verdict, strikes = "refused by the WMS", strikes + 1
             outages.failed(verdict, error)

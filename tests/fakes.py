@@ -97,6 +97,7 @@ class FakeSchedd:
     unprotected: list[str] = field(default_factory=list)  # the binding attributes that jobs can change
     probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
+    asked_about: list[set[int]] = field(default_factory=list)  # the clusters of each question about the queue
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
         self._answer()
@@ -125,7 +126,13 @@ class FakeSchedd:
         self._answer()
         return [_cluster(c) for c in self.known.values() if c.alive or c.cluster_id in self.lingering]
 
+    def owners(self, cluster_ids: Collection[int]) -> dict[int, str]:
+        self.asked_about.append(set(cluster_ids))
+        found = {cluster.cluster_id: cluster.taskforce_uuid for cluster in self.clusters()}
+        return {number: uuid for number, uuid in found.items() if number in cluster_ids}
+
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
+        self.asked_about.append(set(cluster_ids))
         self._answer()
         asked = (self.known[cluster_id] for cluster_id in cluster_ids if cluster_id in self.known)
         return {cluster.cluster_id: cluster.taskforce_uuid for cluster in asked if cluster.alive}

@@ -75,7 +75,8 @@ class MissingEnds:
         gone = Gone()
         if quiet or suspects:
             require_same_queue(self.site)
-            queue = {cluster.cluster_id: cluster.taskforce_uuid for cluster in self.site.schedd.clusters()}
+            in_question = {cluster.cluster_id for cluster in quiet} | {number for number, _ in suspects}
+            queue = self.site.schedd.owners(in_question)
             gone.clusters = [
                 cluster
                 for cluster in quiet

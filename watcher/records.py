@@ -1,7 +1,7 @@
 """The WMS's records of the taskforces whose clusters we follow.
 
-A record is read when a cluster is first seen, while the WMS names no cluster in it, and again when the
-cluster is over. Losing a record costs one more question.
+A record is read when a cluster is first seen, while the WMS names no cluster in it, and again while the
+cluster is over and its taskforce may not be completed. Losing a record costs one more question.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from common.last_word import may_complete
 from common.wms.client import Wms
 from common.wms.contract import Phase, Taskforce
 from watcher.counting.cluster_tally import ClusterTally
@@ -67,7 +68,10 @@ class Records:
         self._asked_clusters.update(dict.fromkeys(due, self._monotonic()))
 
     def refresh(self, clusters: Iterable[ClusterTally]) -> None:
-        """Read the records of those clusters that are new here, or over. Raises WmsUnavailable."""
+        """Read the records of those clusters that are new here, or over and not to be completed yet.
+
+        Whoever completes a taskforce reads its record himself. Raises WmsUnavailable.
+        """
         stale = [cluster for cluster in clusters if self._is_stale(cluster)]
         uuids = sorted({cluster.taskforce_uuid for cluster in stale})
         found = {tf.taskforce_uuid: tf for tf in self._wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
@@ -81,6 +85,10 @@ class Records:
             record = found.get(cluster.taskforce_uuid)
             if record and record.cluster_id not in (None, cluster.cluster_id):
                 self._note_other(cluster, record)
+
+    def note(self, record: Taskforce) -> None:
+        """The WMS has shown this record."""
+        self._records[record.taskforce_uuid] = record
 
     def note_unknown(self, uuid: str) -> None:
         """The WMS does not know this taskforce: ask again later."""
@@ -104,7 +112,7 @@ class Records:
             return bool(self._due([cluster.taskforce_uuid], self._asked_taskforces))
         if record.cluster_id not in (None, cluster.cluster_id):
             return bool(self._due([cluster.cluster_id], self._asked_clusters))
-        return record.cluster_id is None or cluster.over or cluster.gone
+        return record.cluster_id is None or ((cluster.over or cluster.gone) and not may_complete(record))
 
     def _due(self, keys: Iterable[Key], asked: dict[Key, float]) -> list[Key]:
         now = self._monotonic()

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from common.errors import ScheddUnavailable, ScratchUnavailable, Unavailable, WmsRejected
-from common.last_word import Completion, confirm_complete, confirm_stopped, may_complete
+from common.last_word import Completion, Ended, Result, confirm_complete, confirm_stopped, may_complete
 from common.metrics import Number
 from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
@@ -36,7 +37,19 @@ from watcher.troubles import Troubles
 logger = logging.getLogger(__name__)
 
 
+STEP = 100  # taskforces that are completed by one question to the schedd and one to the WMS
+
 Counted = tuple[Tally, ClusterTally]
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """A cluster that is over, as far as its witness goes."""
+
+    tally: Tally
+    cluster: ClusterTally
+    record: Taskforce
+    seen: Witness
 
 
 class Watcher:
@@ -70,7 +83,6 @@ class Watcher:
         sent = self._report(speakers)
         self.totals.sent += sent
         completed, failed, outage = self._complete(_only(speakers, active))
-        self.totals.completed += completed
         self._let_rest(active)
         self._look_at_tokens()
         self.housekeeping.go_on()
@@ -199,42 +211,41 @@ class Watcher:
     def _complete(self, speakers: list[Counted]) -> tuple[int, int, Unavailable | None]:
         """Complete taskforces; returns how many, how many failed, and which neighbour could not be asked."""
         over = self._over(speakers)
-        try:
-            live = find_live(self.site, (cluster for _, cluster, _, _ in over), self._owned())
-            others = self._live_beside([record for _, _, record, _ in over if record.cluster_id is None])
-        except (ScheddUnavailable, ScratchUnavailable) as error:
-            return 0, 0, error
         done = failed = 0
-        for tally, cluster, record, seen in over:
-            if cluster in live or record.taskforce_uuid in others:
-                self._note_live(cluster, seen)
-                continue
+        for start in range(0, len(over), STEP):
             if not self.site.proceed():
                 break
             try:
-                if not may_complete(record):
-                    # The WMS offers it to no stopper. The next pass completes it.
-                    confirm_stopped(self.site, record.taskforce_uuid, cluster.cluster_id)
-                elif self._confirm_complete(cluster, seen):
-                    self.job_numbers.complete(cluster.compound_statuses())
-                    self._forget(tally, cluster)
-                    done += 1
-            except WmsRejected as error:
-                failed += 1
-                self.troubles.begin(cluster.taskforce_uuid, f"taskforce {cluster.taskforce_uuid}: {error}")
+                ready = self._without_live(over[start : start + STEP])
+                completed, refused = self._confirm_complete(ready)
+            except (ScheddUnavailable, ScratchUnavailable) as error:
+                return done, failed, error
+            done, failed = done + completed, failed + refused
         return done, failed, None
 
-    def _over(self, speakers: list[Counted]) -> list[tuple[Tally, ClusterTally, Taskforce, Witness]]:
+    def _over(self, speakers: list[Counted]) -> list[Over]:
         """The clusters that are over by their witness, if their taskforces may be completed or stopped."""
-        found: list[tuple[Tally, ClusterTally, Taskforce, Witness]] = []
+        found: list[Over] = []
         for tally, cluster in speakers:
             record = self.records.of(cluster)
             seen = witness(cluster, record.n_workers) if record else None
             if record and seen and self._has_reported(cluster):
                 unstopped = record.phase == Phase.PENDING_STOPPER and record.cluster_id is None
                 if may_complete(record) or unstopped:
-                    found.append((tally, cluster, record, seen))
+                    found.append(Over(tally, cluster, record, seen))
         return found
+
+    def _without_live(self, over: list[Over]) -> list[Over]:
+        """Those of which the schedd's queue has no live job, asked now. Raises Unavailable."""
+        live = find_live(self.site, (one.cluster for one in over), self._owned())
+        others = self._live_beside([one.record for one in over if one.record.cluster_id is None])
+        ready = []
+        for one in over:
+            if one.cluster in live or one.record.taskforce_uuid in others:
+                self._note_live(one.cluster, one.seen)
+            else:
+                ready.append(one)
+        return ready
 
     def _has_reported(self, cluster: ClusterTally) -> bool:
         return not cluster.dirty or bool(self.refused.given_up(cluster.taskforce_uuid))
@@ -255,27 +266,71 @@ class Watcher:
             cluster.gone = False  # it is back
         logger.debug("%r is not complete: %s, but the schedd has live jobs", cluster, seen.value)
 
-    def _confirm_complete(self, cluster: ClusterTally, seen: Witness) -> bool:
-        uuid = cluster.taskforce_uuid
-        refusal = self.refused.given_up(uuid) or self.differing.given_up(uuid)
-        statuses = None if refusal else self._statuses(cluster)
+    def _confirm_complete(self, ready: list[Over]) -> tuple[int, int]:
+        """Post the last phases of these; returns how many are complete, and how many the WMS refused."""
+        failed = 0
+        for one in ready:
+            if not may_complete(one.record):
+                failed += not self._confirm_stopped(one.cluster)
+        ended = {one.cluster.taskforce_uuid: one for one in ready if may_complete(one.record)}
+        done = 0
+        for end, result in confirm_complete(self.site, map(self._ended, ended.values())):
+            one = ended[end.taskforce_uuid]
+            self._note_result(one, result)
+            done += result.completion is Completion.POSTED
+            failed += result.completion is Completion.REFUSED
+        return done, failed
+
+    def _confirm_stopped(self, cluster: ClusterTally) -> bool:
+        """Post condor-rm where the WMS offers the taskforce to no stopper; the next pass completes it."""
+        try:
+            confirm_stopped(self.site, cluster.taskforce_uuid, cluster.cluster_id)
+        except WmsRejected as error:
+            self._note_refusal(cluster, str(error))
+            return False
+        return True
+
+    def _ended(self, one: Over) -> Ended:
+        cluster, uuid = one.cluster, one.cluster.taskforce_uuid
+        statuses = None if self._given_up(uuid) else self._statuses(cluster)
         ended_at = cluster.ended_at(None) or int(self.site.clock())
-        completion = confirm_complete(self.site, uuid, cluster.cluster_id, ended_at, statuses)
-        if completion is Completion.OTHER_STATUSES:
-            if self.differing.note(uuid, completion.value):
-                logger.warning("taskforce %s: %s: sending these again", uuid, completion.value)
-            cluster.dirty = True
-        if completion is Completion.POSTED:
-            logger.info(
-                "taskforce %s: cluster %d is complete: %s: %s%s",
-                uuid,
-                cluster.cluster_id,
-                seen.value,
-                describe_outcome(self._statuses(cluster), _lasted(cluster)),
-                f"; without its final statuses: {refusal}" if refusal else "",
-                extra={"taskforce_uuid": uuid, "cluster_id": cluster.cluster_id},
-            )
-        return completion is Completion.POSTED
+        return Ended(uuid, cluster.cluster_id, ended_at, statuses)
+
+    def _given_up(self, uuid: str) -> str:
+        """Why a taskforce is completed without its final statuses; empty if it is not."""
+        return self.refused.given_up(uuid) or self.differing.given_up(uuid)
+
+    def _note_result(self, one: Over, result: Result) -> None:
+        cluster, uuid = one.cluster, one.cluster.taskforce_uuid
+        match result.completion:
+            case Completion.POSTED:
+                self.totals.completed += 1
+                self._log_completion(one)
+                self.job_numbers.complete(cluster.compound_statuses())
+                self._forget(one.tally, cluster)
+            case Completion.REFUSED:
+                self._note_refusal(cluster, result.refusal)
+            case Completion.OTHER_STATUSES:
+                if self.differing.note(uuid, result.completion.value):
+                    logger.warning("taskforce %s: %s: sending these again", uuid, result.completion.value)
+                cluster.dirty = True
+            case Completion.NOT_ALLOWED if result.record:
+                self.records.note(result.record)
+
+    def _log_completion(self, one: Over) -> None:
+        cluster, refusal = one.cluster, self._given_up(one.cluster.taskforce_uuid)
+        logger.info(
+            "taskforce %s: cluster %d is complete: %s: %s%s",
+            cluster.taskforce_uuid,
+            cluster.cluster_id,
+            one.seen.value,
+            describe_outcome(self._statuses(cluster), _lasted(cluster)),
+            f"; without its final statuses: {refusal}" if refusal else "",
+            extra={"taskforce_uuid": cluster.taskforce_uuid, "cluster_id": cluster.cluster_id},
+        )
+
+    def _note_refusal(self, cluster: ClusterTally, why: str) -> None:
+        self.troubles.begin(cluster.taskforce_uuid, f"taskforce {cluster.taskforce_uuid}: {why}")
 
     def _forget(self, tally: Tally, cluster: ClusterTally) -> None:
         tally.settle(cluster)

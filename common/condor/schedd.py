@@ -100,6 +100,17 @@ class Schedd:
         """All clusters in the queue that carry a taskforce's id. Raises ScheddUnavailable."""
         return [read_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
 
+    def owners(self, cluster_ids: Collection[int]) -> dict[int, str]:
+        """Those of these clusters that the queue has, with a live job or not -> the taskforce of each.
+
+        Only clusters that carry a taskforce's id. Raises ScheddUnavailable. Safe to repeat.
+        """
+        return {
+            cluster_id_of(ad): owner_of(ad)
+            for part in _slices(cluster_ids, QUEUE_SLICE)
+            for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined && member(ClusterId, {_list(part)})")
+        }
+
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
         """The clusters that have a job that may still run, or may still make jobs -> the taskforce of each.
 

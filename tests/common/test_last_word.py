@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
 
-from common.last_word import Completion, confirm_complete, confirm_stopped, may_complete
+from common.last_word import Completion, Ended, confirm_complete, confirm_stopped, may_complete
 from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
 from common.stop import Stop
 from common.wms.contract import Phase, Taskforce
+from tests.fakes import FakeClock
 from tests.sandbox.wms import StandInWms
 
+COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
 FAILED_STOP = {"target_phase": "condor-rm", "was_successful": False}
 
 
@@ -38,6 +40,13 @@ def methods(wms: StandInWms) -> tuple[str, ...]:
 
 def add(wms: StandInWms, phase: str, cluster_id: int | None = 7) -> str:
     return wms.add_taskforce(taskforce={"phase": phase, "cluster_id": cluster_id})
+
+
+def complete(n: Neighbours, uuid: str, statuses: Mapping[str, Mapping[str, int]] | None = None) -> Completion:
+    """Try to complete one taskforce, whose cluster 7 is over."""
+    ((ended, result),) = confirm_complete(n, [Ended(uuid, 7, 1_795_000_000, statuses)])
+    assert ended.taskforce_uuid == uuid
+    return result.completion
 
 
 def test_the_phases_that_allow_completion_are_those_of_running_clusters() -> None:
@@ -69,8 +78,7 @@ def test_condor_complete_is_posted_where_the_record_allows_it(
     n: Neighbours, wms: StandInWms, phase: str, cluster_id: int | None, posted: bool
 ) -> None:
     uuid = add(wms, phase, cluster_id)
-    completion = confirm_complete(n, uuid, 7, 1_795_000_000)
-    assert (completion is Completion.POSTED) is posted
+    assert (complete(n, uuid) is Completion.POSTED) is posted
     assert wms.taskforce(uuid)["phase"] == ("condor-complete" if posted else phase)
 
 
@@ -96,9 +104,53 @@ def test_the_record_is_read_and_the_phase_posted_under_one_lock(n: Neighbours, w
     scratch = WatchedScratch(n.scratch.directory)
     scratch.wms = wms
     watched = replace(n, scratch=scratch)
-    confirm_complete(watched, add(wms, "condor-submit"), 7, 1_795_000_000)
+    complete(watched, add(wms, "condor-submit"))
     confirm_stopped(watched, add(wms, "pending-stopper"), 7)
-    assert scratch.under_lock == methods(wms) == ("GET", "POST", "GET", "POST")
+    assert scratch.under_lock == methods(wms) == ("POST", "POST", "GET", "POST")
+
+
+def test_one_question_reads_the_records_of_all_that_are_completed_together(
+    n: Neighbours, wms: StandInWms
+) -> None:
+    uuids = [add(wms, "condor-submit") for _ in range(20)]
+    results = list(confirm_complete(n, [Ended(uuid, 7, 1_795_000_000) for uuid in uuids]))
+    assert {result.completion for _, result in results} == {Completion.POSTED}
+    assert len(wms.requests_to("POST", "/v1/query/taskforces")) == 1
+    assert len([request for request in wms.requests if request.path.startswith("/v1/")]) == 21
+
+
+def test_one_that_the_wms_refuses_holds_up_no_other(n: Neighbours, wms: StandInWms) -> None:
+    uuids = [add(wms, "condor-submit") for _ in range(3)]
+    wms.fault("error", method="POST", route=COMPLETE, status=400, times=1)
+    results = [result for _, result in confirm_complete(n, [Ended(uuid, 7, 1) for uuid in uuids])]
+    assert [result.completion for result in results] == [
+        Completion.REFUSED,
+        Completion.POSTED,
+        Completion.POSTED,
+    ]
+    assert "400" in results[0].refusal
+
+
+def test_the_stopper_waits_for_a_bounded_time_while_the_watcher_completes_many(
+    n: Neighbours, wms: StandInWms, clock: FakeClock
+) -> None:
+    """A slow WMS: the rest is left out, and nothing of it is posted."""
+    uuids = [add(wms, "condor-submit") for _ in range(5)]
+    results = []
+    for _, result in confirm_complete(n, [Ended(uuid, 7, 1) for uuid in uuids], longest=10):
+        results.append(result.completion)
+        clock.now += 4
+    assert results == [Completion.POSTED] * 3
+    assert [wms.taskforce(uuid)["phase"] for uuid in uuids[3:]] == ["condor-submit"] * 2
+    with n.scratch.phase_lock(n.stop, patience=0):
+        pass
+
+
+def test_a_stop_ends_a_row_of_completions(n: Neighbours, wms: StandInWms) -> None:
+    uuids = [add(wms, "condor-submit") for _ in range(3)]
+    for _ in confirm_complete(n, [Ended(uuid, 7, 1) for uuid in uuids]):
+        n.stop.set()
+    assert [wms.taskforce(uuid)["phase"] for uuid in uuids] == ["condor-complete", *["condor-submit"] * 2]
 
 
 def test_nothing_is_posted_while_the_wms_has_other_statuses_than_the_final_ones(
@@ -106,13 +158,13 @@ def test_nothing_is_posted_while_the_wms_has_other_statuses_than_the_final_ones(
 ) -> None:
     uuid, final = add(wms, "condor-submit"), {"COMPLETED": {"Done": 1}}
     n.wms.report_statuses({uuid: {"RUNNING": {"Tasking": 1}}}, {})
-    assert confirm_complete(n, uuid, 7, 1_795_000_000, final) is Completion.OTHER_STATUSES
+    assert complete(n, uuid, final) is Completion.OTHER_STATUSES
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
     n.wms.report_statuses({uuid: final}, {})
-    assert confirm_complete(n, uuid, 7, 1_795_000_000, final) is Completion.POSTED
+    assert complete(n, uuid, final) is Completion.POSTED
 
 
 def test_nothing_is_posted_for_a_taskforce_that_the_wms_does_not_know(n: Neighbours, wms: StandInWms) -> None:
     confirm_stopped(n, "TF-unknown", 7)
-    assert confirm_complete(n, "TF-unknown", 7, 1_795_000_000) is Completion.NOT_ALLOWED
+    assert complete(n, "TF-unknown") is Completion.NOT_ALLOWED
     assert not [request for request in wms.requests if "/tms/" in request.path]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import subprocess
 import sys
+import time
+
+import pytest
+
+from common import watchdog
+from tests.fakes import FakeClock
 
 PROGRAM = """if True:
     import sys, time
@@ -47,3 +54,19 @@ def test_it_ends_although_nobody_reads_the_traceback() -> None:
 
 def test_a_step_that_ends_in_time_is_left_alone() -> None:
     assert end_of("disarmed", subprocess.PIPE) == (7, "")
+
+
+def test_many_small_items_set_few_alarms(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> None:
+    alarms: list[float] = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda seconds, **_: alarms.append(seconds))
+    monkeypatch.setattr(watchdog, "_set_timer", lambda seconds: None)
+    monkeypatch.setattr(time, "monotonic", clock)
+    for _ in range(1000):
+        watchdog.arm(900)
+        clock.now += 0.02
+    assert alarms == [900] * 3
+    watchdog.arm(60)
+    watchdog.disarm()
+    watchdog.arm(60)
+    assert alarms[3:] == [60, 60]
+    watchdog.disarm()

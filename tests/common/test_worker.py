@@ -90,6 +90,19 @@ def test_an_outage_is_logged_when_it_begins_now_and_then_and_when_it_ends(
     assert 10 <= len(lines) <= 15
 
 
+def test_a_wait_for_a_neighbour_that_a_stop_ends_is_no_outage(
+    n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = FakeStop(clock)
+
+    def stopped() -> Outcome:
+        stop.set()
+        raise WmsUnavailable("asked to stop while waiting for it")
+
+    run_forever(Worker("starter", stopped, 60, lambda: "alive"), replace(n, stop=stop))
+    assert not caplog.records
+
+
 def test_a_bug_is_logged_with_its_traceback_once(
     n: Neighbours, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -151,6 +151,15 @@ class ModelSchedd:
         return [cluster.record() for cluster in self._in_queue()]
 
     @asked
+    def owners(self, cluster_ids: Collection[int]) -> dict[int, str]:
+        """The clusters in the queue, each with its taskforce."""
+        return {
+            cluster.cluster_id: cluster.taskforce_uuid
+            for cluster in self._numbered(cluster_ids)
+            if cluster.queued
+        }
+
+    @asked
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
         """The clusters that have a job that may run, each with its taskforce."""
         return {

@@ -373,3 +373,19 @@ def test_a_start_that_has_begun_is_the_starters_until_its_intent_is_gone(
     n.scratch.forget(uuid)
     later(watcher, clock, looks=3)
     assert phases(wms, uuid)[-2:] == ["condor-rm", "condor-complete"]
+
+
+def test_the_schedd_is_asked_about_the_clusters_in_question_only(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, clock: FakeClock, uuid: str
+) -> None:
+    others = {number: add_running(wms, number) for number in (8, 9)}
+    for number, other in others.items():
+        queue(schedd, number, other)
+        jel.submit(number, other, 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    clock.now += QUIET
+    jel.execute((8, 0))
+    jel.terminate((9, 0))
+    watcher.run_once()
+    assert schedd.asked_about == [{9}, {7}]  # about the end of 9, and then about the one without news
