@@ -36,6 +36,7 @@ from starter.input_files import copy_files
 from starter.own_cluster import find_own_cluster
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.protection import Protection
+from starter.resources import describe_resources
 from starter.submit_description import describe, workers
 from starter.watchable import require_watchable
 
@@ -226,10 +227,11 @@ class Starter:
         if site.dry_run:
             return intent
         logger.info(
-            "taskforce %s: submitted cluster %d with %d worker(s)",
+            "taskforce %s: submitted cluster %d with %d worker(s), %s",
             uuid,
             cluster_id,
             intent.n_workers,
+            describe_resources(description),
             extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
         )
         return self._require_watchable(intent)

@@ -25,7 +25,7 @@ from watcher.followed_logs import FollowedLogs
 from watcher.job_numbers import JobNumbers
 from watcher.milestones import Milestones
 from watcher.missing_ends import MissingEnds
-from watcher.outcomes import describe_outcome
+from watcher.outcomes import describe_counts, describe_outcome
 from watcher.queue_tokens import QueueTokens
 from watcher.reading.batch import keep_memory
 from watcher.records import Records
@@ -165,7 +165,12 @@ class Watcher:
             self._note(sent)
         if sent.acknowledged:
             done = "would send" if self.site.dry_run else "sent"
-            logger.info("%s the statuses of %d taskforce(s)", done, len(sent.acknowledged))
+            counts = {
+                u.taskforce_uuid: u.compound_statuses
+                for u in updates
+                if u.taskforce_uuid in sent.acknowledged
+            }
+            logger.info("%s to the WMS: %s", done, describe_counts(counts))
         return len(sent.acknowledged)
 
     def _look_at_tokens(self) -> None:

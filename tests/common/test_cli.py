@@ -117,13 +117,13 @@ def test_a_single_pass_of_the_watcher_needs_no_schedd(environment: dict[str, str
 def test_a_dry_run_writes_nothing_anywhere_and_shows_what_it_would_post(
     environment: dict[str, str], wms: StandInWms, how: list[str]
 ) -> None:
-    running_taskforce(environment, wms)
+    uuid = running_taskforce(environment, wms)
     if not how:
         environment["DRYRUN"] = "true"  # as the original has it
     result = run("watcher", *how, environment=environment)
     assert result.returncode == 0
     assert "would POST /tms/statuses/taskforces" in result.stdout
-    assert "would send the statuses of 1 taskforce(s)" in result.stdout
+    assert f"would send to the WMS: taskforce {uuid}: 1 running" in result.stdout
     assert wms.requests_to("POST", "/v1/tms/**") == []
     assert [path.name for path in Path(environment["JOB_EVENT_LOG_DIR"]).iterdir()] == ["2026-11-22.tms.jel"]
 

@@ -57,6 +57,21 @@ def test_a_pending_taskforce_becomes_a_confirmed_cluster(
     assert n.scratch.intents() == []
 
 
+def test_the_log_has_what_was_submitted(
+    n: Neighbours, wms: StandInWms, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    worker = {"worker_memory": "1.5 GB", "worker_disk": "512MB", "n_cores": 2, "condor_requirements": ""}
+    uuid = wms.add_taskforce(n_workers=3, worker_config=worker)
+
+    Starter(n).run_once()
+
+    (line,) = [record.getMessage() for record in caplog.records if "submitted cluster" in record.getMessage()]
+    cluster, log = wms.taskforce(uuid)["cluster_id"], Path(wms.taskforce(uuid)["job_event_log_fpath"]).name
+    each = f"each with 2 cores, 1.5 GiB memory, 512.0 MiB disk; log {log}"
+    assert line == f"taskforce {uuid}: submitted cluster {cluster} with 3 worker(s), {each}"
+
+
 def test_all_pending_taskforces_are_started_in_one_pass(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:

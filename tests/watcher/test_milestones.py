@@ -12,7 +12,7 @@ from tests.jel import START, JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
 from watcher.milestones import MOST_REASONS
-from watcher.outcomes import describe_outcome
+from watcher.outcomes import describe_counts, describe_outcome
 from watcher.queue_tokens import PAUSE, TOKEN_LIFE
 from watcher.watcher import Watcher
 
@@ -39,6 +39,31 @@ def queued(schedd: FakeSchedd) -> FakeCluster:
 
 def with_words(lines: pytest.LogCaptureFixture, words: str) -> list[str]:
     return [record.getMessage() for record in lines.records if words in record.getMessage()]
+
+
+def test_what_is_sent_to_the_wms_is_logged_in_counts(
+    watcher: Watcher, wms: StandInWms, jel: JelWriter, lines: pytest.LogCaptureFixture
+) -> None:
+    uuid = add_running(wms, 7, n_workers=3)
+    jel.submit(7, uuid, 3)
+    jel.execute((7, 0))
+    jel.execute((7, 1))
+    jel.hold((7, 1), 3, 0, "no")
+    watcher.run_once()
+    watcher.run_once()  # without news
+    assert with_words(lines, "to the WMS") == [
+        f"sent to the WMS: taskforce {uuid}: 1 idle, 1 running, 1 on hold"
+    ]
+
+
+def test_a_few_taskforces_are_named_and_many_are_counted() -> None:
+    one = {"RUNNING": {"Tasking": 1}, "SUSPENDED": {"Tasking": 2}, "HELD: Job policy: subcode 3": {"null": 4}}
+    other = {"HELD": {"Done": 1}, "COMPLETED": {"Done": 5, "Odd": 2}, "REMOVED": {"Tasking": 3}}
+    assert describe_counts({"TF-1": one, "TF-2": other}) == (
+        "taskforces TF-1, TF-2: 1 running, 2 suspended, 5 on hold, 5 Done, 2 ended silently, 3 removed"
+    )
+    assert describe_counts(dict.fromkeys("abcd", one)) == "4 taskforces: 4 running, 8 suspended, 16 on hold"
+    assert describe_counts({"TF-1": {}}) == "taskforce TF-1: no jobs"
 
 
 def test_the_line_of_a_completion_has_the_counts_and_the_time(
