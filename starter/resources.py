@@ -17,5 +17,5 @@ def describe_resources(description: Mapping[str, str]) -> str:
 
 
 def _size(number: str, unit: int) -> str:
-    """A number of units for a person. What is no number stays as it is, because the cluster is there by now."""
+    """So many units for a person. What is no number stays as it is, because the cluster is there."""
     return shown(int(number) * unit) if number.isdecimal() else number
