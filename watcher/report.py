@@ -31,7 +31,7 @@ class Update:
         """About how many characters this takes in a request."""
         keys = [key for inner in self.compound_statuses.values() for key in inner]
         keys += [*self.compound_statuses, *(self.top_task_errors or ())]
-        return 200 + sum(len(key) + 20 for key in keys)
+        return 200 + 20 * len(keys) + sum(map(len, keys))
 
 
 @dataclass(slots=True)

@@ -87,11 +87,11 @@ class ClusterTally:
         missing = (n_workers or 0) - self.n_jobs
         if missing > 0:
             cells = cells + Counter({(REMOVED if self.removed or self.gone else IDLE) << 8: missing})
+        status, pilot = self.statuses.texts, self.pilots.texts
         statuses: dict[str, dict[str, int]] = {}
         for cell, count in sorted(cells.items()):
             if count:
-                status, pilot = self.statuses.text(cell >> 8), self.pilots.text(cell & 0xFF)
-                statuses.setdefault(status, {})[pilot] = count
+                statuses.setdefault(status[cell >> 8], {})[pilot[cell & 0xFF]] = count
         return statuses
 
     def top_task_errors(self, most: int = TOP_ERRORS) -> dict[str, int]:
@@ -180,7 +180,7 @@ class ClusterTally:
 
     def first_job(self, status: str) -> int:
         """The lowest proc that has this status, which must be one of `compound_statuses()`."""
-        numbers = {cell >> 8 for cell in self._count() if self.statuses.text(cell >> 8) == status}
+        numbers = {cell >> 8 for cell in self._count() if self.statuses.texts[cell >> 8] == status}
         return next(proc for proc, place in self.places() if int(self._jobs.status[place]) in numbers)
 
     def has_any(self, procs: Ints) -> bool:

@@ -22,27 +22,27 @@ class Vocabulary:
 
 
 class NumberedTexts:
-    """The texts of one cluster: those of the vocabulary, and then its own in order of arrival."""
+    """The texts of one cluster: those of the vocabulary, and then its own in order of arrival.
+
+    `texts` has each number's text. It is public because each change of a taskforce looks up all its numbers.
+    """
 
     def __init__(self, known: Vocabulary) -> None:
         self._known = known
         self._own: dict[str, int] = {}
+        self.texts = list(known.texts)
 
     def number(self, text: str) -> int:
         """The number of `text`; a new text gets the next number, and the last one if there is none left."""
         number = self._known.numbers.get(text)
         if number is None:
             number = self._own.get(text)
-        if number is None:
-            number = len(self._known.texts) + len(self._own)
-            if number >= OWN:
-                return OWN
-            self._own[text] = number
-        return number
+        if number is None and len(self.texts) < OWN:
+            number = self._own[text] = len(self.texts)
+            self.texts.append(text)
+        return self._others() if number is None else number
 
-    def text(self, number: int) -> str:
-        """The text of a number that `number` gave."""
-        if number == OWN:
-            return self._known.others
-        known = self._known.texts
-        return known[number] if number < len(known) else list(self._own)[number - len(known)]
+    def _others(self) -> int:
+        if len(self.texts) == OWN:
+            self.texts.append(self._known.others)
+        return OWN

@@ -94,7 +94,7 @@ class ClusterHistory:
         for proc, place in self.tally.places():
             status = int(self._replay.jobs.status[place])
             if status != NO_STATUS:
-                yield JobState(proc, status, statuses.text(status), self._since[place], self._starts[place])
+                yield JobState(proc, status, statuses.texts[status], self._since[place], self._starts[place])
 
     def _note(self, event: Event, move: Move) -> None:
         missing = move.place + 1 - len(self._since)
