@@ -193,6 +193,16 @@ class Machine(RuleBasedStateMachine):
     def damage(self, how: str) -> None:
         self.world.damage(self.world.logs()[-1], how)
 
+    @precondition(lambda self: self.world.has_older_copy())
+    @rule()
+    def older_copy(self) -> None:
+        """The newest log is put back as it was; what the watcher has counted is not taken back."""
+        self.world.run("watcher")
+        right = self.oracle.right_ones()
+        self.world.put_older_copy()
+        self.world.run("watcher")
+        self.oracle.check_not_taken_back(right)
+
     @precondition(lambda self: self.world.logs())
     @rule(how=st.sampled_from(["ends", "removal"]))
     def forge(self, how: str) -> None:

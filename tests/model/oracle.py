@@ -72,6 +72,30 @@ class Oracle:
             self._say(False, f"unexpected {error!r}")
         assert not self.wrong, "; ".join(self.wrong)
 
+    def right_ones(self) -> list[str]:
+        """The taskforces whose statuses at the WMS are true, if no log of theirs is damaged."""
+        whole = {cluster.log for cluster in self.world.clusters()} - {
+            cluster.log for cluster in self.world.clusters() if not cluster.logged or cluster.forged
+        }
+        return [
+            cluster.taskforce_uuid
+            for cluster in self.world.clusters()
+            if cluster.log in whole and self._is_right(cluster)
+        ]
+
+    def check_not_taken_back(self, uuids: list[str]) -> None:
+        """They are still true, although no job has moved."""
+        for uuid in uuids:
+            right = any(self._is_right(cluster) for cluster in self.world.clusters_of(uuid))
+            self._say(right, f"the statuses of {uuid} went back, to {self._reported(uuid)}")
+
+    def _is_right(self, cluster: ModelCluster) -> bool:
+        return self._reported(cluster.taskforce_uuid) == truth_of(cluster)
+
+    def _reported(self, uuid: str) -> Json:
+        statuses: Json = self.world.wms.taskforce(uuid)["compound_statuses"]
+        return statuses
+
     def _say(self, holds: bool, otherwise: str) -> None:
         if not holds:
             self.wrong.append(otherwise)

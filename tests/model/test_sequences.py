@@ -54,6 +54,15 @@ def a_job_forges_the_ends_of_another_cluster(machine: Machine) -> None:
     machine.works("watcher")
 
 
+def a_log_is_put_back_as_it_was_before_a_job_ended(machine: Machine) -> None:
+    machine.works("starter")
+    machine.jobs("all_start")
+    machine.time_passes(60.0)
+    machine.job(0, "Done")
+    machine.job(0, "end")
+    machine.older_copy()
+
+
 SEQUENCES = (
     a_job_forges_the_ends_of_another_cluster,
     another_wms_answers_at_a_confirmation,
@@ -62,6 +71,7 @@ SEQUENCES = (
     statuses_are_acted_on_after_the_final_ones,
     the_clock_is_set_back_while_no_end_is_logged,
     a_start_is_stopped_before_its_confirmation_and_its_log_is_lost,
+    a_log_is_put_back_as_it_was_before_a_job_ended,
 )
 
 

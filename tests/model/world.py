@@ -24,6 +24,7 @@ class World(Place):
         super().__init__()
         self.passes: list[Pass] = []
         self.workers: dict[str, Worker] = {}
+        self.copies: dict[Path, bytes] = {}  # logs as they were some time ago
 
     # -- workers --------------------------------------------------------------------------------------
 
@@ -73,11 +74,13 @@ class World(Place):
     # -- time -----------------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
-        """Time passes."""
+        """Time passes, and somebody keeps copies of the logs."""
+        self.copies = {log: log.read_bytes() for log in self.logs()}
         self.clock.now += seconds
 
     def set_clock(self, by: float) -> None:
-        """Somebody sets the clock of the machine."""
+        """Somebody sets the clock of the machine: in a log, an earlier date may be a later event's."""
+        self.copies = {}
         self.clock.jump(by)
 
     # -- users and the WMS ----------------------------------------------------------------------------
@@ -165,6 +168,22 @@ class World(Place):
         for cluster in self.clusters():
             if cluster.log == log:
                 cluster.logged = False
+
+    def has_older_copy(self) -> bool:
+        """Whether there is a copy of the newest log from when it was shorter, without damage since."""
+        logs = self.logs()
+        copy = self.copies.get(logs[-1], b"") if logs else b""
+        return bool(copy) and copy != logs[-1].read_bytes() and logs[-1].read_bytes().startswith(copy)
+
+    def put_older_copy(self) -> None:
+        """Somebody puts the newest log back as it was, if that is another than it is."""
+        if self.has_older_copy():
+            log = self.logs()[-1]
+            with self.outside():
+                log.with_name("other").write_bytes(self.copies[log])
+                log.with_name("other").replace(log)
+                for cluster in self.clusters():
+                    cluster.logged = cluster.logged and cluster.log != log
 
     def forge(self, how: str) -> None:
         """A job forges an end of every other cluster in the newest log, although they go on."""

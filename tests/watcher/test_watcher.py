@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from datetime import timedelta
 
 import pytest
 
@@ -297,6 +298,29 @@ def test_a_log_that_was_replaced_or_truncated_is_followed_on(
     jel.terminate((7, 1))
     watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_an_older_copy_of_a_log_takes_no_counts_back(n: Neighbours, wms: StandInWms, jel: JelWriter) -> None:
+    uuid = add_running(wms, 7, n_workers=3)
+    jel.submit(7, uuid, 3)
+    jel.execute((7, 0))
+    copy = jel.path.read_bytes()
+    jel.now += timedelta(minutes=1)
+    jel.execute((7, 1))
+    jel.chirp((7, 0), "Status", '"Done"')
+    jel.terminate((7, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.path.unlink()
+    watcher.run_once()
+    jel.path.write_bytes(copy)
+    watcher.run_once()
+    before = {"COMPLETED": {"Done": 1}, "IDLE": {"null": 1}, "RUNNING": {"null": 1}}
+    assert wms.taskforce(uuid)["compound_statuses"] == before
+    jel.execute((7, 2))
+    watcher.run_once()
+    after = {"COMPLETED": {"Done": 1}, "RUNNING": {"null": 2}}
+    assert wms.taskforce(uuid)["compound_statuses"] == after
 
 
 def test_a_torn_event_costs_no_other_and_delays_nothing(

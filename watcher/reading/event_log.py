@@ -9,12 +9,13 @@ from pathlib import Path
 
 from common.joblog.xml_events import START
 from watcher.reading import event_stream
-from watcher.reading.event_stream import Events, EventStream, stream_for
+from watcher.reading.event_stream import Events, EventStream, date_of, from_date, stream_for
 from watcher.reading.xml_stream import XmlStream
 
 logger = logging.getLogger(__name__)
 
 MARK = 2048  # bytes before the offset that must be unchanged; enough to contain a date
+HEAD = 64  # bytes of a log's start that an older copy has as well; its first event's date is among them
 
 
 class EventLog:
@@ -30,6 +31,9 @@ class EventLog:
         self.restarts = 0  # how often it was replaced or truncated, and so read again from its start
         self._identity: tuple[int, int] | None = None  # device and inode
         self._mark = (0, b"")  # offset of some bytes that were read, and the bytes
+        self._head = b""  # the first bytes
+        self._last = b""  # date of the last event that was read
+        self._known_before = b""  # in an older copy: events before its first one of this date are known
         self._stream: EventStream | XmlStream = EventStream()
 
     @property
@@ -47,15 +51,14 @@ class EventLog:
 
         With `final`, for a log that nobody writes any more, a last separator without its line end counts.
         A log that was truncated or replaced is read again from its start: state is the last status per
-        job, so an event that comes twice does no harm. Raises OSError.
+        job, so an event that comes twice does no harm. Of an older copy of the log, only events from the date
+        of the last known one on are returned, because earlier ones would take later statuses back. Raises
+        OSError.
         """
         with self.path.open("rb", buffering=0) as file:
             descriptor, status = file.fileno(), os.fstat(file.fileno())
             if not self._is_known(descriptor, status):
-                if self._identity is not None:
-                    self.restarts += 1
-                    logger.warning("%s was replaced or truncated: reading it from its start", self.path)
-                self._identity, self.offset, self._mark = (status.st_dev, status.st_ino), 0, (0, b"")
+                self._begin_again(descriptor, (status.st_dev, status.st_ino))
             if self.offset == 0:
                 self._stream = stream_for(os.pread(descriptor, START, 0), self.damaged_bytes)
             self.size = status.st_size  # later bytes are for the next read
@@ -69,6 +72,20 @@ class EventLog:
             and status.st_size >= self.offset
             and os.pread(descriptor, len(mark), at) == mark
         )
+
+    def _begin_again(self, descriptor: int, identity: tuple[int, int]) -> None:
+        """Read from the start: at the first read, and if the log was replaced or truncated."""
+        self._known_before = self._last if self._is_copy(descriptor) else b""
+        if self._identity is not None:
+            self.restarts += 1
+            since = f"what is later than {self._last.decode()}" if self._known_before else "it from its start"
+            logger.warning("%s was replaced or truncated: reading %s", self.path, since)
+        self._identity, self.offset, self._mark, self._head = identity, 0, (0, b""), b""
+
+    def _is_copy(self, descriptor: int) -> bool:
+        """Whether the file begins as the one that was read so far; not if damage there may be mended here."""
+        start = os.pread(descriptor, len(self._head), 0)
+        return bool(start) and self._head.startswith(start) and not self.damaged_bytes
 
     def _read(self, descriptor: int, *, final: bool) -> Iterator[Events]:
         stream, position = self._stream, self.offset
@@ -87,14 +104,24 @@ class EventLog:
             # Before the yield, because the caller may stop there and read on later.
             self.offset = position - len(stream.rest)
             self._set_mark(descriptor)
-            yield events
+            yield self._news(events)
         if final:
             events = stream.end()
             self.offset = position - len(stream.rest)
-            yield events
+            yield self._news(events)
         if damage := stream.damaged_bytes - damage:
             logger.warning("%s: stepped over %d damaged bytes, after offset %d", self.path, damage, first)
 
+    def _news(self, events: Events) -> Events:
+        """The events of a block that were not known from another copy of the log."""
+        if self._known_before:
+            events = from_date(events, self._known_before)
+        if len(events):
+            self._known_before, self._last = b"", date_of(events, len(events) - 1)
+        return events
+
     def _set_mark(self, descriptor: int) -> None:
+        if len(self._head) < HEAD:
+            self._head = os.pread(descriptor, min(self.offset, HEAD), 0)
         at = max(self.offset - MARK, 0)
         self._mark = at, os.pread(descriptor, self.offset - at, at)

@@ -18,6 +18,21 @@ Events = Batch | list[Event]
 _LAST_SEPARATOR = re.compile(rb"^\.\.\.\r?\Z", re.MULTILINE)
 
 
+def date_of(events: Events, index: int) -> bytes:
+    """The date of one event."""
+    return events.date(index) if isinstance(events, Batch) else events[index].date
+
+
+def from_date(events: Events, date: bytes) -> list[Event]:
+    """The events from the first one that is not dated before `date` on, in the order of the log.
+
+    Dates of one form are compared as text: `2026-11-22 18:13:17`.
+    """
+    size = len(events)
+    first = next((at for at in range(size) if date_of(events, at) >= date), size)
+    return [events.event(at) if isinstance(events, Batch) else events[at] for at in range(first, size)]
+
+
 class EventStream:
     """Cuts a stream into blocks of whole events, and parses each block.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,60 @@ def test_a_log_that_was_replaced_under_its_name_is_read_from_its_start(jel: JelW
     other.submit(8, "TF-2", 5)
     other.path.rename(jel.path)
     assert len(read_events(log)) == 5
+
+
+def put_in_place(jel: JelWriter, content: bytes) -> None:
+    """As `cp` beside the log and `mv` do."""
+    other = jel.path.with_name("other")
+    other.write_bytes(content)
+    other.rename(jel.path)
+
+
+@pytest.mark.parametrize("put", [put_in_place, lambda jel, content: jel.path.write_bytes(content)])
+def test_of_an_older_and_shorter_copy_only_what_is_new_is_read(
+    jel: JelWriter, put: Callable[[JelWriter, bytes], None]
+) -> None:
+    jel.submit(7, "TF-1", 2)
+    jel.execute((7, 0))
+    copy = jel.path.read_bytes()
+    log = EventLog(jel.path)
+    jel.now += timedelta(minutes=1)
+    jel.terminate((7, 0))
+    assert len(read_events(log)) == 4
+    put(jel, copy)
+    assert read_events(log) == []
+    jel.execute((7, 1))
+    assert jobs(read_events(log)) == [(1, 7, 1)]
+
+
+def test_what_was_added_to_an_older_copy_before_it_was_looked_at_is_read(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    copy = jel.path.read_bytes()
+    log = EventLog(jel.path)
+    jel.now += timedelta(minutes=1)
+    jel.execute((7, 0))
+    read_events(log)
+    put_in_place(jel, copy)
+    jel.terminate((7, 0))
+    assert jobs(read_events(log)) == [(5, 7, 0)]
+    jel.execute((7, 1))
+    assert jobs(read_events(log)) == [(1, 7, 1)]
+
+
+def test_a_copy_that_begins_otherwise_or_mends_damage_is_read_from_its_start(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    whole = jel.path.read_bytes()
+    log = EventLog(jel.path)
+    jel.now += timedelta(minutes=1)
+    jel.execute((7, 0))
+    read_events(log)
+    put_in_place(jel, whole[whole.index(b"...\n") + 4 :])
+    assert jobs(read_events(log)) == [(0, 7, 1)]
+    jel.raw(bytes(9) + b"\n...\n")
+    jel.execute((7, 1))
+    assert jobs(read_events(log)) == [(1, 7, 1)]
+    put_in_place(jel, whole[whole.index(b"...\n") + 4 :])
+    assert jobs(read_events(log)) == [(0, 7, 1)]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
