@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import os
+import pwd
 import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -29,6 +32,10 @@ from tests.sandbox.scenarios import REAL_PILOT, Scenario, View, real_pilot_scena
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 
+NEXT = """\
+Next: `make demo KEEP=1` leaves it all up, to try `tms-watcher --status` and the other
+commands of README.md and docs/operations.md.
+"""
 PATIENCE = 150.0  # seconds for the five taskforces; about 30 are usual
 SETTLED = 3.0  # seconds for which the WMS's view has to stay as expected
 
@@ -56,7 +63,10 @@ def main() -> int:
         shown = real_pilot_scenarios(wms, broker) if broker else scenarios(wms)
         agreed = show(console, wms, shown)
         console.print(table(wms, shown, final=True))
-        if not agreed:
+        if agreed:
+            console.print(summary([scenario.view(wms) for scenario in shown]))
+            console.print("" if options.keep else NEXT, end="")
+        else:
             console.print("[red]The WMS's view is not as expected.[/] The end of the workers' log:")
             console.print(*tms.output.read_text().splitlines()[-40:], sep="\n", markup=False)
         if options.keep:
@@ -92,20 +102,28 @@ def show(console: Console, wms: StandInWms, shown: list[Scenario]) -> bool:
 
 
 def table(wms: StandInWms, shown: list[Scenario], *, final: bool = False) -> Table:
-    """What the WMS holds of each taskforce; at the end beside what was expected."""
-    made = Table(title="What the WMS holds", title_justify="left")
-    made.add_column("taskforce", overflow="fold")
-    made.add_column("phase", no_wrap=True)
-    made.add_column("statuses and errors", overflow="fold")
+    """What the WMS holds of each taskforce; at the end whether that was expected. Fits 80 columns."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False)
+    made.add_column("taskforce", min_width=21, max_width=24)
+    made.add_column("phase", no_wrap=True, min_width=len("condor-complete"))
+    made.add_column("what the WMS holds: statuses, errors", no_wrap=True, overflow="ellipsis")
     if final:
-        made.add_column("expected", overflow="fold")
         made.add_column("")
     for scenario in shown:
         got, expected = scenario.view(wms), scenario.expected
-        verdict = ["[green]✓[/]" if got == expected else "[red]✗[/]"]
-        beside = [f"{expected.phase}\n{escape(_counts(expected))}", *verdict] if final else []
-        made.add_row(scenario.title, got.phase, escape(_counts(got)), *beside)
+        verdict = ["[green]✓[/]" if got == expected else "[red]✗[/]"] if final else []
+        made.add_row(scenario.title, got.phase, escape(_counts(got)), *verdict)
+        if final and got != expected:
+            made.add_row("  expected", expected.phase, escape(_counts(expected)), "")
     return made
+
+
+def summary(views: Sequence[View]) -> str:
+    """What there was to see, in one line."""
+    complete = sum(view.phase == "condor-complete" for view in views)
+    held = sum(any(status.startswith("HELD") for status in view.compound_statuses) for view in views)
+    waits = f", {held} not, because a job is on hold until a person releases it" if held else ""
+    return f"All {len(views)} as expected: {complete} complete{waits}."
 
 
 def print_changes(console: Console, wms: StandInWms, shown: list[Scenario], before: dict[str, View]) -> None:
@@ -122,13 +140,11 @@ def stay(console: Console, wms: StandInWms, tms: Tms, code: int) -> None:
     """Print how to look around and how to end it, let the terminal go, and stay."""
     console.print(
         f"""
-All of it stays up.  To look around:
+All of it stays up. In any shell of root or of the user {pwd.getpwuid(os.getuid()).pw_name}:
 
   . {tms.look_around()}
-  supervisorctl status             # or restart watcher, tail -f starter
-  condor_q                         # or condor_history, condor_status, condor_hold, condor_release, condor_rm
+  tms-watcher --status        # then --explain: one job is on hold, for a person
   curl {wms.address}/     # the WMS's taskforces
-  less {tms.output}
 
 To take it down:  kill {os.getppid()}
 """,

@@ -5,6 +5,21 @@ set -euo pipefail
 venv=$1
 here=$(cd "$(dirname "$0")/../.." && pwd)
 
+# Shows, in one line of a terminal, what a program that installs something is at.
+progress() {
+  local line
+  while read -r line; do
+    [[ -t 1 && $line =~ ^(Get:|Unpacking|Setting|Downloading|Installing|Building) ]] || continue
+    printf '\r\033[K  %.76s' "$line"
+  done
+  [[ ! -t 1 ]] || printf '\r\033[K'
+}
+
+if [[ ! -x $venv/bin/promtool ]]; then
+  echo "The first run downloads about 650 MB, in some minutes: Debian packages, Python"
+  echo "packages into $venv, and a small Debian with HTCondor. Later runs download nothing."
+fi
+
 # mmdebstrap builds the pool's root; uidmap lets it do so without being root; the keyring is missing on Ubuntu.
 # podman builds and runs the service's image; shellcheck and systemd's own check are for deploy/.
 wanted=(python3-venv mmdebstrap uidmap debian-archive-keyring podman shellcheck systemd)
@@ -17,9 +32,10 @@ done
 if ((${#missing[@]})); then
   if ((EUID == 0)); then
     export DEBIAN_FRONTEND=noninteractive
+    echo "Installing ${missing[*]} ..."
     apt-get update -qq
     # A fresh machine may just be installing something of its own.
-    apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" >/dev/null
+    apt-get install -y -o DPkg::Lock::Timeout=300 --no-install-recommends "${missing[@]}" | progress
   else
     echo "Please install: sudo apt-get install ${missing[*]}" >&2
     exit 1
@@ -41,6 +57,7 @@ fi
 
 # promtool checks the alert rules of deploy/. Only this program is taken, because the package would start a server.
 if [[ ! -x $venv/bin/promtool ]]; then
+  echo "Taking promtool from Debian's package prometheus ..."
   unpacked=$(mktemp -d)
   trap 'rm -r "$unpacked"' EXIT
   (
@@ -51,5 +68,7 @@ if [[ ! -x $venv/bin/promtool ]]; then
   )
   mv "$unpacked/usr/bin/promtool" "$venv/bin/"
 fi
-"$venv/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$here/requirements/dev.lock"
+echo "Installing the locked Python packages ..."
+"$venv/bin/pip" install --progress-bar off --disable-pip-version-check --require-hashes -r "$here/requirements/dev.lock" |
+  progress
 "$venv/bin/pip" install -q --disable-pip-version-check --no-deps --editable "$here"

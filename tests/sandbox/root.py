@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.sandbox import cache, system
 from tests.sandbox.account import pool_account
+from tests.sandbox.build_steps import BuildSteps
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +120,11 @@ def _build(recipe: Recipe, tree: Path) -> None:
         maker = subprocess.Popen([*options, recipe.suite, "-"], stdout=subprocess.PIPE, stderr=log)
         # A builder that is killed gives up its lock: its tar must not go on beside that of the next one.
         unpack = ["tar", "--extract", "--numeric-owner", "--exclude=./dev/*", f"--directory={tree}"]
-        unpacked = subprocess.run(
-            ["setpriv", "--pdeathsig=KILL", "--", *unpack],
-            stdin=maker.stdout,
-            stderr=log,
-            check=False,
+        unpacker = subprocess.Popen(
+            ["setpriv", "--pdeathsig=KILL", "--", *unpack], stdin=maker.stdout, stderr=log
         )
-        if maker.wait() != 0 or unpacked.returncode != 0:
+        unpacked = BuildSteps(Path(log.name), sys.stderr).wait_for(unpacker)
+        if maker.wait() != 0 or unpacked != 0:
             log.seek(0)
             raise BuildFailed("".join(["mmdebstrap failed:\n", *log.readlines()[-20:]]))
     Path(log.name).unlink()

@@ -13,6 +13,7 @@ from typing import IO, Self
 
 from tests.sandbox import processes
 from tests.sandbox.control import POOL_VARIABLE
+from tests.sandbox.look_around import write_look_around
 
 CHECKOUT = Path(__file__).parents[2]
 QUICK = {
@@ -126,18 +127,9 @@ class Tms:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
 
     def look_around(self) -> Path:
-        """A file for a person's shell to source: supervisorctl and HTCondor's tools, for this service."""
-        tools = ("condor_q", "condor_history", "condor_status", "condor_rm", "condor_hold", "condor_release")
-        python = f"PYTHONPATH={CHECKOUT} {sys.executable} -P -m"
-        path = self.output.with_name("look-around.sh")
-        lines = [
-            f"export TMS_RUN_DIR={self.environment['TMS_RUN_DIR']}",
-            f"export TMS_SANDBOX_POOL={os.environ['TMS_SANDBOX_POOL']}",
-            f'supervisorctl() {{ {python} supervisor.supervisorctl -c {self.conf} "$@"; }}',
-            *(f'{tool}() {{ {python} tests.sandbox.tool {tool} "$@"; }}' for tool in tools),
-        ]
-        path.write_text("\n".join(lines) + "\n")
-        return path
+        """A file for a person's shell: the settings and programs of the service, and HTCondor's tools."""
+        environment = self.environment | {POOL_VARIABLE: os.environ[POOL_VARIABLE]}
+        return write_look_around(self.output.parent, environment, self.python, self.output)
 
     def process(
         self, module: str, *arguments: str, stdout: int | IO[bytes] = subprocess.PIPE

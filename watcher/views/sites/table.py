@@ -62,7 +62,9 @@ def _line(mark: str, name: Text, cells: Sequence[str], room: int, widths: Sequen
 def _advice(sites: Sequence[tuple[str, SiteCounts]], *, by_machine: bool) -> list[Text]:
     lines = []
     if any(name == NO_SITE for name, _ in sites):
-        lines.append(Text("  (no site: the log was written before the starter asked for it)"))
+        lines.append(
+            Text("  (none: the machine advertises no site, or the job is older than the request for it)")
+        )
     bad = culprits(sites)
     if not bad and any(is_bad(counts) for _, counts in sites):
         lines.append(Text("  no site fares better than these: the cause may be the taskforces (--status)"))
