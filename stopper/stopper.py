@@ -22,6 +22,7 @@ from common.same_queue import require_same_queue
 from common.set_aside import SetAside, Turn
 from common.wms.contract import Phase, Taskforce
 from common.worker import Outcome, Worker
+from stopper.changed_jobs import ChangedJobs
 from stopper.lingering import force_out
 from stopper.orphans import remove_orphans
 
@@ -37,6 +38,7 @@ class Stopper:
     def __init__(self, neighbours: Neighbours) -> None:
         self.site = neighbours
         self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
+        self.changed_jobs = ChangedJobs(neighbours)
         self.offered = self.stopped = self.refused = self.orphans = self.forced = 0
 
     def run_once(self) -> Outcome:
@@ -56,7 +58,7 @@ class Stopper:
             forced = force_out(site.schedd, site.scratch.directory, site.clock() - self._patience())
             self.orphans += orphans
             self.forced += forced
-            turn.done += forced
+            turn.done += forced + self.changed_jobs.look()
         self.aside.keep(seen)
         return turn.outcome()
 
@@ -75,6 +77,7 @@ class Stopper:
             ),
             Number("orphans_removed_total", "Clusters that nobody would have stopped.", self.orphans),
             Number("jobs_forced_out_total", "Removed jobs that did not end by themselves.", self.forced),
+            *self.changed_jobs.numbers(),
             *self.aside.numbers(),
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.records import OUR_REASON, Cluster, EndedJob, JobQueue
+from common.condor.records import OUR_REASON, ChangedJob, Cluster, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.stop import Stop
 from tests.jel import JelWriter
@@ -95,6 +95,9 @@ class FakeSchedd:
     removals: list[tuple[int, str]] = field(default_factory=list)
     born: int = 1_700_000_000  # its job queue
     unprotected: list[str] = field(default_factory=list)  # the binding attributes that jobs can change
+    changed: list[ChangedJob] = field(default_factory=list)
+    held: list[ChangedJob] = field(default_factory=list)  # for their changes
+    compared: list[list[int]] = field(default_factory=list)  # the clusters of each comparison
     probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
     asked_about: list[set[int]] = field(default_factory=list)  # the clusters of each question about the queue
@@ -184,6 +187,22 @@ class FakeSchedd:
         self._answer()
         self.probes += [tag] if tag else []
         return list(self.unprotected)
+
+    def changeable_attributes(self) -> list[str]:
+        self._answer()
+        return list(self.unprotected)
+
+    def changed_jobs(self, cluster_ids: Collection[int], attributes: Collection[str]) -> list[ChangedJob]:
+        self._answer()
+        self.compared.append(sorted(cluster_ids))
+        asked = [job for job in self.changed if job.cluster_id in cluster_ids]
+        return [job for job in asked if set(job.attributes) & set(attributes)]
+
+    def hold_changed(self, jobs: Collection[ChangedJob]) -> int:
+        self._answer()
+        self.held += jobs
+        self.changed = [replace(job, is_held=job.is_held or job in jobs) for job in self.changed]
+        return len(jobs)
 
     def exchange(self) -> None:
         """Another schedd answers from now on, or this one after its spool was lost: it has no cluster."""

@@ -39,6 +39,7 @@ FLOORS = {
     ],
     "common.condor": [
         "schedd",
+        "changed_ads",
         "ads description expressions location login protection submit_error",
         "records submit_text",  # so neither needs the bindings
     ],
@@ -59,7 +60,7 @@ FLOORS = {
     "stopper": [
         "__main__",
         "stopper list_orphans",
-        "orphans lingering",
+        "orphans lingering changed_jobs",
     ],
     "watcher": [
         "__main__",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from common.errors import ScratchUnavailable
 from common.metrics import Number
 from common.neighbours import Neighbours
-from watcher.counting.hold_reasons import HOLD_REASONS
+from watcher.counting.hold_reasons import CHANGED_OWN_AD, HOLD_REASONS
 
 Statuses = Mapping[str, Mapping[str, int]]  # job status -> pilot status -> number of jobs
 
@@ -17,7 +17,7 @@ OTHER = "other"
 ENDS = ("done", "failed", "silent", "removed", "lost")
 _PILOTS = {"Done": "done", "FatalError": "failed"}
 _HELD = "HELD: "
-_REASONS = frozenset(HOLD_REASONS.values())
+_REASONS = frozenset((*HOLD_REASONS.values(), CHANGED_OWN_AD))
 
 
 class JobNumbers:

@@ -9,6 +9,7 @@ read it (all measured, 23.9.6 and 25.14.1).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -38,6 +39,7 @@ PROBE_ATTRIBUTE = "EWMSProbe"
 
 # The schedd refused each to a job's chirps. The queue's administrators can change a protected attribute.
 _LISTS = ("IMMUTABLE_JOB_ATTRS", "SYSTEM_IMMUTABLE_JOB_ATTRS", "PROTECTED_JOB_ATTRS")
+_TRANSFORMS = "JOB_TRANSFORM_"  # before the name of each transform of the schedd's configuration
 _HARMLESS = "EWMSProbeAnswer"
 # The error for an attribute that may not be changed, and for a job that is not there. Asked for a job by its
 # id, 23.9.6 may report a change that it did not make (measured).
@@ -57,15 +59,27 @@ def explain_open(attributes: Collection[str]) -> str:
     )
 
 
-def open_by_list(location: Any) -> list[str]:
-    """The binding attributes that the schedd at `location` does not call immutable.
+def open_by_list(location: Any, among: Iterable[str] = BINDING) -> list[str]:
+    """The attributes of `among` that the schedd at `location` does not call immutable.
 
     Raises HTCondorException if it does not give its list. Safe to repeat.
     """
     asked = htcondor2.RemoteParam(location)
     text = " ".join(str(asked.get(name, "")) for name in _LISTS)
     listed = set(text.replace(",", " ").lower().split())  # HTCondor, too, takes either, and ignores case
-    return [attribute for attribute in BINDING if attribute.lower() not in listed]
+    return [attribute for attribute in among if attribute.lower() not in listed]
+
+
+def in_transforms(location: Any) -> set[str]:
+    """Every word, in small letters, of the transforms that the schedd at `location` applies to jobs.
+
+    A transform changes each job's own ad at its submit, so what it names may differ from the cluster's (seen,
+    23.9.6 and 25.14.1). Raises HTCondorException.
+    """
+    asked = htcondor2.RemoteParam(location)
+    names = str(asked.get(f"{_TRANSFORMS}NAMES", "")).replace(",", " ").split()
+    texts = [str(asked.get(f"{_TRANSFORMS}{name}", "")) for name in names]
+    return set(re.findall(r"\w+", " ".join(texts).lower()))
 
 
 def open_by_proof(schedd: Any, tag: str) -> list[str]:

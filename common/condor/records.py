@@ -11,7 +11,11 @@ from typing import Protocol
 UUID_ATTRIBUTE = "EWMSTaskforceUUID"
 # JobStatus of jobs that are on their way out of the queue (HTCondor manual, job ad).
 REMOVED, COMPLETED = 3, 4
-OUR_REASON = "EWMS: "  # this service's reasons for removing jobs begin so
+HELD = 5
+OUR_REASON = "EWMS: "  # this service's reasons for removing and holding jobs begin so
+# HoldReasonSubCode, beside HTCondor's code 1 (held by request), of jobs that the stopper holds because they
+# have changed their own ads. Nothing of this service ever releases them.
+BY_REQUEST, CHANGED_AD = 1, 7301
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,26 @@ class EndedJob:
     removed: bool
     ended_at: int
     taskforce_uuid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedJob:
+    """A job whose own ad differs from its cluster's in what binds it: `attributes`, in their usual order.
+
+    `is_held` is whether its ad shows that it is held for that already, which a job that runs may also have
+    set; the taskforce is the one that its cluster's ad names.
+    """
+
+    cluster_id: int
+    proc: int
+    taskforce_uuid: str
+    attributes: tuple[str, ...]
+    is_held: bool = False
+
+    @property
+    def id(self) -> str:
+        """The job's id, as HTCondor writes it."""
+        return f"{self.cluster_id}.{self.proc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +95,6 @@ class AccessPoint(Protocol):
     def name(self) -> str: ...
     def queue(self) -> JobQueue: ...
     def open_attributes(self, tag: str = "") -> list[str]: ...
+    def changeable_attributes(self) -> list[str]: ...
+    def changed_jobs(self, cluster_ids: Collection[int], attributes: Collection[str]) -> list[ChangedJob]: ...
+    def hold_changed(self, jobs: Collection[ChangedJob]) -> int: ...

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from common.condor.records import Cluster, EndedJob, JobQueue
+from common.condor.records import ChangedJob, Cluster, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable
 from tests.fakes import FakeClock
 from tests.jel import JelWriter
@@ -228,6 +228,21 @@ class ModelSchedd:
     def open_attributes(self, tag: str = "") -> list[str]:
         """What jobs can change of what binds them: nothing."""
         return []
+
+    @asked
+    def changeable_attributes(self) -> list[str]:
+        """What shows that a job changed its ad: nothing, as no job can."""
+        return []
+
+    @asked
+    def changed_jobs(self, cluster_ids: Collection[int], attributes: Collection[str]) -> list[ChangedJob]:
+        """The jobs that changed their ads: none."""
+        return []
+
+    @asked
+    def hold_changed(self, jobs: Collection[ChangedJob]) -> int:
+        """Nothing is held, as no job changes its ad."""
+        return 0
 
     def all_of(self, uuid: str) -> list[ModelCluster]:
         """All clusters that the taskforce ever had."""

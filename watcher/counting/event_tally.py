@@ -15,6 +15,7 @@ from watcher.counting.job_status import (
     RUNNING,
     STATUS_OF_EVENT,
     announces_end,
+    change_of_ad,
     eviction_code,
     held_status,
 )
@@ -182,6 +183,8 @@ class EventTally:
             pilot = error = 0
         elif before and is_within(MOMENT, before[0], event.date):
             _, pilot, error = before
+        if event.code == HELD and (why_held := change_of_ad(event.text)):
+            error = cluster.error_number(why_held)
         if status in ENDED:
             cluster.note_end(event.date)
         elif event.code == EXECUTE:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from common.condor.records import BY_REQUEST, CHANGED_AD
+
 # HTCondor's own labels for HoldReasonCode, as words (enum of 25.14.1; 23.9.6 ends at 48).
 HOLD_REASONS = {
     0: "Unspecified",
@@ -56,12 +58,16 @@ HOLD_REASONS = {
     49: "Cannot switch primary group",
 }
 
+CHANGED_OWN_AD = "Changed its own job ad"  # held by this service's stopper
+
 
 def describe_hold(code: int, subcode: int, reason: str) -> str:
     """The job status of a held job: `HELD: <label>`, with the subcode if there is one.
 
     A code that is not in the table, and code 0, are described by the log's own `reason`, if it has one.
     """
+    if (code, subcode) == (BY_REQUEST, CHANGED_AD):
+        return f"HELD: {CHANGED_OWN_AD}"
     label = HOLD_REASONS.get(code, "") if code else ""  # 0 is "Unspecified": any reason is better
     text = label or reason or HOLD_REASONS.get(code, f"code {code}")
     return f"HELD: {text}: subcode {subcode}" if subcode else f"HELD: {text}"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from common.condor.records import BY_REQUEST, CHANGED_AD
 from common.joblog.events import EventCode
 from common.joblog.texts import safe_key
-from watcher.counting.hold_reasons import HOLD_REASONS, describe_hold
+from watcher.counting.hold_reasons import CHANGED_OWN_AD, HOLD_REASONS, describe_hold
 from watcher.counting.numbered_texts import Vocabulary
 
 # Status numbers; those from FIRST_HELD on are hold reasons.
 NO_STATUS, IDLE, RUNNING, SUSPENDED, COMPLETED, REMOVED, FIRST_HELD = range(7)
 STATUS_TEXTS = ["", "IDLE", "RUNNING", "SUSPENDED", "COMPLETED", "REMOVED"]
 STATUSES = Vocabulary(
-    [*STATUS_TEXTS, *(f"HELD: {label}" for label in HOLD_REASONS.values())], "HELD: (other reasons)"
+    [*STATUS_TEXTS, *(f"HELD: {label}" for label in (*HOLD_REASONS.values(), CHANGED_OWN_AD))],
+    "HELD: (other reasons)",
 )
 ENDED = (COMPLETED, REMOVED)
 
@@ -48,6 +50,7 @@ FORGETTING = frozenset(
 )
 
 _CODES = re.compile(rb"\tCode (\d{1,9}) Subcode (-?\d{1,10})\s*$")
+_BY_USER = re.compile(r" \(by user [^)]*\)$")  # EWMS: the job changed its own ad: In (by user tms)
 # 25.14.1 adds the reason: below 1000 a hold follows at once, 1023 is a removal, others go back to the queue.
 _EVICTION_CODE = re.compile(rb"Job was evicted\. +Code (\d{1,9})")
 _EVICTED_FOR_REMOVAL = 1023
@@ -55,7 +58,22 @@ _EVICTED_FOR_REMOVAL = 1023
 
 @lru_cache(maxsize=1024)
 def held_status(text: bytes) -> str:
-    """The status of a held job: the reason, of at least one line, and then the line with the codes.
+    """The status of a held job."""
+    reason, code, subcode = _hold(text)
+    return safe_key(describe_hold(code, subcode, reason))
+
+
+@lru_cache(maxsize=1024)
+def change_of_ad(text: bytes) -> bytes:
+    """Why our stopper holds a job that changed its own ad, as an error of that job; empty: another hold."""
+    reason, code, subcode = _hold(text)
+    if (code, subcode) != (BY_REQUEST, CHANGED_AD):
+        return b""
+    return (_BY_USER.sub("", reason) or CHANGED_OWN_AD).encode()
+
+
+def _hold(text: bytes) -> tuple[str, int, int]:
+    """Reason, code and subcode of a hold: the reason, of at least one line, and then the line with the codes.
 
     The reason may have several lines (HTCondor writes it as it is), and one of them may read like codes: so
     the last line that does has the codes, but never the first line.
@@ -66,7 +84,7 @@ def held_status(text: bytes) -> str:
             lines, code, subcode = lines[:at], int(codes[1]), int(codes[2])
             break
     reason = b"\n".join(lines).decode("utf-8", "replace").strip()
-    return safe_key(describe_hold(code, subcode, safe_key(reason) if reason else ""))
+    return safe_key(reason) if reason else "", code, subcode
 
 
 def eviction_code(text: bytes) -> int | None:

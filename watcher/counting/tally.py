@@ -38,6 +38,7 @@ from watcher.counting.job_status import (
     RUNNING,
     STATUS_OF_EVENT,
     announces_end,
+    change_of_ad,
     eviction_code,
     held_status,
 )
@@ -217,7 +218,7 @@ class Tally(EventTally):
         for states, values, sets in (
             (jobs.status, status, status != NO_STATUS),
             (jobs.pilot, pilot, forgets | (changes.kind == ChirpKind.STATUS)),
-            (jobs.error, error, forgets | (changes.kind == ChirpKind.ERROR)),
+            (jobs.error, error, forgets | (error != 0)),
         ):
             which = np.flatnonzero(sets & at_once)
             states[place[which]] = values[which]
@@ -231,10 +232,12 @@ class Tally(EventTally):
         batch, event = changes.batch, changes.event
         status = _STATUS[changes.code]
         status[changes.code == EVICTED] = IDLE
-        for at in np.flatnonzero(changes.code == HELD).tolist():
-            cluster = owners[changes.owner[at]]
-            status[at] = cluster.statuses.number(held_status(batch.event(event[at]).text))
         pilot, error = np.zeros(len(event), np.uint8), np.zeros(len(event), np.uint16)
+        for at in np.flatnonzero(changes.code == HELD).tolist():
+            cluster, text = owners[changes.owner[at]], batch.event(event[at]).text
+            status[at] = cluster.statuses.number(held_status(text))
+            if why_held := change_of_ad(text):
+                error[at] = cluster.error_number(why_held)
         reports = changes.kind == ChirpKind.STATUS
         pilot[reports] = chirps.status_numbers_of(batch, event[reports], chirps.known_status_number)
         own = np.flatnonzero(reports & (pilot == OWN))

@@ -129,6 +129,26 @@ def test_a_reason_of_several_lines_hides_no_codes(jel: JelWriter) -> None:
     }
 
 
+def test_a_job_that_is_held_for_changing_its_own_ad_shows_why_among_the_errors(jel: JelWriter) -> None:
+    reason = "EWMS: the job changed its own ad: In, LimitDirectoryAccess"
+    jel.submit(7, "TF-1", 4)
+    for proc in range(4):
+        jel.execute((7, proc))
+        jel.chirp((7, proc), "Error", '"its own"')
+    jel.hold((7, 0), 1, 7301, f"{reason} (by user tms)")
+    jel.evict((7, 1))  # as HTCondor 23.9.6 writes the first half of a hold
+    jel.hold((7, 1), 1, 7301, reason)
+    jel.hold((7, 2), 1, 0, reason)  # somebody else's hold, whatever its words
+    assert cluster_of(jel).top_task_errors() == {reason: 2, "its own": 2}
+    assert cluster_of(jel).compound_statuses() == {
+        "HELD: Changed its own job ad": {"null": 2},
+        "HELD: User request": {"null": 1},
+        "RUNNING": {"null": 1},
+    }
+    jel.release((7, 0))
+    assert cluster_of(jel).top_task_errors() == {reason: 1, "its own": 2}
+
+
 @pytest.mark.parametrize("end", ["hold", "terminate", "abort"])
 def test_held_completed_and_removed_jobs_keep_their_pilots_status(jel: JelWriter, end: str) -> None:
     jel.execute(JOB)
