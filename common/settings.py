@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from common.condor.expressions import parse_expression
+from common.condor.submit_commands import read_commands
 from common.condor.submit_text import why_not_plain
 from common.errors import ConfigError
 from common.privacy import masked
@@ -136,6 +137,15 @@ class Settings(BaseModel):
         "sites where no job may run, separated by commas: NAME or GLIDEIN_Site=NAME, OSG_SITE_NAME=NAME",
         EXCLUDED_SITES,
         validate_default=True,
+    )
+
+    submit_commands: dict[str, str] = _setting(
+        "TMS_SUBMIT_COMMANDS",
+        "submit commands and +ATTRIBUTEs for every job, each NAME = VALUE, separated by semicolons",
+        {},
+    )
+    max_runtime_enforced: bool = _setting(
+        "TMS_MAX_RUNTIME_ENFORCED", "remove a job that runs for longer than its max_worker_runtime", False
     )
 
     input_files_allowed: tuple[Path, ...] = _setting(
@@ -275,6 +285,11 @@ class Settings(BaseModel):
         pairs = (item.split("=", 1) for item in value.split())
         return {name: val for name, val in pairs if is_pilot_name(name)}
 
+    @field_validator("submit_commands", mode="before")
+    @classmethod
+    def _read_commands(cls, value: str | dict[str, str]) -> dict[str, str]:
+        return read_commands(value) if isinstance(value, str) else value
+
     @field_validator("excluded_sites", mode="before")
     @classmethod
     def _split_sites(cls, value: str | tuple[Site, ...]) -> tuple[Site, ...]:
@@ -310,6 +325,16 @@ class Settings(BaseModel):
                 "JOB_EVENT_LOG_MODIFICATION_EXPIRY_LONG must not be less than"
                 " JOB_EVENT_LOG_MODIFICATION_EXPIRY_SHORT"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _is_no_machines(self) -> Self:
+        """A job's own attribute hides the machine's of the same name from the requirements."""
+        asked = set(re.findall(r"\w+", self.requirements.lower()))
+        asked |= {site.attribute.lower() for site in self.excluded_sites}
+        for name in self.submit_commands:
+            if name.startswith("+") and name[1:].lower() in asked:
+                raise ValueError(f"TMS_SUBMIT_COMMANDS has {name}, which jobs require of machines")
         return self
 
     @model_validator(mode="after")
@@ -374,7 +399,8 @@ def _read_site(text: str) -> Site:
 
 def _shown(field: FieldInfo, value: object) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{key}={masked(key, val)}" for key, val in value.items())
+        separator = " " if field.alias == PILOT_ENVIRONMENT else "; "
+        return separator.join(f"{key}={masked(key, val)}" for key, val in value.items())
     if isinstance(value, tuple):
         return (":" if value and isinstance(value[0], Path) else ",").join(map(str, value))
     return "" if value is None else str(value)

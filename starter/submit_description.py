@@ -12,6 +12,7 @@ from common.settings import Settings
 from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.input_files import input_files
+from starter.run_time import limit_run_time
 
 SITE_NAMES = ("GLIDEIN_Site", "OSG_SITE_NAME", "GLIDEIN_ResourceName")  # a machine's own names for its place
 MAX_INT = 2**31 - 1
@@ -26,7 +27,7 @@ _COMMANDS = frozenset(
         " transfer_input_files transfer_output_files log batch_name submit_event_user_notes"
         " ulog_execute_attrs"
         f" +{UUID_ATTRIBUTE} +WantRemoteUpdates +LimitDirectoryAccess"
-        " +FileSystemDomain +OriginalTime output error"
+        " +FileSystemDomain +OriginalTime output error periodic_remove +PeriodicRemoveReason"
     ).split()
 )
 
@@ -78,7 +79,10 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         # Relative to initialdir. The shadow makes the directory when the first job ends (measured).
         description["output"] = "cluster-$(ClusterId)/$(ProcId).out"
         description["error"] = "cluster-$(ClusterId)/$(ProcId).err"
-    return gate.sealed(description, _COMMANDS)
+    if settings.max_runtime_enforced:
+        description |= limit_run_time(worker.max_worker_runtime)
+    description |= settings.submit_commands
+    return gate.sealed(description, _COMMANDS | settings.submit_commands.keys())
 
 
 def workers(taskforce: NewTaskforce) -> int:

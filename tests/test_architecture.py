@@ -38,7 +38,7 @@ FLOORS = {
         "errors exit_codes",
     ],
     "common.condor": [
-        "schedd",
+        "schedd submit_commands",
         "changed_ads",
         "ads description expressions location login protection submit_error",
         "records submit_text",  # so neither needs the bindings
@@ -55,7 +55,8 @@ FLOORS = {
         "starter",
         "own_cluster submit_description",
         "input_files watchable",
-        "attempts confirmation existing_cluster failed_start gate pilot_environment protection real_file",
+        "attempts confirmation existing_cluster failed_start gate pilot_environment protection real_file"
+        " run_time",
     ],
     "stopper": [
         "__main__",

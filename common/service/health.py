@@ -18,8 +18,8 @@ from common.settings import Settings
 
 WORKERS = ("starter", "stopper", "watcher")
 BUG = "its last pass ended with a bug of ours"
-# Checking an expression loads HTCondor's bindings, far too much for a check that runs every minute.
-UNREAD = "TMS_REQUIREMENTS"
+# Checking expressions loads HTCondor's bindings, far too much for a check that runs every minute.
+UNREAD = ("TMS_REQUIREMENTS", "TMS_SUBMIT_COMMANDS")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        environ = {name: value for name, value in os.environ.items() if name != UNREAD}
+        environ = {name: value for name, value in os.environ.items() if name not in UNREAD}
         settings = Settings.from_environment(environ)
         scratch = Scratch(settings.job_event_log_dir)
     except ConfigError as error:

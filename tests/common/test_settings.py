@@ -279,3 +279,19 @@ def test_paths_are_separated_by_colons() -> None:
     settings = Settings.from_environment(REQUIRED | {"TMS_INPUT_FILES_ALLOWED": "/cvmfs:/data/in:"})
     assert settings.input_files_allowed == (Path("/cvmfs"), Path("/data/in"))
     assert "TMS_INPUT_FILES_ALLOWED=/cvmfs:/data/in" in settings.lines()
+
+
+def test_an_operators_submit_commands_are_named_if_they_are_wrong() -> None:
+    text = 'accounting_group = group_x; +ProjectName = "Ice Cube"'
+    settings = Settings.from_environment(REQUIRED | {"TMS_SUBMIT_COMMANDS": text})
+    assert settings.submit_commands == {"accounting_group": "group_x", "+ProjectName": '"Ice Cube"'}
+    assert 'TMS_SUBMIT_COMMANDS=accounting_group=group_x; +ProjectName="Ice Cube"' in settings.lines()
+    with pytest.raises(ConfigError, match="TMS_SUBMIT_COMMANDS has lgo, which is none of"):
+        Settings.from_environment(REQUIRED | {"TMS_SUBMIT_COMMANDS": "lgo = swordfish"})
+
+
+@pytest.mark.parametrize("name", ["HasSingularity", "glidein_site"])
+def test_no_submit_command_hides_what_jobs_require_of_machines(name: str) -> None:
+    wrong = REQUIRED | {"TMS_SUBMIT_COMMANDS": f"+{name} = true"}
+    with pytest.raises(ConfigError, match=rf"TMS_SUBMIT_COMMANDS has \+{name}, which jobs require"):
+        Settings.from_environment(wrong)

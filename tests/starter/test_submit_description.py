@@ -117,3 +117,30 @@ def test_an_unknown_source_or_an_impossible_tag_is_refused(source: str, tag: str
 )
 def test_the_priority_falls_to_half_over_the_jobs(first: int, n: int, expected: str) -> None:
     assert priority(first, n) == expected
+
+
+def test_an_operators_commands_and_attributes_come_beside_those_of_the_starter(settings: Settings) -> None:
+    own = {"accounting_group": "group_x.ewms", "+ProjectName": '"IceCube"'}
+    with_own = settings.model_copy(update={"submit_commands": own})
+    plain = describe(taskforce(), settings, DIRECTORY, LOG)
+    assert describe(taskforce(), with_own, DIRECTORY, LOG) == plain | own
+
+
+def test_the_gate_looks_at_an_operators_values_too(settings: Settings) -> None:
+    wrong = settings.model_copy(update={"submit_commands": {"+ProjectName": '"$ENV(HOME)"'}})
+    with pytest.raises(SubmitRejected, match="ProjectName has a macro"):
+        describe(taskforce(), wrong, DIRECTORY, LOG)
+
+
+def test_the_run_time_is_a_wish_unless_it_is_enforced(settings: Settings) -> None:
+    enforced = settings.model_copy(update={"max_runtime_enforced": True})
+    plain = describe(taskforce(), settings, DIRECTORY, LOG)
+    more = describe(taskforce(), enforced, DIRECTORY, LOG)
+    assert {command: value for command, value in more.items() if command not in plain} == {
+        "periodic_remove": "(JobStatus == 2 && time() - max({JobCurrentStartDate,"
+        " JobCurrentStartExecutingDate}) > 3600) =?= true",
+        "+PeriodicRemoveReason": '"EWMS: it ran for longer than max_worker_runtime"',
+    }
+    assert describe(taskforce(max_worker_runtime=0), enforced, DIRECTORY, LOG) == plain | {
+        "+OriginalTime": "0"
+    }
