@@ -56,7 +56,7 @@ FLOORS = {
         "own_cluster submit_description",
         "input_files watchable",
         "attempts confirmation existing_cluster failed_start gate pilot_environment protection real_file"
-        " run_time",
+        " resources run_time",
     ],
     "stopper": [
         "__main__",
