@@ -100,7 +100,7 @@ def _watcher(directory: Path, http: RunningTaskforces) -> tuple[Watcher, Path]:
     site = Neighbours(settings, Wms(http, "ap1.example.org"), None, scratch, stop)  # type: ignore[arg-type]
     watcher = Watcher(site)
     watcher.missing_ends.is_due = lambda: False  # type: ignore[method-assign]
-    watcher.housekeeping.go_on = lambda: None  # type: ignore[method-assign]
+    watcher.housekeeping.go_on = lambda _: None  # type: ignore[method-assign,misc,assignment]
     return watcher, scratch.directory / "2026-11-23.tms.jel"
 
 

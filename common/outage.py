@@ -29,12 +29,12 @@ class OutageLog:
         else:
             logger.debug("%s: %s", what, error)
 
-    def passed(self, alive: str) -> None:
-        """A pass ended well: log that an outage is over, or the line `alive` after a long silence."""
+    def passed(self, alive: Callable[[], str]) -> None:
+        """A pass ended well: log that an outage is over, or the line of `alive` after a long silence."""
         now = self._clock()
         if self._what:
             logger.info("over after %d s: %s", now - self._began, self._what)
             self._what, self._said = "", now
         elif now - self._said >= self._reminder:
             self._said = now
-            logger.info("%s", alive)
+            logger.info("%s", alive())

@@ -169,6 +169,9 @@ class Settings(BaseModel):
         "TMS_OUTER_LOOP_WAIT", "pause between rounds of starter and stopper", 60
     )
     watcher_interval: Seconds = _setting("TMS_WATCHER_INTERVAL", "pause between rounds of the watcher", 180)
+    watcher_quiet: Seconds = _setting(
+        "TMS_WATCHER_QUIET", "quiet time after which the schedd is asked about a cluster that goes on", 600
+    )
     file_interval: Seconds = _setting(
         "TMS_FILE_MANAGER_INTERVAL", "pause between rounds of housekeeping in the files", 3600
     )

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Protocol
 
 from common import watchdog
 from common.errors import Unavailable, WmsRejected
@@ -18,10 +19,12 @@ from common.outage import OutageLog
 from common.scratch.directory import Scratch
 from common.scratch.heartbeat import Heartbeat
 from common.settings import Settings
+from common.stop import Stop
 
 logger = logging.getLogger(__name__)
 
 PULSE = 30.0  # seconds between heartbeats within a pass
+LOOK = 1.0  # seconds between looks for news
 LONGEST_BACKOFF = 60.0  # seconds between tries in an outage, unless the worker's own interval is longer
 
 
@@ -73,29 +76,37 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Worker:
-    """One of the three workers: its pass, and the rhythm and words of the loop around it."""
+    """One of the three workers: its pass, and the rhythm and words of the loop around it.
+
+    One that can `catch_up` is asked each second between its passes: it acts on what is new since then, and
+    returns None if that is nothing.
+    """
 
     name: str
     run_once: Callable[[], Outcome]
     interval: float  # seconds between passes
     alive: Callable[[], str]  # what to log after a long silence
     numbers: Callable[[], Iterable[Number]] = tuple  # its own metrics, beside those of its passes
+    catch_up: Callable[[], Outcome | None] | None = None
 
 
 def run_forever(worker: Worker, neighbours: Neighbours) -> None:
     """Make pass after pass until asked to stop; no outage and no bug of ours ends it."""
-    settings, clock = neighbours.settings, neighbours.clock
-    outages = OutageLog(settings.logging_interval, clock)
+    settings, stop, monotonic = neighbours.settings, neighbours.stop, neighbours.monotonic
+    outages = OutageLog(settings.logging_interval, neighbours.clock)
     measure = _metrics(worker, neighbours)
     longest, strikes = max(LONGEST_BACKOFF, worker.interval), 0
     stuck, stuck_for = "", 0.0
-    while neighbours.proceed():
-        began = time.monotonic()
+    due, catches_up = monotonic(), False
+    while not stop.is_set():
+        watchdog.arm(settings.pass_timeout)
+        began, between = time.monotonic(), catches_up and monotonic() < due
+        catches_up = False  # in an outage only the pauses count
         try:
-            outcome = worker.run_once()
+            outcome = worker.catch_up() if worker.catch_up and between else worker.run_once()
         except Unavailable as error:
             verdict, strikes = f"{error.neighbour} not available", strikes + 1
-            if not neighbours.stop.is_set():  # a stop ends the wait for a neighbour, too
+            if not stop.is_set():  # a stop ends the wait for a neighbour, too
                 outages.failed(verdict, error)
         except WmsRejected as error:  # the question for work itself: of another release, or a wrong address
             verdict, strikes = "refused by the WMS", strikes + 1
@@ -104,18 +115,28 @@ def run_forever(worker: Worker, neighbours: Neighbours) -> None:
             verdict, strikes = f"unexpected {type(error).__name__}", strikes + 1
             outages.failed(verdict, error, unexpected=True)
         else:
+            catches_up = worker.catch_up is not None
+            if outcome is None:
+                _wait(stop, due - monotonic(), catches_up=True)
+                continue
             verdict, strikes = outcome.verdict(), int(outcome.failed > 0)
             stuck, stuck_for = outcome.stuck(), outcome.seconds
-            outages.passed(worker.alive())
-        measure(verdict, time.monotonic() - began)
-        watchdog.disarm()
-        backoff = min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
-        pause = backoff if strikes else worker.interval
-        now = clock()
-        due = now + pause + settings.pass_timeout
-        _beat(worker.name, neighbours.scratch, now, due, verdict, stuck, stuck_for)
-        neighbours.stop.wait(pause)
+            outages.passed(worker.alive)
+        measure(verdict, time.monotonic() - began, write=not between or not catches_up)
+        if strikes:
+            due = monotonic() + min(settings.error_wait * 2.0 ** min(strikes - 1, 16), longest)
+        elif not between:
+            due = monotonic() + worker.interval
+        now, left = neighbours.clock(), max(due - monotonic(), 0.0)
+        next_end = now + left + settings.pass_timeout
+        _beat(worker.name, neighbours.scratch, now, next_end, verdict, stuck, stuck_for)
+        _wait(stop, left, catches_up=catches_up)
+
+
+def _wait(stop: Stop, seconds: float, *, catches_up: bool) -> None:
+    """Wait for the next pass, or only until it is time to look for news; no hang is watched meanwhile."""
     watchdog.disarm()
+    stop.wait(min(seconds, LOOK) if catches_up else seconds)
 
 
 def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
@@ -142,22 +163,30 @@ def run_single_pass(worker: Worker, neighbours: Neighbours) -> bool:
     return outcome.failed == 0
 
 
-def _metrics(worker: Worker, neighbours: Neighbours) -> Callable[[str, float], None]:
-    """What to call when a pass ended, with its verdict and its seconds; no error in it ends a worker."""
+class _Measure(Protocol):
+    """Counts a pass that ended, with its verdict and its seconds, and may `write` the numbers."""
+
+    def __call__(self, verdict: str, seconds: float, *, write: bool) -> None: ...
+
+
+def _metrics(worker: Worker, neighbours: Neighbours) -> _Measure:
+    """What to call when a pass ended; no error in it ends a worker."""
     directory, clock = neighbours.settings.metrics_dir, neighbours.clock
     if directory is None:
-        return lambda verdict, seconds: None
+        return lambda verdict, seconds, *, write: None
     file = MetricsFile(worker.name, directory, neighbours.scratch.directory, clock())
     trouble = OutageLog(math.inf, clock)  # logged once, and when it is over
 
-    def measure(verdict: str, seconds: float) -> None:
+    def measure(verdict: str, seconds: float, *, write: bool) -> None:
         file.count(verdict, clock(), seconds)
+        if not write:
+            return
         try:
             file.write(worker.numbers())
         except Exception as error:
             trouble.failed("no metrics", error, unexpected=not isinstance(error, OSError))
         else:
-            trouble.passed("")
+            trouble.passed(str)
 
     return measure
 

@@ -25,14 +25,24 @@ class FollowedLog:
         self.caught_up = False  # until its end is reached, its counts are partial
         self._seen: Identity | None = None
 
+    def has_grown(self) -> bool:
+        """Whether the file has changed since it was read to its end: by one stat, which opens nothing."""
+        try:
+            return self._seen is not None and self._look() != self._seen
+        except OSError:
+            return False  # the next reading shows why
+
+    def _look(self) -> Identity:
+        status = self.log.path.stat()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
     def read(self, proceed: Callable[[], bool]) -> bool:
         """Count what is new; returns whether the end was reached (a stop may come first). Raises OSError.
 
         A log that was replaced is read again from its start, on top of its earlier counts, which are partial
         until its end is reached again.
         """
-        status = self.log.path.stat()
-        seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        seen = self._look()
         if seen == self._seen:
             return True
         self._seen, restarts = None, self.log.restarts
@@ -76,6 +86,12 @@ class FollowedLogs:
             except OSError as error:
                 self._troubles.begin(str(path), f"{path} cannot be read: {error}", logging.ERROR)
         return True
+
+    def have_grown(self, today: Path) -> bool:
+        """Whether one of them has grown, or `today`, the log of the day's first start, is new."""
+        if any(followed.has_grown() for followed in self.logs.values()):
+            return True
+        return today not in self.logs and today.exists()
 
     def tallies(self) -> list[Tally]:
         """The counts of all logs that are read to their ends, and of lost ones."""

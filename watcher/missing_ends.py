@@ -26,8 +26,6 @@ from watcher.rebuilt_counts import deal
 
 logger = logging.getLogger(__name__)
 
-# How long a log is quiet until the schedd is asked, and the pause between such looks: seconds, rounds.
-QUIET, QUIET_ROUNDS = 600.0, 10
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "job_event_log_fpath", "compound_statuses")
 _PHASES = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value, Phase.PENDING_STOPPER.value]
 
@@ -51,7 +49,8 @@ class MissingEnds:
     def __init__(self, neighbours: Neighbours) -> None:
         self.site = neighbours
         self.tally = Tally()
-        self.pause = min(QUIET, QUIET_ROUNDS * neighbours.settings.watcher_interval)  # seconds
+        # How long a log is quiet until the schedd is asked, and the pause between such looks.
+        self.pause = neighbours.settings.watcher_quiet
         self._missing: set[Life] = set()  # in no log at the last look
         self._without_cluster: set[str] = set()  # taskforces that have no cluster in the schedd
         self._looked_at: float | None = None
@@ -115,6 +114,7 @@ class MissingEnds:
             cluster.end(job.proc, REMOVED if job.removed else COMPLETED, end_date(job))
         if ends or not keep_last:
             cluster.end_the_rest()
+        # Not touched: that would mean that a log has news of it.
         cluster.gone, cluster.dirty, cluster.touched, cluster.rests = True, True, False, False
         logger.warning(
             "cluster %d is over, and no log shows it: the schedd knows how %d job(s) ended",

@@ -7,12 +7,13 @@ cluster is over and its taskforce may not be completed. Losing a record costs on
 from __future__ import annotations
 
 import logging
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from common.last_word import may_complete
-from common.wms.client import Wms
+from common.wms.client import QUERY_SIZE, Wms
 from common.wms.contract import Phase, Taskforce
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.troubles import Troubles
@@ -30,6 +31,7 @@ class Records:
 
     def __init__(self, wms: Wms, monotonic: Callable[[], float]) -> None:
         self._wms, self._monotonic = wms, monotonic
+        self.requests = 0  # to the WMS, so far
         self._records: dict[str, Taskforce] = {}
         self._asked_clusters: dict[int, float] = {}  # that no taskforce holds, and when we asked
         self._asked_taskforces: dict[str, float] = {}  # that the WMS does not know, and when we asked
@@ -57,7 +59,7 @@ class Records:
         clusters = {cluster.cluster_id: cluster for cluster in nameless}
         due = self._due(clusters, self._asked_clusters)
         owners = defaultdict(list)
-        for record in self._wms.taskforces_with("cluster_id", due, FIELDS, schedd=self._wms.schedd):
+        for record in self._ask("cluster_id", due, schedd=self._wms.schedd):
             owners[record.cluster_id].append(record)
         for cluster_id, records in owners.items():
             going_on = [record for record in records if record.phase != Phase.CONDOR_COMPLETE]
@@ -74,7 +76,7 @@ class Records:
         """
         stale = [cluster for cluster in clusters if self._is_stale(cluster)]
         uuids = sorted({cluster.taskforce_uuid for cluster in stale})
-        found = {tf.taskforce_uuid: tf for tf in self._wms.taskforces_with("taskforce_uuid", uuids, FIELDS)}
+        found = {record.taskforce_uuid: record for record in self._ask("taskforce_uuid", uuids)}
         self._records.update(found)
         for uuid in uuids:
             if uuid in found:
@@ -85,6 +87,10 @@ class Records:
             record = found.get(cluster.taskforce_uuid)
             if record and record.cluster_id not in (None, cluster.cluster_id):
                 self._note_other(cluster, record)
+
+    def _ask(self, attribute: str, values: Sequence[str | int], **also: object) -> Iterator[Taskforce]:
+        self.requests += math.ceil(len(values) / QUERY_SIZE)
+        return self._wms.taskforces_with(attribute, values, FIELDS, **also)
 
     def note(self, record: Taskforce) -> None:
         """The WMS has shown this record."""

@@ -46,6 +46,7 @@ class Sent:
     unknown: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     lost: dict[str, str] = field(default_factory=dict)
+    requests: int = 0
 
 
 def send(wms: Wms, updates: Sequence[Update], proceed: Callable[[], bool], sent: Sent) -> None:
@@ -82,6 +83,7 @@ def _send_batch(wms: Wms, batch: list[Update], sent: Sent) -> None:
         for update in batch
         if update.top_task_errors is not None
     }
+    sent.requests += 1
     try:
         acknowledged = wms.report_statuses(statuses, errors)
     except (WmsRejected, RefusedOnTheWay) as error:  # perhaps the batch is only too large for a proxy

@@ -1,4 +1,6 @@
-"""One pass of the watcher: read -> count -> report -> complete -> look after the files.
+"""The watcher's passes: read -> count -> report -> complete -> look after the files.
+
+A round goes over all clusters that do not rest. Between rounds the watcher catches up with what is new.
 
 The job event logs are the state. At a start the watcher reads them from their tops, and reports nothing
 before it has reached their ends. It asks the WMS for a taskforce's record (its cluster, its phase) when it
@@ -10,9 +12,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 from common.errors import ScheddUnavailable, ScratchUnavailable, Unavailable, WmsRejected
-from common.last_word import Completion, Ended, Result, confirm_complete, confirm_stopped, may_complete
+from common.last_word import (
+    LONGEST_TURN,
+    Completion,
+    Ended,
+    Result,
+    confirm_complete,
+    confirm_stopped,
+    may_complete,
+)
 from common.metrics import Number
 from common.neighbours import Neighbours
 from common.wms.contract import Phase, Taskforce
@@ -26,6 +38,7 @@ from watcher.job_numbers import JobNumbers
 from watcher.milestones import Milestones
 from watcher.missing_ends import MissingEnds
 from watcher.outcomes import describe_counts, describe_outcome
+from watcher.pace import Pace
 from watcher.queue_tokens import QueueTokens
 from watcher.reading.batch import keep_memory
 from watcher.records import Records
@@ -70,26 +83,61 @@ class Watcher:
         self.milestones = Milestones()
         self.queue_tokens = QueueTokens(neighbours.clock, neighbours.monotonic)
         self.troubles = Troubles(logger)
+        self.pace = Pace(neighbours.monotonic, neighbours.settings.watcher_interval)
 
     def run_once(self) -> Outcome:
-        """One pass. Raises Unavailable if it could not go on; a later pass sends what it has read."""
-        if not self._read():
+        """A round: one pass over all clusters that do not rest.
+
+        Raises Unavailable if it could not go on; a later pass sends what it has read.
+        """
+        if self._read() is None:
             return Outcome()
-        active = [(tally, cluster) for tally, cluster in self._all() if not cluster.rests]
-        self.records.find_owners(cluster for _, cluster in active if not cluster.taskforce_uuid)
-        self.records.refresh(cluster for _, cluster in active if cluster.taskforce_uuid)
-        active = self._settle_completed(active)
-        speakers = self._speakers(active)
-        sent = self._report(speakers)
-        self.totals.sent += sent
-        completed, failed, outage = self._complete(_only(speakers, active))
-        self._let_rest(active)
+        self.pace.begin_look()
+        outcome, outage = self._go_over(self._awake(), in_round=True)
         self._look_at_tokens()
-        self.housekeeping.go_on()
+        self.housekeeping.go_on(self._has_news)
         if outage:
             raise outage
         self._find_missing_ends()  # last: the next pass reports what it finds
-        return Outcome(sent + completed, failed)
+        return outcome
+
+    def catch_up(self) -> Outcome | None:
+        """Between rounds: one pass over the clusters of which logs have news; None if there are none.
+
+        Raises as `run_once`.
+        """
+        if self.housekeeping.is_due():
+            self.housekeeping.go_on(self._has_news)
+        if not self._has_news() or (active := self._read()) is None:
+            return None
+        if self.pace.must_look():
+            self.pace.begin_look()
+            active = self._awake()
+        outcome, outage = self._go_over(active, in_round=False)
+        if outage:
+            raise outage
+        return outcome
+
+    def _has_news(self) -> bool:
+        """Whether to make a pass before the next round."""
+        return self.pace.must_look() or (self.pace.may_ask() and self.logs.have_grown(self._todays_log()))
+
+    def _todays_log(self) -> Path:
+        return self.site.scratch.log_of(datetime.fromtimestamp(self.site.clock()).date())  # noqa: DTZ006
+
+    def _go_over(self, active: list[Counted], *, in_round: bool) -> tuple[Outcome, Unavailable | None]:
+        """Ask, report and complete what is due; also returns which neighbour could not be asked."""
+        asked = self.records.requests
+        self.records.find_owners(cluster for _, cluster in active if not cluster.taskforce_uuid)
+        self.records.refresh(cluster for _, cluster in active if cluster.taskforce_uuid)
+        self.pace.charge(self.records.requests - asked)
+        active = self._settle_completed(active if in_round else self._with_rivals(active))
+        speakers = self._speakers(active)
+        sent = self._report(speakers, in_round=in_round)
+        self.totals.sent += sent
+        completed, failed, outage = self._complete(_only(speakers, active))
+        self._let_rest(active)
+        return Outcome(sent + completed, failed), outage
 
     def alive(self) -> str:
         """The log line after a long silence."""
@@ -108,19 +156,26 @@ class Watcher:
 
     # -- read -----------------------------------------------------------------------------------------
 
-    def _read(self) -> bool:
-        """Read on in all logs; returns whether their ends were reached."""
+    def _read(self) -> list[Counted] | None:
+        """Read on in all logs; returns the clusters with news, or None if their ends were not reached."""
         if not self.logs.read(self.site.scratch.logs(), self.site.proceed):
-            return False
-        now = self.site.monotonic()
-        for _, cluster in self._all():
-            if cluster.touched:
+            return None
+        news, now = [], self.site.monotonic()
+        for tally in self._tallies():
+            for cluster in tally.take_news():
                 # A log has news of it, whatever the schedd answered before.
-                cluster.touched, cluster.changed_at, cluster.gone, cluster.rests = False, now, False, False
-        return True
+                cluster.changed_at, cluster.gone, cluster.rests = now, False, False
+                news.append((tally, cluster))
+        return news
+
+    def _tallies(self) -> list[Tally]:
+        return [*self.logs.tallies(), self.missing_ends.tally]
+
+    def _awake(self) -> list[Counted]:
+        return [(tally, cluster) for tally, cluster in self._all() if not cluster.rests]
 
     def _all(self) -> Iterator[tuple[Tally, ClusterTally]]:
-        for tally in (*self.logs.tallies(), self.missing_ends.tally):
+        for tally in self._tallies():
             for cluster in tally.lives():
                 yield tally, cluster
 
@@ -147,12 +202,17 @@ class Watcher:
             confirmed = record is not None and record.cluster_id is not None
             cluster.rests = confirmed and not (cluster.dirty or cluster.over or cluster.gone)
 
-    def _report(self, speakers: dict[str, ClusterTally]) -> int:
+    def _report(self, speakers: dict[str, ClusterTally], *, in_round: bool) -> int:
         """Send the statuses of the taskforces that changed; returns how many the WMS acknowledged."""
-        updates = [
+        changed = [
             self._update(cluster)
             for uuid, cluster in speakers.items()
             if cluster.dirty and self.refused.is_due(uuid)
+        ]
+        updates = [
+            update
+            for update in changed
+            if self.pace.is_due(speakers[update.taskforce_uuid], update.compound_statuses, in_round=in_round)
         ]
         self.milestones.look((speakers[one.taskforce_uuid], one.compound_statuses) for one in updates)
         updates.sort(key=lambda update: update.taskforce_uuid in self.refused)
@@ -160,16 +220,16 @@ class Watcher:
         try:
             send(self.site.wms, updates, self.site.proceed, sent)
         finally:
-            for uuid in sent.acknowledged:
-                speakers[uuid].dirty = False
+            taken = [update for update in updates if update.taskforce_uuid in sent.acknowledged]
+            for update in taken:
+                cluster = speakers[update.taskforce_uuid]
+                cluster.dirty = False
+                self.pace.note_report(cluster, update.compound_statuses, in_round=in_round)
+            self.pace.charge(sent.requests)
             self._note(sent)
-        if sent.acknowledged:
+        if taken:
             done = "would send" if self.site.dry_run else "sent"
-            counts = {
-                u.taskforce_uuid: u.compound_statuses
-                for u in updates
-                if u.taskforce_uuid in sent.acknowledged
-            }
+            counts = {update.taskforce_uuid: update.compound_statuses for update in taken}
             logger.info("%s to the WMS: %s", done, describe_counts(counts))
         return len(sent.acknowledged)
 
@@ -203,6 +263,16 @@ class Watcher:
                 speakers[cluster.taskforce_uuid] = max(other, cluster, key=_precedence)
         return speakers
 
+    def _with_rivals(self, active: list[Counted]) -> list[Counted]:
+        """These, and the other clusters of taskforces for which the WMS names none yet."""
+        records = (self.records.of(cluster) for _, cluster in active)
+        uuids = {record.taskforce_uuid for record in records if record and record.cluster_id is None}
+        if not uuids:
+            return active
+        known = {cluster for _, cluster in active}
+        rivals = (one for one in self._all() if one[1].taskforce_uuid in uuids and one[1] not in known)
+        return [*active, *rivals]
+
     def _update(self, cluster: ClusterTally) -> Update:
         errors = None if cluster.rebuilt else cluster.top_task_errors()
         return Update(cluster.taskforce_uuid, self._statuses(cluster), errors)
@@ -217,8 +287,12 @@ class Watcher:
         """Complete taskforces; returns how many, how many failed, and which neighbour could not be asked."""
         over = self._over(speakers)
         done = failed = 0
+        late = self.site.monotonic() + LONGEST_TURN
         for start in range(0, len(over), STEP):
             if not self.site.proceed():
+                break
+            if self.site.monotonic() > late:
+                self.pace.look_at_once()  # others have news by now
                 break
             try:
                 ready = self._without_live(over[start : start + STEP])
@@ -269,6 +343,8 @@ class Watcher:
     def _note_live(self, cluster: ClusterTally, seen: Witness) -> None:
         if seen is Witness.QUEUE:
             cluster.gone = False  # it is back
+        else:
+            self.pace.note_live(cluster)
         logger.debug("%r is not complete: %s, but the schedd has live jobs", cluster, seen.value)
 
     def _confirm_complete(self, ready: list[Over]) -> tuple[int, int]:
@@ -278,12 +354,15 @@ class Watcher:
             if not may_complete(one.record):
                 failed += not self._confirm_stopped(one.cluster)
         ended = {one.cluster.taskforce_uuid: one for one in ready if may_complete(one.record)}
-        done = 0
+        done, left = 0, len(ended)
+        self.pace.charge(min(left, 1))
         for end, result in confirm_complete(self.site, map(self._ended, ended.values())):
-            one = ended[end.taskforce_uuid]
+            one, left = ended[end.taskforce_uuid], left - 1
             self._note_result(one, result)
             done += result.completion is Completion.POSTED
             failed += result.completion is Completion.REFUSED
+        if left:
+            self.pace.look_at_once()
         return done, failed
 
     def _confirm_stopped(self, cluster: ClusterTally) -> bool:
@@ -352,13 +431,14 @@ class Watcher:
             return
         quiet = [cluster for cluster in self._owned() if self._is_quiet(cluster)]
         gone = self.missing_ends.find(quiet, [one for _, one in self._all()], self.logs.unread())
-        if not gone or not self._read():
+        if not gone or self._read() is None:
             return
         # By now the logs may have better counts than the history.
         gone.clusters = [cluster for cluster in gone.clusters if self._is_quiet(cluster)]
         for cluster in self._owned():
             gone.missing.pop((cluster.cluster_id, cluster.taskforce_uuid), None)
         self.missing_ends.count_ends(gone)
+        self.pace.look_at_once()
 
     def _is_quiet(self, cluster: ClusterTally) -> bool:
         """Whether a cluster goes on and no log has had news of it for long."""
@@ -391,4 +471,6 @@ def build(neighbours: Neighbours) -> Worker:
     keep_memory()
     watcher = Watcher(neighbours)
     interval = neighbours.settings.watcher_interval
-    return Worker("watcher", watcher.run_once, interval, watcher.alive, watcher.numbers)
+    return Worker(
+        "watcher", watcher.run_once, interval, watcher.alive, watcher.numbers, catch_up=watcher.catch_up
+    )

@@ -18,8 +18,8 @@ from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
+from tests.taskforces import QUIET
 from watcher.files.housekeeping import Housekeeping
-from watcher.missing_ends import QUIET
 from watcher.watcher import Watcher
 
 OTHER = "the job queue here is ap1's of 2023-11-14 22:13:21Z, theirs is ap1's of 2023-11-14 22:13:20Z"

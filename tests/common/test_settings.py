@@ -27,6 +27,7 @@ def test_the_required_settings_suffice_and_the_rest_has_the_originals_defaults()
     assert settings.log_expiry_long == settings.log_archive_expiry == 604800
     assert settings.taskforce_dirs_expiry == settings.taskforce_dirs_tar_expiry == 432000
     assert (settings.outer_loop_wait, settings.watcher_interval, settings.file_interval) == (60, 180, 3600)
+    assert settings.watcher_quiet == 600
     assert (settings.logging_interval, settings.error_wait) == (300, 10)
     assert settings.cvmfs_pilot_path == CVMFS_PILOT_PATH
     assert settings.log_level == settings.log_level_wms == "INFO"
@@ -41,6 +42,7 @@ def test_all_problems_are_named_at_once_without_any_value() -> None:
         "EWMS_CLIENT_SECRET": "swordfish",
         "EWMS_CLIENT_ID": " ",
         "TMS_WATCHER_INTERVAL": "soon",
+        "TMS_WATCHER_QUIET": "0",
         "TMS_ERROR_WAIT": "-1",
         "TMS_LEAST_FREE_SPACE": "swordfish",
         "LOG_LEVEL": "loud",

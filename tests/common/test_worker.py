@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from common.errors import ScheddUnavailable, WmsUnavailable
 from common.neighbours import Neighbours
 from common.service.health import problem
-from common.worker import PULSE, Outcome, Pulse, Worker, run_forever, run_single_pass
+from common.worker import LOOK, PULSE, Outcome, Pulse, Worker, run_forever, run_single_pass
 from tests.fakes import FakeClock, FakeStop
 
 
@@ -33,6 +34,30 @@ def run(
 
     run_forever(Worker("starter", run_once, 60, lambda: "alive"), replace(n, stop=stop))
     return stop
+
+
+def catching_up(
+    n: Neighbours,
+    clock: FakeClock,
+    *,
+    waits: int,
+    between: Callable[[], Outcome | None],
+    round_: Callable[[], Outcome],
+) -> tuple[FakeStop, list[tuple[str, float]]]:
+    """Run the loop of a worker that catches up between rounds; returns what it did, and when, too."""
+    done: list[tuple[str, float]] = []
+    begun, stop = clock(), FakeStop(clock, waits)
+
+    def noting(name: str, act: Callable[[], Outcome | None]) -> Callable[[], Any]:
+        def noted() -> Outcome | None:
+            done.append((name, clock() - begun))
+            return act()
+
+        return noted
+
+    worker = Worker("watcher", noting("round", round_), 5, lambda: "alive", catch_up=noting("look", between))
+    run_forever(worker, replace(n, stop=stop))
+    return stop, done
 
 
 def ok() -> Outcome:
@@ -77,6 +102,55 @@ def test_in_trouble_the_pauses_grow_to_a_bound_and_are_short_again_after(
 ) -> None:
     stop = run(n, clock, [*[trouble] * 5, ok, trouble, ok])
     assert stop.waited == [10, 20, 40, 60, 60, 60, 10, 60]
+
+
+def test_between_rounds_a_worker_looks_each_second_and_the_rounds_keep_their_interval(
+    n: Neighbours, clock: FakeClock
+) -> None:
+    stop, done = catching_up(n, clock, waits=7, between=lambda: None, round_=ok)
+    assert [name for name, _ in done] == ["round", *["look"] * 4, "round", "look"]
+    assert [at for name, at in done if name == "round"] == [0, 5]
+    assert stop.waited == [LOOK] * 7
+
+
+def test_what_a_worker_finds_between_rounds_moves_no_round(n: Neighbours, clock: FakeClock) -> None:
+    _, done = catching_up(n, clock, waits=12, between=ok, round_=ok)
+    assert [at for name, at in done if name == "round"] == [0, 5, 10]
+    beat = n.scratch.heartbeat("watcher")
+    assert beat is not None
+    assert beat.at == clock.now - LOOK
+    assert beat.due == clock.now - LOOK + 4 + n.settings.pass_timeout  # the next round's end
+
+
+def test_a_look_without_news_leaves_no_heartbeat(n: Neighbours, clock: FakeClock) -> None:
+    catching_up(n, clock, waits=4, between=lambda: None, round_=lambda: stuck(60))
+    beat = n.scratch.heartbeat("watcher")
+    assert beat is not None
+    assert (beat.at, beat.outcome) == (clock.now - 4, "items failed")
+
+
+@pytest.mark.parametrize("trouble", [wms_down, broken])
+def test_in_trouble_a_worker_does_not_look_between_rounds(
+    n: Neighbours, clock: FakeClock, trouble: Callable[[], Outcome]
+) -> None:
+    stop, done = catching_up(n, clock, waits=6, between=trouble, round_=trouble)
+    assert {name for name, _ in done} == {"round"}
+    assert stop.waited == [10, 20, 40, 60, 60, 60]
+
+
+def test_trouble_between_rounds_is_that_of_a_pass(n: Neighbours, clock: FakeClock) -> None:
+    stop, done = catching_up(n, clock, waits=4, between=wms_down, round_=ok)
+    assert [name for name, _ in done] == ["round", "look", "round", "look"]
+    assert stop.waited == [LOOK, 10, LOOK, 10]
+    beat = n.scratch.heartbeat("watcher")
+    assert beat is not None
+    assert beat.outcome == "WMS not available"
+
+
+def test_items_that_failed_keep_nobody_from_looking(n: Neighbours, clock: FakeClock) -> None:
+    stop, done = catching_up(n, clock, waits=11, between=lambda: None, round_=lambda: Outcome(failed=1))
+    assert [at for name, at in done if name == "round"] == [0, 10]
+    assert stop.waited == [LOOK] * 11
 
 
 def test_an_outage_is_logged_when_it_begins_now_and_then_and_when_it_ends(

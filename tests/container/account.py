@@ -59,6 +59,7 @@ class Account:
             "TMS_WMS_SCHEDD_NAME": schedd or wms.schedd,
             "TMS_OUTER_LOOP_WAIT": "1",
             "TMS_WATCHER_INTERVAL": "1",
+            "TMS_WATCHER_QUIET": "10",
         }
         lines = "\n".join(f'{name}="{value}"' for name, value in settings.items())
         assert self.sh(f"cat >~/.config/ewms-tms/prod.env <<'END'\n{lines}\nEND").returncode == 0

@@ -20,6 +20,7 @@ QUICK = {
     # The original's rhythm is minutes; people who watch, and tests, have less time.
     "TMS_OUTER_LOOP_WAIT": "1",
     "TMS_WATCHER_INTERVAL": "1",
+    "TMS_WATCHER_QUIET": "10",
     "TMS_ERROR_WAIT": "1",
 }
 STOP_PATIENCE = 120.0  # seconds: supervisord waits 100 for a worker that does not end

@@ -12,8 +12,7 @@ from common.neighbours import Neighbours
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from tests.taskforces import add_running
-from watcher.missing_ends import QUIET
+from tests.taskforces import QUIET, add_running
 from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
 from watcher.watcher import Watcher

@@ -17,7 +17,7 @@ from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from watcher.missing_ends import QUIET
+from tests.taskforces import QUIET
 from watcher.reading.event_log import EventLog
 from watcher.watcher import Watcher
 

@@ -15,8 +15,7 @@ from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from tests.taskforces import add_running
-from watcher.missing_ends import QUIET
+from tests.taskforces import QUIET, add_running
 from watcher.reading import event_stream
 from watcher.records import ASK_AGAIN
 from watcher.watcher import Watcher

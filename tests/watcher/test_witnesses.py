@@ -12,8 +12,7 @@ from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from tests.taskforces import add_running
-from watcher.missing_ends import QUIET
+from tests.taskforces import QUIET, add_running
 from watcher.watcher import Watcher
 
 

@@ -28,17 +28,18 @@ class ClusterTally:
     """The counts of one cluster in one life; if its number comes again in a log, that is another cluster.
 
     `dirty` means that the counts changed since the WMS acknowledged them; `touched`, that they changed since
-    the last look, at `changed_at`; `gone`, that the schedd was asked and did not have the cluster any more.
+    the last look, at `changed_at`, so it is in `news`; `gone`, that the schedd was asked and did not have the
+    cluster any more.
 
     Jobs are counted in cells: a cell is the job status times 256 plus the pilot status. A single move updates
     the counts; after a bulk update the counts are recomputed on demand.
     """
 
-    def __init__(self, cluster_id: int, jobs: JobStates) -> None:
+    def __init__(self, cluster_id: int, jobs: JobStates, news: list[ClusterTally]) -> None:
         self.cluster_id = cluster_id
         self.taskforce_uuid = ""
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
-        self.dirty = self.touched = True
+        self.dirty, self.touched = True, False
         self.changed_at = 0.0  # on the monotonic clock
         self.rests = False  # nothing to ask, send or complete until an event touches it
         self.gone = False
@@ -54,6 +55,8 @@ class ClusterTally:
         self._counted = True
         self._cells: Counter[int] = Counter()
         self._error_counts: Counter[int] = Counter()
+        self._news = news
+        self.touch()
 
     def __repr__(self) -> str:
         return f"<cluster {self.cluster_id} of {self.taskforce_uuid or 'nobody'}>"
@@ -116,6 +119,13 @@ class ClusterTally:
         """A job ended, or the cluster."""
         self.before_end, self.last_end = max(self.before_end, self.last_end), date
 
+    def touch(self) -> None:
+        """The counts have changed."""
+        self.dirty = True
+        if not self.touched:
+            self.touched = True
+            self._news.append(self)
+
     # -- its jobs -------------------------------------------------------------------------------------
 
     def page(self, number: int) -> int:
@@ -140,7 +150,7 @@ class ClusterTally:
         if before == packed:
             return
         self._jobs.packed[place] = packed
-        self.dirty = self.touched = True
+        self.touch()
         status, _, error = unpack(before)
         if self._counted:
             self._cells[before >> 16] -= status != NO_STATUS
@@ -150,7 +160,7 @@ class ClusterTally:
 
     def recount(self) -> None:
         """States were set in bulk: recompute the counts on demand."""
-        self.dirty = self.touched = True
+        self.touch()
         self._counted = False
 
     def set_job(self, proc: int, status: str, pilot: str) -> None:

@@ -38,6 +38,7 @@ class EventTally:
 
     def __init__(self) -> None:
         self.clusters: dict[int, ClusterTally] = {}
+        self._news: list[ClusterTally] = []  # that have changed since the last look
         self.jobs = JobStates()
         self.evicted: dict[int, tuple[bytes, int, int]] = {}  # place -> date, pilot, error before
         self.settled: dict[int, str] = {}  # clusters whose events are skipped -> their taskforces
@@ -46,6 +47,17 @@ class EventTally:
     def lives(self) -> list[ClusterTally]:
         """All clusters that are not settled."""
         return [*self.earlier, *self.clusters.values()]
+
+    def take_news(self) -> list[ClusterTally]:
+        """The clusters that have changed since the last call, and are not settled."""
+        news = [cluster for cluster in dict.fromkeys(self._news) if cluster.touched]
+        self._news.clear()
+        for cluster in news:
+            cluster.touched = False
+        return [cluster for cluster in news if self._has(cluster)]
+
+    def _has(self, cluster: ClusterTally) -> bool:
+        return self.clusters.get(cluster.cluster_id) is cluster or cluster in self.earlier
 
     def settle(self, cluster: ClusterTally) -> None:
         """The cluster is over and the WMS has everything: keep only its id, to skip its events."""
@@ -60,7 +72,7 @@ class EventTally:
         """The cluster of that id; a new one at its first event."""
         cluster = self.clusters.get(cluster_id)
         if cluster is None:
-            cluster = ClusterTally(cluster_id, self.jobs)
+            cluster = ClusterTally(cluster_id, self.jobs, self._news)
             self.clusters[cluster_id] = cluster
         return cluster
 
@@ -134,7 +146,8 @@ class EventTally:
         """Note the owner of a cluster, unless that is known or the cluster is settled."""
         if self.is_nameless(cluster_id):
             cluster = self.cluster(cluster_id)
-            cluster.taskforce_uuid, cluster.dirty, cluster.touched = uuid, True, True
+            cluster.taskforce_uuid = uuid
+            cluster.touch()
 
     def name_by(self, event: Event) -> bool:
         """Note the taskforce that an event of a nameless cluster names; whether it names one."""
@@ -146,7 +159,8 @@ class EventTally:
 
     def _remove(self, event: Event) -> None:
         cluster = self.cluster(event.cluster)
-        cluster.removed = cluster.dirty = cluster.touched = True
+        cluster.removed = True
+        cluster.touch()
         cluster.note_end(event.date)
 
     def _chirp(self, event: Event) -> None:

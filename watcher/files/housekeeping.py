@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from common.errors import ScratchUnavailable, TmsError, Unavailable
 from common.neighbours import Neighbours
@@ -21,7 +21,8 @@ from watcher.files.survey import Kind, survey
 
 logger = logging.getLogger(__name__)
 
-SHARE = 0.1  # part of the watcher's interval that a pass spends on the files
+SHARE = 0.1  # part of the watcher's interval that a pass spends on the files, at most
+LOOK = 0.5  # seconds of work between looks for something better to do
 ASK_AGAIN = 60.0  # seconds to the next plan when a neighbour did not answer, or the disk has too little room
 
 
@@ -32,11 +33,19 @@ class Housekeeping:
         self.site = neighbours
         self._clock = FileClock(neighbours)
         self._next_plan = neighbours.monotonic()
+        self._rest_until = self._next_plan
         self._work: Iterator[None] | None = None
         self._logged: set[tuple[str, str]] = set()
 
-    def go_on(self) -> None:
-        """Work at the files for a part of the watcher's interval; safe to be killed at any point."""
+    def is_due(self) -> bool:
+        """Whether work is left, and the files have had their rest since the last of it."""
+        return self._work is not None and self.site.monotonic() >= self._rest_until
+
+    def go_on(self, is_wanted: Callable[[], bool] = lambda: False) -> None:
+        """Work at the files for a part of the watcher's interval; safe to be killed at any point.
+
+        `is_wanted` is asked now and then: whether the watcher has something better to do.
+        """
         site = self.site
         try:
             if not site.dry_run:
@@ -48,17 +57,25 @@ class Housekeeping:
             who = error.neighbour if isinstance(error, Unavailable) else "scratch directory or WMS"
             self._log("outage", who, f"the files are left as they are: {who} not available: {error}")
             self._next_plan = site.monotonic() + ASK_AGAIN
-        self._work_until(time.monotonic() + max(site.settings.watcher_interval * SHARE, 1.0))
+        began = time.monotonic()
+        self._work_until(began + max(site.settings.watcher_interval * SHARE, 1.0), is_wanted)
+        self._rest_until = site.monotonic() + (time.monotonic() - began) * (1 / SHARE - 1)
 
-    def _work_until(self, deadline: float) -> None:
+    def _work_until(self, deadline: float, is_wanted: Callable[[], bool]) -> None:
         self.site.proceed()
+        look = time.monotonic() + LOOK
         while self._work is not None and not self.site.stop.is_set():
             try:
                 next(self._work)
             except StopIteration:
                 self._work = None
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if now >= deadline:
                 return
+            if now >= look:
+                if is_wanted():
+                    return
+                look = now + LOOK
 
     def _plan(self) -> list[Verdict]:
         site, short = self.site, self._is_short()

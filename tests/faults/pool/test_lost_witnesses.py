@@ -79,7 +79,7 @@ def test_a_schedd_with_another_queue_is_not_believed_and_all_goes_on_with_the_ri
     assert tms.worker("starter", "--once").returncode == 0
 
     def said_by_watcher() -> list[str]:
-        # Ten rounds later it asks about the quiet log; before that it may log the same about the files.
+        # TMS_WATCHER_QUIET later it asks about the quiet log; before, it may log the same about the files.
         return [line for line in tms.output.read_text().splitlines() if DOUBT in line and "again" in line]
 
     with watching(tms), another_queue(pool):

@@ -23,7 +23,7 @@ from tests.sandbox.wms import StandInWms
 from tests.watcher.files.old import DAY, Old
 from watcher.files import archive
 from watcher.files.clock import FileClock
-from watcher.files.housekeeping import Housekeeping
+from watcher.files.housekeeping import LOOK, Housekeeping
 from watcher.files.survey import survey
 from watcher.watcher import Watcher
 
@@ -158,6 +158,32 @@ def test_while_a_neighbour_cannot_be_asked_everything_stays_and_it_is_logged_onc
     wms.up()
     keeper.go_on()
     assert old.is_archived()
+
+
+def test_work_at_the_files_ends_when_the_watcher_is_wanted_and_takes_a_tenth_of_the_time(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    olds = [Old(n, wms, "condor-complete") for _ in range(50)]
+    keeper, slow = Housekeeping(n), FakeClock(0)
+
+    def look_at_the_clock() -> float:
+        slow.now += 0.02
+        return slow.now
+
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "monotonic", look_at_the_clock)
+        keeper.go_on(lambda: True)
+    left = [old.directory.exists() for old in olds]
+    assert any(left)
+    assert not all(left)
+    clock.now += 9 * LOOK - 1
+    assert not keeper.is_due()
+    clock.now += 9 * slow.now
+    assert keeper.is_due()
+    keeper.go_on(lambda: False)
+    assert all(old.is_archived() for old in olds)
+    clock.now += 60
+    assert not keeper.is_due()
 
 
 def test_many_taskforces_are_asked_for_in_pieces(n: Neighbours, wms: StandInWms) -> None:
