@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import os
@@ -191,10 +192,16 @@ def _metrics(worker: Worker, neighbours: Neighbours) -> _Measure:
     return measure
 
 
+@functools.cache
+def _version() -> str:
+    """Our version; asking for it reads and parses a file."""
+    return version("ewms-tms")
+
+
 def _beat(
     name: str, scratch: Scratch, now: float, due: float, verdict: str, stuck: str = "", stuck_for: float = 0.0
 ) -> None:
-    beat = Heartbeat(os.getpid(), version("ewms-tms"), now, due, verdict, stuck, stuck_for)
+    beat = Heartbeat(os.getpid(), _version(), now, due, verdict, stuck, stuck_for)
     try:
         scratch.beat(name, beat)
     except Unavailable as error:
