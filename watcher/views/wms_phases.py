@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # at run time only in the process that asks: the libraries ma
 
 TIMEOUT = 2  # seconds for one answer of the WMS
 FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
-NO_SETTINGS = "was not asked, because its settings are not in the environment"
+NO_SETTINGS = "was not asked, because EWMS_ADDRESS is not set"
 SILENT = "has not answered yet"
 ENDED = "cannot be asked"
 

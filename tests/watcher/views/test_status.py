@@ -97,7 +97,7 @@ def test_each_taskforce_has_its_counts_by_the_pilots_own_word(
         "holds": {"Job policy": 1},
         "errors": {"RuntimeError: no": 1},
         "need": "person",
-        "waits_for": "1 failed, 1 ended without a word of their pilots: RuntimeError: no",
+        "waits_for": "1 failed, 1 ended silently: RuntimeError: no",
     }
     assert {name: taskforce[name] for name in expected} == expected
 
@@ -149,7 +149,7 @@ def test_without_settings_the_logs_alone_are_enough(
     jel.submit(8, "TF-8", 1)
     seen = status(capsys)
     assert [t["phase"] for t in seen["taskforces"]] == [None]
-    assert seen["wms"] == "was not asked, because its settings are not in the environment"
+    assert seen["wms"] == "was not asked, because EWMS_ADDRESS is not set"
 
 
 def test_nothing_of_the_service_but_rich_is_needed(jel: JelWriter) -> None:
@@ -345,10 +345,17 @@ def test_what_is_left_takes_its_time_at_this_rate_and_what_is_held_does_not_coun
             "tms-watcher --explain TF-8",
         ),
         (
+            {"counts": Counts(running=2, done=91, failed=8, silent=1), "errors": {"E": 8}},
+            None,
+            Need.RUNS,
+            "running; 8 failed, 1 ended silently: E",
+            "",
+        ),
+        (
             {"counts": Counts(running=2, done=2, failed=1, silent=1)},
             None,
             Need.PERSON,
-            "1 failed, 1 ended without a word of their pilots",
+            "1 failed, 1 ended silently",
             "tms-watcher --explain TF-8",
         ),
         (
@@ -467,14 +474,16 @@ def test_no_two_statuses_have_the_same_sign() -> None:
 
 
 @contextmanager
-def on_a_terminal(directory: Path, columns: int, lines: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """`--status --watch` in a terminal of its own; what it reads, and its process."""
+def on_a_terminal(
+    directory: Path, columns: int, lines: int, *more: str
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """`--status` in a terminal of its own; what it reads, and its process."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {**os.environ, "JOB_EVENT_LOG_DIR": str(directory), "TERM": "xterm-256color"}
     for name in ("COLUMNS", "LINES", "EWMS_ADDRESS"):
         environment.pop(name, None)
-    command = [sys.executable, "-m", "watcher", "--status", "--watch"]
+    command = [sys.executable, "-m", "watcher", "--status", *more]
     process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
     os.close(theirs)
     try:
@@ -487,7 +496,7 @@ def on_a_terminal(directory: Path, columns: int, lines: int) -> Iterator[tuple[i
 
 def test_it_follows_the_logs_and_the_size_of_the_terminal_until_q_is_pressed(jel: JelWriter) -> None:
     jel.submit(8, "TF-8", 5)
-    with on_a_terminal(jel.path.parent, 80, 24) as (terminal, process):
+    with on_a_terminal(jel.path.parent, 80, 24, "--watch") as (terminal, process):
         os.set_blocking(terminal, False)
         seen = bytearray()
 
@@ -507,6 +516,28 @@ def test_it_follows_the_logs_and_the_size_of_the_terminal_until_q_is_pressed(jel
         eventually(lambda: (shows(b""), process.poll() is not None)[1], "the end")
         assert process.returncode == 0
         assert b"\x1b[?1049l" in seen  # the terminal has its earlier screen again
+
+
+@pytest.mark.parametrize("more", [(), ("--all",)])
+def test_a_terminal_shows_what_has_room_above_the_prompt_unless_all_is_asked_for(
+    jel: JelWriter, more: tuple[str, ...]
+) -> None:
+    for cluster in range(1, 61):
+        jel.submit(cluster, f"TF-{cluster}", 1)
+        jel.execute((cluster, 0))
+    with on_a_terminal(jel.path.parent, 80, 24, *more) as (terminal, _):
+        seen = bytearray()
+        with suppress(OSError):  # the other side has ended
+            while chunk := os.read(terminal, 1 << 16):
+                seen.extend(chunk)
+    text = seen.decode()
+    shown = sum(text.count(f" TF-{cluster} ") for cluster in range(1, 61))
+    if more:
+        assert shown == 60
+    else:
+        assert 0 < shown < 60
+        assert 20 <= len(text.splitlines()) <= 22  # a row with its lines below has room or has not
+        assert f"  ... and {60 - shown} more; they count in the sum: add | cat to see them" in text
 
 
 def test_where_nobody_watches_it_is_printed_once(

@@ -49,8 +49,9 @@ td.words { min-width: 200px }
 @media (max-width: 760px) {
   thead { display: none }
   tr { display: block; border: 1px solid var(--line); border-radius: 6px; margin: 0 0 10px; padding: 4px }
-  td, td.n { display: flex; justify-content: space-between; gap: 12px; border: 0; padding: 2px 6px;
+  td { display: flex; justify-content: space-between; gap: 12px; border: 0; padding: 2px 6px;
     text-align: right }
+  td.n, td.time { display: inline-flex; gap: 5px; padding: 2px 12px 2px 6px }
   td::before { content: attr(data-name); color: var(--soft); flex: none }
   td.id { font-weight: 600 } td.words { min-width: 0 } td.id { max-width: none }
   td.zero { display: none }
@@ -60,6 +61,7 @@ _HEADS = (
     *("taskforce", "cluster", "submitted", "took"),
     *("jobs", "done", "failed", "silent", "removed", "held", "left"),
 )
+BAD_PART = "came to nothing"  # the head of the column of sites with a percentage
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -135,22 +137,9 @@ def _sums(body: ET.Element, overview: Overview) -> None:
 
 
 def _taskforces(body: ET.Element, page: Page) -> None:
-    heads = (
-        "taskforce",
-        "cluster",
-        "submitted",
-        "took",
-        "jobs",
-        "done",
-        "failed",
-        "silent",
-        "removed",
-        "held",
-        "left",
-    )
     phases = ("phase",) if not page.overview.wms else ()
     rows = [(_need(row), _cells(row, page)) for row in page.overview.rows]
-    _table(body, (*heads, *phases, "state"), rows)
+    _table(body, (*_HEADS, *phases, "state"), rows)
 
 
 def _cells(row: Row, page: Page) -> Sequence[str | int]:
@@ -182,7 +171,7 @@ def _need(row: Row) -> str:
 def _sites(body: ET.Element, sites: Sequence[tuple[str, SiteCounts]]) -> None:
     """The worst sites: what became of their starts, and what part came to nothing."""
     outcomes = ("done", "failed", "silent", "evicted", "held", "lost", "removed")
-    heads = ("site", "starts", *outcomes, "came to nothing")
+    heads = ("site", "starts", *outcomes, BAD_PART)
     rows = [
         (
             "person" if is_bad(counts) else "",
@@ -218,9 +207,10 @@ def _table(body: ET.Element, heads: Sequence[str], rows: Iterable[tuple[str, Seq
     numbers = [isinstance(cell, int) for cell in rows[0][1]]
     line = ET.SubElement(ET.SubElement(table, "thead"), "tr")
     for head, number in zip(heads, numbers, strict=True):
-        _text(line, "th", head, "n" if number else "")
+        _text(line, "th", head, "n" if number or head == BAD_PART else "")
     kinds = ["n" if number else "time" for number in numbers]
-    kinds[0], kinds[-1] = "n" if numbers[0] else "id", "words"
+    kinds[0] = "n" if numbers[0] else "id"
+    kinds[-1] = "n" if heads[-1] == BAD_PART else "words"
     content = ET.SubElement(table, "tbody")
     for need, cells in rows:
         line = ET.SubElement(content, "tr", {"class": need} if need else {})

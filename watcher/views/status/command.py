@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
@@ -23,6 +24,13 @@ from watcher.views.scratch_logs import accept_logs, logs_of_the_service
 from watcher.views.status.as_json import to_json
 from watcher.views.status.overview import Status
 from watcher.views.wms_phases import WmsPhases
+
+if TYPE_CHECKING:  # loaded where a table is shown
+    from rich.console import Console
+
+
+FEWEST_LINES = 10
+ALL_ROWS = ": add | cat to see them"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -60,9 +68,15 @@ def _show(status: Status, options: argparse.Namespace) -> int:
         from watcher.views.status.table import table
 
         out = console()
-        for line in table(overview, out.width, options.tz):
+        for line in table(overview, out.width, options.tz, _lines(out, options), ALL_ROWS):
             out.print(line)
     return EX_FAILED if overview.complaints else EX_OK
+
+
+def _lines(out: Console, options: argparse.Namespace) -> int | None:
+    """How many lines the table may have: on a terminal, what the prompt leaves of its height."""
+    chosen = options.all or options.day or options.files
+    return max(out.height - 2, FEWEST_LINES) if out.is_terminal and not chosen else None
 
 
 def _paths(
@@ -87,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
         " that need a person. Done and failed are the pilots' own word. Changes nothing.",
         epilog="In the first column: ! needs a person, ? is worth a look, . waits, = has ended."
         " READY is when idle and running jobs will have ended at the rate of the last hours; jobs on hold"
-        " wait for a person. The WMS is asked for phases if its settings are in the environment.",
+        " wait for a person. The WMS is asked for phases if its settings are in the environment. A terminal"
+        " shows as many taskforces as fit, `| cat` all of them.",
     )
     parser.add_argument("--status", action="store_true", required=True, help="do this, and nothing else")
     which = parser.add_mutually_exclusive_group()

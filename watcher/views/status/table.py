@@ -54,8 +54,13 @@ class Column:
     right: bool = True
 
 
-def table(overview: Overview, width: int, zone: tzinfo | None, most: int | None = None) -> list[Text]:
-    """The lines of the table, none longer than `width`; with `most`, at most so many lines in all."""
+def table(
+    overview: Overview, width: int, zone: tzinfo | None, most: int | None = None, hint: str = ""
+) -> list[Text]:
+    """The lines of the table, none longer than `width`; with `most`, at most so many lines in all.
+
+    `hint` is how a person sees the rows that have no room.
+    """
     if not overview.rows:
         return [_cut(Text("No taskforce is at work."), width), *_remarks(overview, width)]
     names = _names([row.progress for row in overview.rows], whole=width >= WIDEST)
@@ -78,17 +83,19 @@ def table(overview: Overview, width: int, zone: tzinfo | None, most: int | None 
     total = _line(" ", [c.total(overview) for c in columns], columns, widths)
     total.stylize("bold")
     rest = [_line(" ", [Text("-" * w) for w in widths], columns, widths), total, *remarks]
-    lines = (head, *_shortened(rows, None if most is None else most - 1 - len(rest)), *rest)
+    lines = (head, *_shortened(rows, None if most is None else most - 1 - len(rest), hint), *rest)
     return [_cut(line, width) for line in lines]
 
 
-def _shortened(rows: Sequence[list[Text]], most: int | None) -> Iterator[Text]:
+def _shortened(rows: Sequence[list[Text]], most: int | None, hint: str) -> Iterator[Text]:
     """The lines of as many rows as fit, and how many more there are."""
     lines = 0
     for number, row in enumerate(rows):
         last = number == len(rows) - 1
         if most is not None and lines + len(row) > most - (not last):
-            yield Text(f"  ... and {len(rows) - number} more; they count in the sum", "dim", no_wrap=True)
+            yield Text(
+                f"  ... and {len(rows) - number} more; they count in the sum{hint}", "dim", no_wrap=True
+            )
             return
         lines += len(row)
         yield from row
@@ -142,8 +149,8 @@ def _columns(overview: Overview, names: Names, zone: tzinfo | None, *, wide: boo
             lambda _: Text(f"sum of {rows}"),
             right=False,
         ),
-        Column("CLUSTER", lambda row: Text(str(row.progress.cluster_id)), lambda _: Text("")),
-        Column("SINCE" if wide else "AGE", since, lambda _: Text(""), drop=1),
+        Column("CLUSTER", lambda row: Text(str(row.progress.cluster_id)), lambda _: Text(""), drop=1),
+        Column("SINCE" if wide else "AGE", since, lambda _: Text(""), drop=2),
         count("IDLE", "idle"),
         count("RUN", "running"),
         count("HELD", "held"),
@@ -153,36 +160,36 @@ def _columns(overview: Overview, names: Names, zone: tzinfo | None, *, wide: boo
     if overview.sum.silent:
         columns.append(count("SILENT" if wide else "MUTE", "silent"))
     columns += [
-        count("REMOVED" if wide else "RM", "removed", drop=2),
+        count("REMOVED" if wide else "RM", "removed", drop=3),
         Column(
             "",
             lambda row: bar_of(row.progress.counts, bar),
             lambda all_: bar_of(all_.sum, bar),
-            drop=5,
+            drop=6,
             right=False,
         ),
         Column(
             "/HOUR" if wide else "/H",
             lambda row: _rate(row.progress.rate),
             lambda all_: _rate(all_.rate),
-            drop=3,
+            drop=4,
         ),
         Column(
             "LEFT",
             lambda row: Text(str(row.progress.counts.left)),
             lambda all_: Text(str(all_.sum.left)),
-            drop=6,
+            drop=7,
         ),
         Column(
             "READY" if wide else "ETA",
             lambda row: ready(row.progress.seconds_left()),
             lambda all_: ready(all_.seconds_left),
-            drop=4,
+            drop=5,
         ),
     ]
     if not overview.wms:
         columns.append(
-            Column("PHASE", lambda row: Text(printable(row.phase)), lambda _: Text(""), drop=7, right=False)
+            Column("PHASE", lambda row: Text(printable(row.phase)), lambda _: Text(""), drop=8, right=False)
         )
     return columns
 
@@ -222,7 +229,8 @@ def _note(row: Row, command: str, width: int) -> Text:
     if not command:
         return _cut(reason, width)
     more = Text("  ").append("> ", GREY).append(command)
-    return _cut(_cut(reason, max(width - cell_len(more.plain), 16)).append_text(more), width)
+    shown = Text().append_text(_cut(reason, max(width - cell_len(more.plain), 16)))
+    return _cut(shown.append_text(more), width)
 
 
 def _below(row: Row, command: str, width: int) -> Iterator[Text]:

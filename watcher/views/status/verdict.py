@@ -12,6 +12,7 @@ from watcher.views.wms_phases import Record
 
 PATIENCE = 1800  # seconds until a cluster that never ran is worth a look
 QUIET = 86400  # seconds without an event, while jobs run
+MANY = 0.1  # part of the ends; of many workers a few always fail
 STOPS = 3  # failed stops, then the WMS gives up
 
 EXPLAIN = "tms-watcher --explain"
@@ -54,8 +55,7 @@ def judge(progress: Progress, now: float, record: Record | None, *, wms_answered
     if progress.over:
         return Verdict(Need.OVER, _end(progress, record))
     if progress.counts.running or progress.counts.suspended:
-        suspended = progress.counts.suspended
-        return Verdict(Need.RUNS, f"running, {suspended} suspended" if suspended else "running")
+        return Verdict(Need.RUNS, _running(progress))
     return Verdict(Need.WAITS, "waits for machines", explain)
 
 
@@ -89,7 +89,7 @@ def _by_counts(progress: Progress) -> list[_Reason]:
     if progress.over:
         return []
     held = f"{counts.held} on hold{_most_frequent(progress.holds)}" if counts.held else ""
-    failed = f"{_failed(progress)}{_most_frequent(progress.errors)}" if bad else ""
+    failed = f"{_failed(progress)}{_most_frequent(progress.errors)}" if bad and bad >= MANY * ended else ""
     holds: _Reason = (Need.PERSON, held, "")
     failures: _Reason = (Need.PERSON if 2 * bad >= ended else Need.LOOK, failed, "")
     if failures[0] is Need.PERSON and bad > counts.held:
@@ -113,6 +113,12 @@ def _by_age(progress: Progress, now: float) -> list[_Reason]:
     ]
 
 
+def _running(progress: Progress) -> str:
+    suspended = f", {progress.counts.suspended} suspended" if progress.counts.suspended else ""
+    failed = f"; {how}{_most_frequent(progress.errors)}" if (how := _failed(progress)) else ""
+    return f"running{suspended}{failed}"
+
+
 def _end(progress: Progress, record: Record | None) -> str:
     how = _failed(progress)
     text = "complete" if record else "ended"
@@ -122,7 +128,7 @@ def _end(progress: Progress, record: Record | None) -> str:
 def _failed(progress: Progress) -> str:
     counts = progress.counts
     parts = [f"{counts.failed} failed"] if counts.failed else []
-    parts += [f"{counts.silent} ended without a word of their pilots"] if counts.silent else []
+    parts += [f"{counts.silent} ended silently"] if counts.silent else []
     return ", ".join(parts)
 
 
