@@ -58,7 +58,7 @@ class EventLog:
         with self.path.open("rb", buffering=0) as file:
             descriptor, status = file.fileno(), os.fstat(file.fileno())
             if not self._is_known(descriptor, status):
-                self._begin_again(descriptor, (status.st_dev, status.st_ino))
+                self._begin_again(descriptor, status)
             if self.offset == 0:
                 self._stream = stream_for(os.pread(descriptor, START, 0), self.damaged_bytes)
             self.size = status.st_size  # later bytes are for the next read
@@ -73,19 +73,23 @@ class EventLog:
             and os.pread(descriptor, len(mark), at) == mark
         )
 
-    def _begin_again(self, descriptor: int, identity: tuple[int, int]) -> None:
+    def _begin_again(self, descriptor: int, status: os.stat_result) -> None:
         """Read from the start: at the first read, and if the log was replaced or truncated."""
-        self._known_before = self._last if self._is_copy(descriptor) else b""
+        self._known_before = self._last if self._is_older_copy(descriptor, status.st_size) else b""
         if self._identity is not None:
             self.restarts += 1
             since = f"what is later than {self._last.decode()}" if self._known_before else "it from its start"
             logger.warning("%s was replaced or truncated: reading %s", self.path, since)
-        self._identity, self.offset, self._mark, self._head = identity, 0, (0, b""), b""
+        self._identity = status.st_dev, status.st_ino
+        self.offset, self._mark, self._head = 0, (0, b""), b""
 
-    def _is_copy(self, descriptor: int) -> bool:
-        """Whether the file begins as the one that was read so far; not if damage there may be mended here."""
+    def _is_older_copy(self, descriptor: int, size: int) -> bool:
+        """Whether the file begins as the log that was read so far, and is shorter.
+
+        Not if that log was damaged: what is here may be better.
+        """
         start = os.pread(descriptor, len(self._head), 0)
-        return bool(start) and self._head.startswith(start) and not self.damaged_bytes
+        return bool(start) and self._head.startswith(start) and size < self.offset and not self.damaged_bytes
 
     def _read(self, descriptor: int, *, final: bool) -> Iterator[Events]:
         stream, position = self._stream, self.offset

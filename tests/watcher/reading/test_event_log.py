@@ -224,6 +224,7 @@ def test_what_was_added_to_an_older_copy_before_it_was_looked_at_is_read(jel: Je
     log = EventLog(jel.path)
     jel.now += timedelta(minutes=1)
     jel.execute((7, 0))
+    jel.chirp((7, 0), "Status", '"Tasking"')
     read_events(log)
     put_in_place(jel, copy)
     jel.terminate((7, 0))
