@@ -43,14 +43,15 @@ def require_same_queue(site: Neighbours) -> JobQueue:
     return here
 
 
-def note_queue(site: Neighbours) -> None:
-    """Note the job queue that answers as the one that has our clusters, before a submit to it.
+def note_queue(site: Neighbours) -> JobQueue:
+    """Note the job queue that answers as the one that has our clusters, before a submit to it; returns it.
 
     Raises as `require_same_queue`. Safe to repeat.
     """
     here = require_same_queue(site)
     if site.scratch.queue() != here:  # none so far, or the same under another name
         site.scratch.note_queue(here)
+    return here
 
 
 def _has_our_clusters(site: Neighbours) -> bool:

@@ -1,4 +1,8 @@
-"""The look before every submit: is there a cluster of this taskforce already?"""
+"""The exact look for a taskforce's cluster: in the schedd's queue, its history, and the job event logs.
+
+It reads all of them, so it costs as much as they are large. `starter.known_taskforces` shows which taskforces
+need it.
+"""
 
 from __future__ import annotations
 
@@ -51,12 +55,12 @@ def find_cluster(
     found = [
         cluster
         for cluster in known
-        if cluster.cluster_id not in but and not _is_anothers(cluster, uuid, _recent(scratch, earliest))
+        if cluster.cluster_id not in but and not _is_anothers(cluster, uuid, recent_logs(scratch, earliest))
     ]
     if not found:
         named = [
             (Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0), log)
-            for log in _recent(scratch, earliest)
+            for log in recent_logs(scratch, earliest)
             for cluster_id in clusters_in_log(log, uuid) - but
         ]
         found = [cluster for cluster, log in named if not can_be_forged(log)]
@@ -77,15 +81,16 @@ def can_be_forged(log: Path) -> bool:
     return any(text.find(_INFORMATION) >= 0 for text, _ in _texts(log))
 
 
-def clusters_in_log(log: Path, uuid: str) -> set[int]:
+def clusters_in_log(log: Path, uuid: str, behind: int = 0) -> set[int]:
     """The clusters that a log, or its archive, names as this taskforce's; the watcher finds the same.
 
-    Never raises, whatever the log contains. A log that cannot be read to its end counts up to there.
+    In a log, not in an archive, `behind` an offset leaves out what is named before it. Never raises, whatever
+    the log contains. A log that cannot be read to its end counts up to there.
     """
     return {
         event.cluster
         for text, form in _texts(log)
-        for event in events_with(NOTE + uuid.encode(), text, form)
+        for event in events_with(NOTE + uuid.encode(), text, form, behind)
         if taskforce_of(event) == uuid
     }
 
@@ -119,7 +124,7 @@ def _owner(cluster_id: int, log: Path) -> str:
     return ""
 
 
-def _recent(scratch: Scratch, earliest: float) -> Iterator[Path]:
+def recent_logs(scratch: Scratch, earliest: float) -> Iterator[Path]:
     """The logs that may contain a cluster submitted since `earliest`: each has the clusters of its day.
 
     The archives are listed last, because a log that disappears meanwhile has one by then.

@@ -23,7 +23,6 @@ from common.consent import can_never_start
 from common.errors import ItemWaits, RemoveRejected, ScratchUnavailable, SubmitRejected
 from common.metrics import Number
 from common.neighbours import Neighbours
-from common.same_queue import note_queue
 from common.scratch.intent import Intent
 from common.set_aside import SetAside, Turn
 from common.sizes import shown
@@ -33,6 +32,7 @@ from starter.attempts import looking_at_files
 from starter.confirmation import confirm, release
 from starter.failed_start import let_others_go_first, report_failure
 from starter.input_files import copy_files
+from starter.known_taskforces import KnownTaskforces
 from starter.own_cluster import find_own_cluster
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.protection import Protection
@@ -50,12 +50,14 @@ class Starter:
         self.site = neighbours
         self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
         self.protection = Protection(neighbours)
+        self.known = KnownTaskforces(neighbours)
         self.offered = self.started = self.refused = 0
         self.submitting = 0.0  # seconds
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where a neighbour answers nothing; the next pass goes on."""
         turn = Turn(self.site, self.aside)
+        self.known.begin_pass()
         waiting = self._settle_intents(turn)
         waiting |= self._start_offers(turn)
         self.aside.keep(waiting)
@@ -175,7 +177,9 @@ class Starter:
             raise ItemWaits(before.halted)
         with looking_at_files(self.site, offer):
             intent = self._intend(offer, before)
-        cluster = find_own_cluster(self.site, intent, made_at)
+        cluster = None
+        if before or self.known.may_have_cluster(uuid, made_at):
+            cluster = find_own_cluster(self.site, intent, made_at)
         if cluster is None:
             intent = self._submit(offer, intent)
         else:
@@ -211,7 +215,7 @@ class Starter:
         site.scratch.write_envfile(uuid, render(environment))
         intent = replace(intent, log_before=site.scratch.check_log(Path(intent.log)))
         site.scratch.save(intent)
-        note_queue(site)
+        self.known.begin_submit(uuid)
         description = {command: str(value) for command, value in intent.submit_dict.items()}
         began = time.monotonic()
         try:

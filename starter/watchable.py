@@ -1,8 +1,8 @@
 """Whether a new cluster can be watched: its log must show it, or nobody would ever know how its jobs fare.
 
 A schedd that cannot write the job event log reports nothing, and the jobs run unseen (measured). So the log
-is looked at before the submit and after it. A cluster that was not written into it is withdrawn: noted in the
-intent, so that no look takes it for the taskforce's, and then removed.
+is looked at before the submit, and after it what is new in it. A cluster that was not written into it is
+withdrawn: noted in the intent, so that no look takes it for the taskforce's, and then removed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ def require_watchable(site: Neighbours, intent: Intent) -> None:
     not be written, or a stop interrupts the wait.
     """
     uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
+    _, behind = intent.log_before or (0, 0)
+    if _is_logged(cluster_id, uuid, log, behind):
+        return
     for _ in range(LOOKS):
         if _is_logged(cluster_id, uuid, log) or _is_damaged(log, intent.log_before):
             return
@@ -55,9 +58,10 @@ def _log_in_ad(site: Neighbours, intent: Intent) -> str:
     return next((cluster.log for cluster in found if cluster.cluster_id == intent.cluster_id), "")
 
 
-def _is_logged(cluster_id: int, uuid: str, log: Path) -> bool:
+def _is_logged(cluster_id: int, uuid: str, log: Path, behind: int = 0) -> bool:
+    """Whether the log shows the cluster, in what was written behind an offset."""
     try:
-        return cluster_id in clusters_in_log(log, uuid)
+        return cluster_id in clusters_in_log(log, uuid, behind)
     except OSError:
         return False
 

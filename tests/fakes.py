@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.records import OUR_REASON, ChangedJob, Cluster, EndedJob, JobQueue
+from common.condor.records import OUR_REASON, ChangedJob, Cluster, Ended, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.stop import Stop
 from tests.jel import JelWriter
@@ -101,6 +101,7 @@ class FakeSchedd:
     probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
     asked_about: list[set[int]] = field(default_factory=list)  # the clusters of each question about the queue
+    left: list[int] = field(default_factory=list)  # clusters that left the queue, in that order
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
         self._answer()
@@ -133,6 +134,18 @@ class FakeSchedd:
         self.asked_about.append(set(cluster_ids))
         found = {cluster.cluster_id: cluster.taskforce_uuid for cluster in self.clusters()}
         return {number: uuid for number, uuid in found.items() if number in cluster_ids}
+
+    def ended_taskforces(self, *, since: float, behind: tuple[int, int] | None) -> Ended:
+        self._answer()
+        if self.rotated:
+            return Ended(frozenset(), None)
+        gone = [
+            c.cluster_id for c in self.known.values() if not c.alive and c.cluster_id not in self.lingering
+        ]
+        self.left += [cluster_id for cluster_id in gone if cluster_id not in self.left]
+        start = self.left.index(behind[0]) + 1 if behind and behind[0] in self.left else 0
+        found = frozenset(self.known[cluster_id].taskforce_uuid for cluster_id in self.left[start:])
+        return Ended(found, (self.left[-1], 0) if self.left else None)
 
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
         self.asked_about.append(set(cluster_ids))
@@ -207,7 +220,7 @@ class FakeSchedd:
     def exchange(self) -> None:
         """Another schedd answers from now on, or this one after its spool was lost: it has no cluster."""
         self.born += 1
-        self.known, self.history = {}, []
+        self.known, self.history, self.left = {}, [], []
 
     def _answer(self) -> None:
         if self.down:

@@ -54,7 +54,7 @@ FLOORS = {
         "show decide",
         "starter",
         "own_cluster submit_description",
-        "input_files watchable",
+        "input_files known_taskforces watchable",
         "attempts confirmation existing_cluster failed_start gate pilot_environment protection real_file"
         " resources run_time",
     ],
@@ -86,6 +86,7 @@ LIBRARIES = {
     "rich": "watcher.views benchmarks",
     "supervisor": "common.service",
     "tenacity": "common.wms",
+    "tests": "benchmarks",  # which use their pool and their stand-in WMS
     "urllib3": "common.wms",
 }
 

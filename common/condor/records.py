@@ -65,6 +65,17 @@ class ChangedJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """The taskforces of jobs that have left the queue, and the newest job, anybody's, in the history then.
+
+    `newest` is (cluster, proc); None in an empty history.
+    """
+
+    taskforces: frozenset[str]
+    newest: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobQueue:
     """The job queue of a schedd: `born` is when it was made, in epoch seconds.
 
@@ -86,6 +97,7 @@ class AccessPoint(Protocol):
     def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]: ...
     def clusters(self) -> list[Cluster]: ...
     def owners(self, cluster_ids: Collection[int]) -> dict[int, str]: ...
+    def ended_taskforces(self, *, since: float, behind: tuple[int, int] | None) -> Ended: ...
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]: ...
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]: ...
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool: ...

@@ -40,6 +40,7 @@ from common.condor.records import (
     UUID_ATTRIBUTE,
     ChangedJob,
     Cluster,
+    Ended,
     EndedJob,
     JobQueue,
 )
@@ -61,6 +62,7 @@ _BORN = "JobQueueBirthdate"
 # Cluster ids in one question: a constraint with 15 000 of them is not answered (seen). Each question to the
 # history reads all of it, so there are more ids in one of those.
 QUEUE_SLICE, HISTORY_SLICE = 300, 2_000
+FEW = 1_000  # jobs, of all users, that are asked for together with the newest one
 
 
 class Schedd:
@@ -122,6 +124,32 @@ class Schedd:
             for part in _slices(cluster_ids, QUEUE_SLICE)
             for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined && member(ClusterId, {_list(part)})")
         }
+
+    def ended_taskforces(self, *, since: float, behind: tuple[int, int] | None) -> Ended:
+        """The taskforces of the jobs that left the queue after `behind`, the newest job of an earlier answer.
+
+        Without one, of those that left it after `since` (epoch seconds). If the history has lost that job, of
+        all that it has. A job that leaves the queue during the call is in this answer, or in the one behind
+        its newest job. Raises ScheddUnavailable. Safe to repeat.
+        """
+        if behind is None:
+            newest, _ = self._newest_jobs(None, 1)
+            # Others' jobs do not end the search: one that was kept in the queue is young in the history.
+            end = f"{UUID_ATTRIBUTE} isnt undefined && EnteredCurrentStatus < {int(since)}"
+        else:
+            end = f"ClusterId == {behind[0]} && ProcId == {behind[1]}"
+            newest, found = self._newest_jobs(end, FEW)
+            if len(found) < FEW:
+                return Ended(frozenset(map(owner_of, found)) - {""}, newest or behind)
+        ours = f"{UUID_ATTRIBUTE} isnt undefined"
+        ads = self._ask(lambda schedd: schedd.history(ours, projection=[UUID_ATTRIBUTE], since=end))
+        return Ended(frozenset(map(owner_of, ads)), newest)
+
+    def _newest_jobs(self, end: str | None, most: int) -> tuple[tuple[int, int] | None, list[Any]]:
+        """The newest jobs in the history back to where `end` holds, newest first, and the id of the first."""
+        fields = ["ClusterId", "ProcId", UUID_ATTRIBUTE]
+        ads = self._ask(lambda schedd: schedd.history("true", projection=fields, match=most, since=end))
+        return ((cluster_id_of(ads[0]), int(ads[0]["ProcId"])) if ads else None), ads
 
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
         """The clusters that have a job that may still run, or may still make jobs -> the taskforce of each.

@@ -48,13 +48,13 @@ def find_last_end(text: bytes | mmap.mmap, before: int, form: Form) -> int:
     return 0
 
 
-def events_with(found: bytes, text: bytes | mmap.mmap, form: Form) -> Iterator[Event]:
-    """The events of a log that contain the bytes `found`.
+def events_with(found: bytes, text: bytes | mmap.mmap, form: Form, behind: int = 0) -> Iterator[Event]:
+    """The events of a log that contain the bytes `found` at or behind an offset.
 
     Reading all of the log finds the same ones; but the last event is found as soon as its lines are there,
     even if its end is not written yet. Never raises, whatever the log contains.
     """
-    at = text.find(found)
+    at = text.find(found, behind)
     while at >= 0:
         start = find_last_end(text, at, form)
         end, after = _next_end(text, at, form)

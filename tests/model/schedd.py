@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from common.condor.records import ChangedJob, Cluster, EndedJob, JobQueue
+from common.condor.records import ChangedJob, Cluster, Ended, EndedJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable
 from tests.fakes import FakeClock
 from tests.jel import JelWriter
@@ -114,6 +114,8 @@ class ModelSchedd:
         self.known: dict[int, ModelCluster] = {}
         self._queued: dict[int, ModelCluster] = {}
         self._of_taskforces: dict[str, list[ModelCluster]] = defaultdict(list)
+        self._history: list[tuple[ModelCluster, Job]] = []  # jobs in the order in which they left the queue
+        self._places: dict[tuple[int, int], int] = {}  # job -> its place in there
         self.down = self.mute = self.elsewhere = False
         self.writes_information = True
         self.through: Callable[[str, Callable[[], Any]], Any] = lambda call, act: act()
@@ -158,6 +160,16 @@ class ModelSchedd:
             for cluster in self._numbered(cluster_ids)
             if cluster.queued
         }
+
+    @asked
+    def ended_taskforces(self, *, since: float, behind: tuple[int, int] | None) -> Ended:
+        """The taskforces of the jobs that left after `behind`, and the newest of all."""
+        if self.elsewhere or not self._history:
+            return Ended(frozenset(), None)
+        start = self._places[behind] + 1 if behind in self._places else 0
+        new = self._history[start:]
+        newest, job = self._history[-1]
+        return Ended(frozenset(cluster.taskforce_uuid for cluster, _ in new), (newest.cluster_id, job.proc))
 
     @asked
     def live_clusters(self, cluster_ids: Collection[int]) -> dict[int, str]:
@@ -342,6 +354,8 @@ class ModelSchedd:
         """The job goes from the queue into the history."""
         job.put(status)
         job.ended_at = int(self.clock())
+        self._places[cluster.cluster_id, job.proc] = len(self._history)
+        self._history.append((cluster, job))
         cluster.left -= 1
         if not cluster.left:
             del self._queued[cluster.cluster_id]

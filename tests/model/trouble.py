@@ -38,7 +38,7 @@ WRONGS: dict[str, tuple[str, ...]] = {
 # The calls of each worker to each neighbour, by route or method.
 CALLS = {
     ("starter", "wms"): ("pending-starter", "condor-submit", "record"),
-    ("starter", "schedd"): ("queue", "clusters_of", "submit", "remove"),
+    ("starter", "schedd"): ("queue", "clusters", "ended_taskforces", "clusters_of", "submit", "remove"),
     ("stopper", "wms"): ("pending-stopper", "record", "condor-rm", "query"),
     ("stopper", "schedd"): ("queue", "remove", "clusters", "force_out"),
     ("watcher", "wms"): ("query", "statuses", "record", "condor-complete"),

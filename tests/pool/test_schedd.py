@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import classad2
@@ -82,6 +83,52 @@ def test_an_old_job_that_was_kept_in_the_queue_does_not_end_the_search_of_the_hi
     assert int(ended()) < since
     assert [cluster.cluster_id for cluster in schedd.clusters_of(uuid, since=since)] == [cluster_id]
     assert schedd.clusters_of(uuid, since=since, but=[cluster_id]) == []
+
+
+def end(schedd: Schedd, directory: Path, uuid: str) -> None:
+    """A cluster of this taskforce leaves the queue."""
+    cluster_id = schedd.submit(description(directory, uuid), 2)
+    schedd.remove(cluster_id, uuid, "over")
+    eventually(lambda: len(schedd.ended_jobs([cluster_id])) == 2, "it leaves the queue")
+
+
+@pytest.mark.parametrize("few", [1, 1000])
+def test_the_history_shows_whose_jobs_ended_since_the_last_question(
+    schedd: Schedd, directory: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr("common.condor.schedd.FEW", few)
+    first, second, third = (f"TF-{directory.name}-{number}" for number in range(3))
+    end(schedd, directory, first)
+    whole = schedd.ended_taskforces(since=PAST, behind=None)
+    assert first in whole.taskforces
+    assert whole.newest is not None
+    assert schedd.ended_taskforces(since=time.time() + 60, behind=None).taskforces == set()
+
+    nothing = schedd.ended_taskforces(since=PAST, behind=whole.newest)
+    assert nothing == replace(whole, taskforces=frozenset())
+    end(schedd, directory, second)
+    new = schedd.ended_taskforces(since=PAST, behind=whole.newest)
+    assert new.taskforces == {second}
+    end(schedd, directory, third)
+    assert schedd.ended_taskforces(since=PAST, behind=new.newest).taskforces == {third}
+    assert schedd.ended_taskforces(since=PAST, behind=whole.newest).taskforces == {second, third}
+    lost = schedd.ended_taskforces(since=PAST, behind=(999_999, 0))
+    assert {first, second, third} <= lost.taskforces
+
+
+def test_a_job_of_anybody_is_the_newest_of_the_history(
+    schedd: Schedd, pool: PoolClient, directory: Path
+) -> None:
+    """Otherwise each question would go back through all that others' jobs have added to it."""
+    end(schedd, directory, f"TF-{directory.name}")
+    other = directory / "other.sub"
+    other.write_text("executable=/bin/true\nrequirements=false\nqueue\n")
+    job = pool.tool("condor_submit", "-terse", str(other)).stdout.split()[0]
+    pool.tool("condor_rm", job)
+    number = int(job.partition(".")[0])
+    eventually(
+        lambda: schedd.ended_taskforces(since=PAST, behind=None).newest == (number, 0), "it leaves the queue"
+    )
 
 
 def test_a_cluster_in_the_queue_that_does_not_count_hides_none_in_the_history(

@@ -24,6 +24,7 @@ _METHODS = frozenset(
         "daemon_pid",
         "exchange_queue",
         "facts",
+        "fill_history",
         "forget_history",
         "fresh_ads",
         "install_pilot",
@@ -89,6 +90,10 @@ class PoolClient:
     def forget_history(self) -> None:
         """See Pool.forget_history."""
         self._ask("forget_history")
+
+    def fill_history(self, jobs: int) -> None:
+        """See Pool.fill_history."""
+        self._ask("fill_history", jobs)
 
     def daemon_pid(self, name: str) -> int | None:
         """See Pool.daemon_pid."""

@@ -32,6 +32,7 @@ PILOT_PATH = "/cvmfs/icecube.opensciencegrid.org/containers/ewms/observation-man
 _START_PATIENCE = 60.0
 _GRACEFUL_PATIENCE = 6.0
 _FAST_PATIENCE = 4.0
+_COPIED = ("ClusterId = ", "ProcId = ", "EWMSTaskforceUUID = ", "GlobalJobId = ")  # what distinguishes copies
 _TELLING_LOGS = ("Master", "SharedPort", "Collector", "Sched", "Start")
 
 
@@ -190,6 +191,22 @@ class Pool:
         """Empties the schedd's history. In place, as a schedd that runs keeps it open (measured)."""
         with (self.layout.spool / "history").open("r+b") as history:
             history.truncate()
+
+    def fill_history(self, jobs: int, *, per_cluster: int = 50) -> None:
+        """Appends copies of its newest job to the schedd's history, `per_cluster` for each taskforce."""
+        path = self.layout.spool / "history"
+        ad = path.read_text("utf-8").rpartition("\n*** ")[0].rpartition("\n*** ")[2].partition("\n")[2]
+        kept = [line for line in ad.splitlines(keepends=True) if not line.startswith(_COPIED)]
+        text, offset = "".join([*kept, "" if ad.endswith("\n") else "\n"]), path.stat().st_size
+        with path.open("a", encoding="utf-8") as history:
+            for number in range(jobs):
+                cluster, proc = 1_000_000 + number // per_cluster, number % per_cluster
+                ids = f'ClusterId = {cluster}\nProcId = {proc}\nEWMSTaskforceUUID = "TF-ended-{cluster}"\n'
+                history.write(
+                    f"{text}{ids}*** Offset = {offset} ClusterId = {cluster} ProcId = {proc}"
+                    f' Owner = "{self.account.name}" CompletionDate = 0 CurrentTime = {int(time.time())}\n'
+                )
+                offset = history.tell()
 
     def daemon_pid(self, name: str) -> int | None:
         """The process id of a daemon, as the machine sees it."""

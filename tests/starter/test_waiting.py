@@ -8,12 +8,9 @@ from typing import Any
 import pytest
 
 import starter.starter
-from common.condor.records import Cluster
 from common.errors import ScheddUnavailable
 from common.neighbours import Neighbours
 from common.wms.contract import NewTaskforce
-from starter import own_cluster
-from starter.existing_cluster import find_cluster
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.sandbox.wms import StandInWms
@@ -103,13 +100,15 @@ def test_a_bug_at_one_taskforce_stops_no_other(
 ) -> None:
     bad, good = wms.add_taskforce(), wms.add_taskforce()
 
-    def broken(uuid: str, *arguments: object, **options: object) -> Cluster | None:
+    worker = Starter(n)
+    look = worker.known.may_have_cluster
+
+    def broken(uuid: str, since: float) -> bool:
         if uuid == bad:
             raise KeyError("StructuredNotes")
-        return find_cluster(uuid, *arguments, **options)  # type: ignore[arg-type]
+        return look(uuid, since)
 
-    monkeypatch.setattr(own_cluster, "find_cluster", broken)
-    worker = Starter(n)
+    monkeypatch.setattr(worker.known, "may_have_cluster", broken)
     assert worker.run_once().verdict() == "unexpected KeyError"
     passes(worker, clock, 62)
     assert wms.taskforce(good)["phase"] == "condor-submit"
