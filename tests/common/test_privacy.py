@@ -61,7 +61,7 @@ def test_the_kernel_still_has_the_first_environment_which_is_why_it_is_closed_to
     assert CANARY in shown()["block"], "the kernel has changed: forgetting alone would do now"
 
 
-def test_what_is_forgotten_is_every_setting_that_holds_a_secret(tmp_path: Path) -> None:
+def test_every_setting_that_holds_a_secret_is_forgotten(tmp_path: Path) -> None:
     aliases = {field.alias for field in Settings.model_fields.values()}
     assert set(SECRET_VARIABLES) <= aliases
     secret = {f.alias for f in Settings.model_fields.values() if "Secret" in str(f.annotation) or not f.repr}

@@ -41,7 +41,7 @@ def with_words(lines: pytest.LogCaptureFixture, words: str) -> list[str]:
     return [record.getMessage() for record in lines.records if words in record.getMessage()]
 
 
-def test_what_is_sent_to_the_wms_is_logged_in_counts(
+def test_the_statuses_that_the_wms_gets_are_logged_in_counts(
     watcher: Watcher, wms: StandInWms, jel: JelWriter, lines: pytest.LogCaptureFixture
 ) -> None:
     uuid = add_running(wms, 7, n_workers=3)

@@ -315,7 +315,7 @@ def test_logs_that_cannot_be_seen_are_reported_in_one_line(
 
 
 @pytest.mark.parametrize("what", ["", "8.", "a b", "8.1.2", "../x", "\x1b[31m"])
-def test_what_cannot_be_asked_for_is_a_wrong_command_line(
+def test_a_request_that_is_no_name_or_number_is_a_usage_error(
     what: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match="2"):

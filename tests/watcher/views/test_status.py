@@ -113,7 +113,7 @@ def test_the_counts_are_those_of_the_tally(sample: Path, capsys: pytest.CaptureF
     assert shown == expected
 
 
-def test_what_needs_a_person_comes_first_and_what_has_ended_is_left_out(
+def test_clusters_that_need_a_person_come_first_and_ended_ones_are_left_out(
     scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for cluster in range(1, 5):
@@ -293,7 +293,7 @@ def test_the_rate_of_a_cluster_that_has_ended_is_that_of_its_life(jel: JelWriter
     assert rate(jel, START.timestamp() + 50 * HOUR) == pytest.approx(1, rel=0.01)
 
 
-def test_what_is_left_takes_its_time_at_this_rate_and_what_is_held_does_not_count() -> None:
+def test_idle_and_running_jobs_take_their_time_at_this_rate_and_held_ones_do_not_count() -> None:
     progress = replace(CLUSTER, counts=Counts(idle=20, running=4, held=50, done=5), rate=12.0)
     assert progress.seconds_left() == 2 * HOUR
     assert replace(progress, rate=None).seconds_left() is None
