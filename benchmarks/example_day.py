@@ -24,7 +24,8 @@ HOLD = """\
 Job was held.
 \tTransfer input files failure at access point ap1 while sending files to the execution point
 \tCode 13 Subcode 2"""
-SITES = ("CHTC", "Nebraska", "UConn-OSG", "Syracuse University ITS", "MWT2")
+SITES = ("CHTC", "Somewhere", "UConn-OSG", "Syracuse University ITS", "MWT2")
+BAD_SITE = "Somewhere"
 HOUR = 3600.0
 
 Event = tuple[float, int, int, int, str]  # when, code, cluster, proc, text
@@ -62,9 +63,11 @@ class Taskforce:
 
     def _job(self, proc: int, at: float) -> Iterator[Event]:
         machine = self.random.randrange(1, 250)
-        site = SITES[machine % len(SITES)]
-        slot = f'\n\tSlotName: slot1_{1 + machine % 8}@ep{machine}\n\tGLIDEIN_Site = "{site}"'
-        yield at, 1, self.cluster, proc, f"Job executing on host: {MACHINE.format(machine)}{slot}"
+        while SITES[machine % len(SITES)] == BAD_SITE and self.random.random() < 0.8:
+            yield self._start(proc, at, machine)
+            yield at + 300, 4, self.cluster, proc, "Job was evicted.\n\t(0) CPU times"
+            at, machine = at + 600, self.random.randrange(1, 250)
+        yield self._start(proc, at, machine)
         for wait, status in ((8, "RunningInitCommand"), (20, "AwaitingFirstMessage"), (40, "Tasking")):
             yield at + wait, 8, self.cluster, proc, f'HTChirpEWMSPilotStatus: "{status}"'
         runs = self.random.uniform(0.3, 1.2) * HOUR
@@ -93,6 +96,12 @@ class Taskforce:
                 proc,
                 "Job terminated.\n\t(1) Normal termination (return value 0)",
             )
+
+    def _start(self, proc: int, at: float, machine: int) -> Event:
+        slot = f"SlotName: slot1_{1 + machine % 8}@ep{machine}"
+        site = f'GLIDEIN_Site = "{SITES[machine % len(SITES)]}"'
+        text = f"Job executing on host: {MACHINE.format(machine)}\n\t{slot}\n\t{site}"
+        return at, 1, self.cluster, proc, text
 
 
 def taskforces(count: int, jobs: int, now: float, seed: int) -> list[Taskforce]:

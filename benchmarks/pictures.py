@@ -43,7 +43,7 @@ def main() -> int:
     os.environ["TZ"] = "UTC"
     time.tzset()
     with tempfile.TemporaryDirectory() as scratch:
-        logs = write_day(Path(scratch), taskforces(9, 60, NOW, seed=4), NOW)
+        logs = write_day(Path(scratch), taskforces(11, 60, NOW, seed=6), NOW)
         (pictures / "status.svg").write_text(_terminal(table(_overview(logs, ended=False), COLUMNS, UTC)))
         (pictures / "timeline.svg").write_text(draw(picture_of(logs, UTC)))
         page = Path(scratch) / "day.html"
