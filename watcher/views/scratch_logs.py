@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 from common.errors import ScratchUnavailable
@@ -37,6 +38,16 @@ def logs_of_the_service(directory: Path, *, archives: bool) -> Sequence[Path]:
         return in_order([path for ending in endings for path in files_in(directory, ending)])
     except ScratchUnavailable as error:
         raise Unreadable(safe_key(str(error))) from error
+
+
+def logs_of_day(logs: Sequence[Path], day: date) -> Sequence[Path]:
+    """Those with the clusters of a day; raises Unreadable, with the days that there are, if there is none."""
+    found = [path for path in logs if path.name.startswith(day.isoformat())]
+    if not found:
+        days = sorted({path.name[:10] for path in logs})
+        there = f"there are logs of {', '.join(days)}" if days else "there are no logs"
+        raise Unreadable(safe_key(f"no log of {day}: {there}"))
+    return found
 
 
 def logs_in_environment(

@@ -98,11 +98,10 @@ def test_a_day_whose_log_is_compressed_has_a_page_and_a_day_without_one_an_error
     assert capsys.readouterr().err == "watcher: no log of 2026-11-21: there are logs of 2026-11-22\n"
 
 
+@pytest.mark.parametrize("view", ["--report", "--status --day"])
 @pytest.mark.parametrize("day", ["today", "yesterday"])
-def test_days_may_be_named(
-    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str], day: str
-) -> None:
-    assert main(["--report", day]) == 1
+def test_days_may_be_named(scratch: Path, capsys: pytest.CaptureFixture[str], view: str, day: str) -> None:
+    assert main([*view.split(), day]) == 1
     assert re.fullmatch(r"watcher: no log of \d{4}-\d\d-\d\d: there are no logs\n", capsys.readouterr().err)
 
 

@@ -10,22 +10,22 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta, tzinfo
+from collections.abc import Mapping, Sequence
+from datetime import date, tzinfo
 from pathlib import Path
 
 from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
 from common.joblog.events import CLUSTER_PROC, EventCode
-from common.joblog.texts import safe_key
 from watcher.reading.batch import keep_memory
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import Unreadable, in_order, one_by_one, read_all, zone
 from watcher.reading.progress_bar import ProgressBar
+from watcher.views.days import WAYS, parse_day
 from watcher.views.event_text import describe_hold
 from watcher.views.explain.history import FrequentTexts
 from watcher.views.report.page import Page, write_page
-from watcher.views.scratch_logs import logs_in_environment
+from watcher.views.scratch_logs import logs_in_environment, logs_of_day
 from watcher.views.sites.counts import Sites
 from watcher.views.status.overview import Overview, Status
 from watcher.views.timeline.command import picture_of
@@ -72,13 +72,7 @@ def page_of(day: date, paths: Sequence[Path], overview: Overview, writers: tzinf
 
 
 def _logs_of(parser: argparse.ArgumentParser, environ: Mapping[str, str], day: date) -> Sequence[Path]:
-    logs = logs_in_environment(parser, environ, archives=True)
-    found = [path for path in logs if path.name.startswith(day.isoformat())]
-    if not found:
-        days = sorted({path.name[:10] for path in logs})
-        there = f"there are logs of {', '.join(days)}" if days else "there are no logs"
-        raise Unreadable(safe_key(f"no log of {day}: {there}"))
-    return found
+    return logs_of_day(logs_in_environment(parser, environ, archives=True), day)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         " script.",
     )
     parser.add_argument("--report", action="store_true", required=True, help="do this, and nothing else")
-    parser.add_argument("day", type=_day, metavar="DAY", help="YYYY-MM-DD, today or yesterday")
+    parser.add_argument("day", type=parse_day, metavar="DAY", help=WAYS)
     parser.add_argument(
         "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
     )
@@ -102,18 +96,3 @@ def _parser() -> argparse.ArgumentParser:
         help="if none is given: the logs and archives of that day in JOB_EVENT_LOG_DIR",
     )
     return parser
-
-
-_DAYS: Mapping[str, Callable[[date], date]] = {
-    "today": lambda today: today,
-    "yesterday": lambda today: today - timedelta(days=1),
-}
-
-
-def _day(text: str) -> date:
-    if text in _DAYS:
-        return _DAYS[text](datetime.now().astimezone().date())  # logs are named in local time
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-25") from None

@@ -12,7 +12,6 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,8 @@ from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
 from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import Unreadable
-from watcher.views.scratch_logs import accept_logs, logs_of_the_service
+from watcher.views.days import WAYS, parse_day
+from watcher.views.scratch_logs import accept_logs, logs_of_day, logs_of_the_service
 from watcher.views.status.as_json import to_json
 from watcher.views.status.overview import Status
 from watcher.views.wms_phases import WmsPhases
@@ -87,11 +87,10 @@ def _paths(
     directory = environ.get("JOB_EVENT_LOG_DIR")
     if not directory:
         parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
-    archives = bool(options.all or options.day)
-    day = options.day.isoformat() if options.day else ""
-    return lambda: [
-        path for path in logs_of_the_service(Path(directory), archives=archives) if path.name.startswith(day)
-    ]
+    place, archives = Path(directory), bool(options.all or options.day)
+    if options.day:
+        return lambda: logs_of_day(logs_of_the_service(place, archives=archives), options.day)
+    return lambda: logs_of_the_service(place, archives=archives)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,25 +99,18 @@ def _parser() -> argparse.ArgumentParser:
         description="Show every taskforce at work in the scratch directory, in one table; those first"
         " that need a person. Done and failed are the pilots' own word. Changes nothing.",
         epilog="In the first column: ! needs a person, ? is worth a look, . waits, = has ended."
-        " READY is when idle and running jobs will have ended at the rate of the last hours; jobs on hold"
-        " wait for a person. The WMS is asked for phases if its settings are in the environment. A terminal"
-        " shows as many taskforces as fit, `| cat` all of them.",
+        " READY or ETA is when idle and running jobs will have ended at the rate of the last hours; jobs on"
+        " hold wait for a person. The WMS is asked for phases if its settings are in the environment. A"
+        " terminal shows the taskforces that have room; add `| cat` to see all of them.",
     )
     parser.add_argument("--status", action="store_true", required=True, help="do this, and nothing else")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--all", action="store_true", help="also those that have ended, and archives of logs")
     which.add_argument(
-        "--day", type=_day, metavar="YYYY-MM-DD", help="only those submitted on this day, also ended ones"
+        "--day", type=parse_day, metavar="DAY", help=f"only those submitted then, also ended ones: {WAYS}"
     )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--watch", action="store_true", help="stay and show it live; q quits")
     how.add_argument("--json", action="store_true", help="as JSON, for scripts")
     accept_logs(parser)
     return parser
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day such as 2026-11-25") from None
