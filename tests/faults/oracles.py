@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.faults.truth import Truth
+from tests.faults.waiting import WAITS_IN, Wait, turns_of, waits
 from tests.sandbox.wms import StandInWms
 
 Json = dict[str, Any]
@@ -18,6 +19,9 @@ Counts = Mapping[str, int]
 Statuses = Mapping[str, Counts]
 MOST_FAILURES = 3  # of one taskforce; then the WMS gives it up
 TOO_LARGE = "more than the schedd ever takes: MAX_JOBS_PER_SUBMISSION = "  # the report of a refusal
+# A worker has about a turn a second. No trouble of the WMS lasts longer than 8 seconds, and what a worker has
+# set aside is due again after as much time again. A few such troubles may follow each other.
+MOST_TURNS = 40
 OURS = "EWMS: "  # how each reason begins for which the service removes a job
 
 
@@ -25,7 +29,8 @@ OURS = "EWMS: "  # how each reason begins for which the service removes a job
 class Case:
     """What is judged: the WMS's taskforces at the end, the truth, and what was wanted.
 
-    `unlogged` are taskforces whose log was damaged: nobody can know their pilots' statuses.
+    `unlogged` are taskforces whose log was damaged: nobody can know their pilots' statuses. `waits` are the
+    times when a taskforce waited for others.
     """
 
     records: Sequence[Json]
@@ -33,6 +38,7 @@ class Case:
     workers: Mapping[str, int]  # taskforce -> number of workers that were asked for
     unlogged: frozenset[str] = field(default=frozenset())
     limit: float = math.inf  # of jobs in one submission: larger taskforces are to be refused
+    waits: Sequence[Wait] = ()
 
     @classmethod
     def of(
@@ -45,7 +51,15 @@ class Case:
     ) -> Case:
         """The case of the taskforces in `workers`, as the WMS has them now."""
         records = [record for record in wms.taskforces() if record["taskforce_uuid"] in workers]
-        return cls(records, truth, workers, unlogged, limit)
+        by_uuid = {record["taskforce_uuid"]: record for record in records}
+        requests = wms.requests
+        waited = [wait for action in WAITS_IN for wait in waits(turns_of(requests, action), by_uuid, action)]
+        return cls(records, truth, workers, unlogged, limit, waited)
+
+    @property
+    def longest_wait(self) -> int:
+        """The most turns in a row that came to nothing while another taskforce waited."""
+        return max((wait.turns for wait in self.waits), default=0)
 
     def is_too_large(self, record: Json) -> bool:
         """Whether the schedd can never take this taskforce."""
@@ -62,6 +76,7 @@ def judge(case: Case) -> list[str]:
         right_statuses,
         said_once,
         nothing_failed,
+        nobody_waited,
     )
     return [complaint for oracle in oracles for complaint in oracle(case)]
 
@@ -183,6 +198,13 @@ def nothing_failed(case: Case) -> Iterator[str]:
             refused > MOST_FAILURES or not (was_stopped(record) or is_given_up(record))
         ):
             yield f"not refused: {uuid} is too large, and has failed {refused} time(s)"
+
+
+def nobody_waited(case: Case) -> Iterator[str]:
+    """No taskforce waited for another for more turns of a worker than a trouble and its pauses explain."""
+    for wait in case.waits:
+        if wait.turns > MOST_TURNS:
+            yield f"waited: {wait.taskforce} for {', '.join(wait.others)}, for {wait.turns} turns"
 
 
 def was_stopped(record: Json) -> bool:

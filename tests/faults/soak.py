@@ -22,9 +22,9 @@ from pathlib import Path
 from tests.faults import truth
 from tests.faults.oracles import Case, Json, is_given_up, judge
 from tests.faults.plan import LIMIT, Arrival, Trouble, arrivals, troubles
+from tests.faults.reader import PipedTms
 from tests.faults.troubles import Troubles
 from tests.sandbox.control import PoolClient
-from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 
 SMALL = {"worker_memory": "32M", "worker_disk": "1M", "condor_requirements": ""}
@@ -45,6 +45,7 @@ class Report:
     clusters: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     settled_after: float = 0.0
+    longest_wait: int = 0
     complaints: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -62,6 +63,7 @@ class Report:
             f"duplicates      {kinds['duplicate']}",
             f"orphans         {kinds['orphan']}",
             f"wanted removed  {kinds['wanted one removed']}",
+            f"waited          {kinds['waited']}; the longest for {self.longest_wait} turn(s) of others",
             f"complaints      {len(self.complaints)}",
             *(f"  {complaint}" for complaint in self.complaints),
         ]
@@ -70,7 +72,7 @@ class Report:
 class Soak:
     """One soak: things that are due, done one after the other."""
 
-    def __init__(self, pool: PoolClient, wms: StandInWms, tms: Tms) -> None:
+    def __init__(self, pool: PoolClient, wms: StandInWms, tms: PipedTms) -> None:
         self.wms, self.tms, self.pool = wms, tms, pool
         self.troubles = Troubles(pool, wms, tms)
         self.workers: dict[str, int] = {}
@@ -134,10 +136,14 @@ class Soak:
             return False
         return record["phase"] == "pending-stopper" or is_given_up(record)
 
-    def complaints(self) -> list[str]:
-        """The oracles' complaints, and whether the service needed a person."""
+    def case(self) -> Case:
+        """What the oracles judge."""
         seen = truth.look(self.pool, self.tms.scratch)
-        found = judge(Case.of(self.wms, seen, self.workers, frozenset(self.troubles.unlogged), LIMIT))
+        return Case.of(self.wms, seen, self.workers, frozenset(self.troubles.unlogged), LIMIT)
+
+    def complaints(self, case: Case) -> list[str]:
+        """The oracles' complaints, and whether the service needed a person."""
+        found = judge(case)
         if not self._is_healthy():
             found.append(f"needs a person: {self.tms.supervisorctl('status').stdout}")
         return found
@@ -153,7 +159,7 @@ class Soak:
 
 
 def soak(
-    pool: PoolClient, wms: StandInWms, tms: Tms, *, seconds: float, taskforces: int, seed: int
+    pool: PoolClient, wms: StandInWms, tms: PipedTms, *, seconds: float, taskforces: int, seed: int
 ) -> Report:
     """Run one soak on a service that is not started yet, and leave it running."""
     tms.environment |= HURRIED
@@ -164,7 +170,9 @@ def soak(
         pool.configure()
 
 
-def _soak(pool: PoolClient, wms: StandInWms, tms: Tms, seconds: float, taskforces: int, seed: int) -> Report:
+def _soak(
+    pool: PoolClient, wms: StandInWms, tms: PipedTms, seconds: float, taskforces: int, seed: int
+) -> Report:
     one = Soak(pool, wms, tms)
     for arrival in arrivals(seed, seconds, taskforces):
         one.at(arrival.at, lambda arrival=arrival: one.arrive(arrival))  # type: ignore[misc]
@@ -175,7 +183,8 @@ def _soak(pool: PoolClient, wms: StandInWms, tms: Tms, seconds: float, taskforce
     one.troubles.recover()
     report = Report(seed, seconds, taskforces, sum(one.workers.values()), troubles=one.troubles.count)
     report.settled_after = one.settle()
-    report.complaints = one.complaints()
+    case = one.case()
+    report.longest_wait, report.complaints = case.longest_wait, one.complaints(case)
     records = wms.taskforces()
     report.clusters = len({record["cluster_id"] for record in records} - {None})
     return report
@@ -194,7 +203,7 @@ def main() -> int:
     directory = Path(tempfile.mkdtemp(prefix="soak-", dir=pool.layout.home))
     print(f"seed {seed}: {taskforces} taskforces in {options.seconds:.0f} s", flush=True)
     with StandInWms(schedd=pool.schedd_name, leeway_seconds=0) as wms:
-        tms = Tms(directory, wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name})
+        tms = PipedTms(directory, wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name})
         try:
             report = soak(pool, wms, tms, seconds=options.seconds, taskforces=taskforces, seed=seed)
         finally:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.faults.oracles import Case, judge
+from tests.faults.oracles import MOST_TURNS, Case, judge
 from tests.faults.truth import Job, Truth, read_events
+from tests.faults.waiting import Wait, turns_of, waits
+from tests.sandbox.wms.journal import RequestRecord
 
 Json = dict[str, Any]
 
@@ -167,6 +169,60 @@ def test_a_taskforce_that_is_too_large_fails_three_times_and_has_no_cluster(
     made["phase_change_log"] += [failure] * times
     found = judge(Case([made], Truth(()), {"TF-1": 3}, limit=2))
     assert [complaint.partition(":")[0] for complaint in found] == kinds
+
+
+OFFER, POST = "/v1/tms/pending-starter/taskforces", "/v1/tms/condor-submit/taskforces/"
+
+
+def offer(at: float, uuid: str) -> RequestRecord:
+    return RequestRecord(at, "GET", OFFER, {}, None, status=200, acted=True, offered=uuid)
+
+
+def arrived(uuid: str, at: float, *phases: tuple[str, float]) -> Json:
+    """A taskforce that waits to be started from then on, and what became of it when."""
+    log = [
+        {"target_phase": phase, "was_successful": True, "source_entity": "TMS", "timestamp": when}
+        for phase, when in (("pending-starter", at), *phases)
+    ]
+    return record(cluster=None) | {"taskforce_uuid": uuid, "phase_change_log": log}
+
+
+def waited(requests: list[RequestRecord], *records: Json) -> list[tuple[str, tuple[str, ...], int]]:
+    by_uuid = {one["taskforce_uuid"]: one for one in records}
+    found = waits(turns_of(requests, "condor-submit"), by_uuid, "condor-submit")
+    return [(wait.taskforce, wait.others, wait.turns) for wait in found]
+
+
+def test_one_that_is_offered_in_vain_makes_those_behind_it_wait() -> None:
+    requests = [offer(at, "TF-1") for at in range(100, 150)] + [offer(150, "TF-2")]
+    stuck, behind = arrived("TF-1", 99), arrived("TF-2", 110, ("condor-submit", 151))
+    assert waited(requests, stuck, behind) == [("TF-2", ("TF-1",), 40)]
+
+
+def test_a_confirmation_that_the_wms_refuses_is_a_turn_and_an_outage_is_none() -> None:
+    def post(at: float, status: int | None) -> RequestRecord:
+        return RequestRecord(at, "POST", f"{POST}TF-1", {}, None, status=status)
+
+    records = arrived("TF-1", 99), arrived("TF-2", 99)
+    refused = [post(at, 400) for at in range(100, 105)]
+    assert waited(refused, *records) == [("TF-2", ("TF-1",), 4)]
+    assert waited([post(at, status) for at in range(100, 105) for status in (500, None)], *records) == []
+
+
+def test_whoever_comes_to_something_or_comes_first_lets_nobody_wait() -> None:
+    requests = [offer(100 + number, f"TF-{number}") for number in range(5)]
+    started = [arrived(f"TF-{number}", 99, ("condor-submit", 100.5 + number)) for number in range(5)]
+    assert waited(requests, *started, arrived("TF-9", 99)) == []
+    late = arrived("TF-9", 104)
+    assert waited([offer(at, "TF-1") for at in range(100, 104)], arrived("TF-1", 99), late) == []
+
+
+def test_a_long_wait_is_a_complaint_and_a_short_one_is_none() -> None:
+    def found(turns: int) -> list[str]:
+        return judge(Case([record(*WENT)], GOOD, {"TF-1": 2}, waits=[Wait(turns, ("TF-2",), "TF-1")]))
+
+    assert found(MOST_TURNS) == []
+    assert found(MOST_TURNS + 1) == [f"waited: TF-1 for TF-2, for {MOST_TURNS + 1} turns"]
 
 
 def test_if_a_taskforces_log_was_damaged_only_its_job_statuses_are_compared() -> None:

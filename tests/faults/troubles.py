@@ -9,13 +9,15 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from threading import Timer
 
 from tests.faults.plan import WORKERS
+from tests.faults.reader import PipedTms
 from tests.sandbox.control import PoolClient
 from tests.sandbox.pool import PoolError
-from tests.sandbox.tms import Tms
 from tests.sandbox.wms import TOKEN_ROUTES, Fault, StandInWms
 
+LATE = 3.0  # seconds after which the WMS acts on what it got while it did not reply
 SAYS = {"starter": "condor-submit", "stopper": "condor-rm", "watcher": "condor-complete"}
 End = Callable[[], object]
 
@@ -27,11 +29,13 @@ def _nothing() -> None:
 class Troubles:
     """Begins troubles by name; `begin` returns what ends them."""
 
-    def __init__(self, pool: PoolClient, wms: StandInWms, tms: Tms) -> None:
+    def __init__(self, pool: PoolClient, wms: StandInWms, tms: PipedTms) -> None:
         self.pool, self.wms, self.tms = pool, wms, tms
+        self.other_wms = StandInWms(schedd=wms.schedd)  # which knows nothing of our taskforces
         self.count: Counter[str] = Counter()
         self.unlogged: set[str] = set()  # taskforces that were not over when a log was damaged
         self._beside: list[subprocess.Popen[bytes]] = []
+        self._timers: list[Timer] = []
 
     def begin(self, what: str) -> End:
         """Let it go wrong; what cannot go wrong now (a worker that is dead already) does not count."""
@@ -43,7 +47,13 @@ class Troubles:
 
     def recover(self) -> None:
         """Everybody answers again, and nothing of ours runs beside the service."""
+        for timer in self._timers:
+            timer.join()
         self.wms.clear_faults()
+        self.wms.answered_by()
+        self.wms.act_late()
+        self.other_wms.close()
+        self.tms.reads.set()
         self.wms.up("wms")
         self.wms.up("tokens")
         self._scratch_is(0o755)
@@ -81,6 +91,11 @@ class Troubles:
 
         return end
 
+    def _stdout(self, _stall: str) -> End:
+        """Nobody reads the service's log."""
+        self.tms.reads.clear()
+        return self.tms.reads.set
+
     def _second(self, _worker: str) -> End:
         """Another starter on the same scratch directory."""
         self._run([*self.tms.python, "starter", "--once"])
@@ -103,6 +118,11 @@ class Troubles:
         if how == "down":
             self.wms.down()
             return self.wms.up
+        if how in ("another", "either"):
+            self.wms.answered_by(self.other_wms, *[self.wms] * (how == "either"))
+            return self.wms.answered_by
+        if how == "late":
+            return self._late()
         if how == "proxy":
             return self._faults(
                 self.wms.fault("proxy", status=404), self.wms.fault("proxy", route=TOKEN_ROUTES, status=404)
@@ -119,6 +139,21 @@ class Troubles:
         else:
             fault = self.wms.fault("refuse" if how == "403" else how)
         return self._faults(fault)
+
+    def _late(self) -> End:
+        """No reply to statuses and starts, on which the WMS acts when the worker has given up."""
+        end = self._faults(
+            self.wms.fault("late", method="POST", route="/v1/tms/statuses/taskforces"),
+            self.wms.fault("late", method="POST", route="/v1/tms/condor-submit/taskforces/*"),
+        )
+
+        def end_late() -> None:
+            end()
+            timer = Timer(LATE, self.wms.act_late)
+            self._timers.append(timer)
+            timer.start()
+
+        return end_late
 
     def _refuses(self, phase: str, status: int) -> Fault:
         """The WMS itself refuses each confirmation of this phase, as it does one that it cannot read."""

@@ -56,7 +56,7 @@ class Place:
         install(self._patches.setattr, self.line)
         self.wms = StandInWms(schedd=SCHEDD, clock=self.clock, token_seconds=10**7)
         self._other_wms = StandInWms(schedd=SCHEDD, clock=self.clock)
-        self._other_wms._routes._tokens = self.wms.tokens  # of the same realm
+        self._other_wms._routes.tokens = self.wms.tokens  # of the same realm
         self.schedd = make_schedd(self.clock)
         self.schedd.through = self._ask_schedd
         top = _MEMORY if _MEMORY.is_dir() else None

@@ -60,13 +60,17 @@ class Tms:
 
     def start(self) -> None:
         """Start the service; its output is appended to `output`."""
-        with self.output.open("ab") as output:
+        with self._open_output() as output:
             self._service = subprocess.Popen(
                 [*self.python, "common.service.entry"],
                 env=self.environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+
+    def _open_output(self) -> IO[bytes]:
+        """What the service writes its log to."""
+        return self.output.open("ab")
 
     def stop(self) -> int | None:
         """Stop the service, and return its exit code; None if it was not running."""

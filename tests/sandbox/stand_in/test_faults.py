@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.sandbox.stand_in.caller import Caller, Json, action, ask_token, confirm
+from tests.sandbox.stand_in.caller import PENDING, QUERY, STATUSES, Caller, Json, action, ask_token, confirm
 from tests.sandbox.wms import TOKEN_ROUTES, StandInWms
 
 
@@ -52,6 +52,66 @@ def test_a_reset_connection_was_not_acted_on(wms: StandInWms, call: Caller) -> N
     assert wms.taskforce(uuid)["phase"] == "pending-starter"
     assert (wms.requests[-1].status, wms.requests[-1].acted) == (None, False)
     assert post().status_code == 200
+
+
+def test_a_reply_that_is_cut_was_acted_on(wms: StandInWms, call: Caller) -> None:
+    uuid, post = confirm(wms, call)
+    wms.fault("cut", times=1)
+    with pytest.raises(requests.RequestException):
+        post()
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+    assert post().status_code == 404
+
+
+def test_a_late_request_is_acted_on_when_a_test_lets_it(wms: StandInWms, call: Caller) -> None:
+    uuid, post = confirm(wms, call)
+    wms.fault("late", times=1)
+    with pytest.raises(requests.ConnectionError):
+        post()
+    assert wms.taskforce(uuid)["phase"] == "pending-starter"
+    wms.act_late()
+    assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_late_statuses_of_a_complete_taskforce_are_dropped(wms: StandInWms, call: Caller) -> None:
+    uuid = wms.add_taskforce(taskforce={"phase": "condor-submit", "cluster_id": 7})
+    wms.fault("late", times=1)
+    with pytest.raises(requests.ConnectionError):
+        call("POST", STATUSES, {"compound_statuses_by_taskforce": {uuid: {"IDLE": {"null": 1}}}})
+    wms.change(uuid, phase="condor-complete")
+    wms.act_late()
+    assert wms.taskforce(uuid)["compound_statuses"] == {}
+
+
+def test_an_answer_in_part_takes_and_shows_every_second_taskforce(wms: StandInWms, call: Caller) -> None:
+    uuids = [wms.add_taskforce() for _ in range(3)]
+    wms.fault("part", times=2)
+    counts = {uuid: {"IDLE": {"null": 1}} for uuid in uuids}
+    answer = call("POST", STATUSES, {"compound_statuses_by_taskforce": counts}).json()
+    assert [one["uuid"] for one in answer["results"]] == [uuids[0], uuids[2]]
+    assert [bool(wms.taskforce(uuid)["compound_statuses"]) for uuid in uuids] == [True, False, True]
+    page = call("POST", QUERY, {"query": {}}).json()
+    assert [one["taskforce_uuid"] for one in page["taskforces"]] == [uuids[0], uuids[2]]
+
+
+def test_another_wms_answers_in_our_place_or_in_turn(wms: StandInWms, call: Caller) -> None:
+    uuid = wms.add_taskforce()
+    with StandInWms(schedd=wms.schedd) as other:
+        wms.answered_by(other)
+        assert call("GET", f"/v1/taskforces/{uuid}").status_code == 404
+        wms.answered_by(other, wms)
+        codes = [call("GET", f"/v1/taskforces/{uuid}").status_code for _ in range(4)]
+        assert codes == [404, 200, 404, 200]
+        wms.answered_by()
+        assert call("GET", f"/v1/taskforces/{uuid}").status_code == 200
+
+
+def test_the_journal_has_what_was_offered(wms: StandInWms, call: Caller) -> None:
+    call("GET", PENDING, params={"schedd": wms.schedd})
+    uuid = wms.add_taskforce()
+    call("GET", PENDING, params={"schedd": wms.schedd})
+    call("GET", f"/v1/taskforces/{uuid}")
+    assert [one.offered for one in wms.requests] == ["", uuid, None]
 
 
 def test_a_web_page_comes_in_the_place_of_json(wms: StandInWms, call: Caller) -> None:

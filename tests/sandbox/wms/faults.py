@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from threading import Lock
 
-from tests.sandbox.wms.wire import Drop, Incoming, Reply, error_reply, invalid_client_reply
+from tests.sandbox.wms.wire import Drop, Incoming, Reply, error_reply, invalid_client_reply, json_reply
 
 WMS_ROUTES = "/v1/**"
-KINDS = ("slow", "error", "refuse", "html", "proxy", "reset", "lose-reply")
+KINDS = ("slow", "error", "refuse", "html", "proxy", "reset", "lose-reply", "cut", "late", "part")
 _PROXY_PAGE = b"<html><head><title>%d</title></head><body><hr>nginx</body></html>\n"
 _SIGN_IN_PAGE = b"<!DOCTYPE html><html><body><h1>Please sign in</h1></body></html>\n"
 
@@ -21,7 +23,9 @@ class Fault:
     kind: `slow` waits `seconds` and goes on. `error` answers `status` (with Retry-After when `retry_after` is
     set), `refuse` as to bad credentials (403 by the WMS, 401 by the token service), `html` 200 with a web
     page, `proxy` `status` with a web page, and `reset` resets the connection, all five without acting.
-    `lose-reply` acts, then closes it.
+    `lose-reply` acts, then closes it, and `cut` closes it in the middle of the reply. `late` closes it, and
+    acts when a test lets it (`StandInWms.act_late`). `part` takes the statuses of every second taskforce, and
+    answers every second one of those that a query finds.
     method, route: see `RoutePattern`.  times: how many requests it still hits, None for all.
     """
 
@@ -107,8 +111,6 @@ def spoiled_answer(fault: Fault, incoming: Incoming) -> Reply | Drop | None:
     if fault.kind == "error":
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         return error_reply(fault.status, "a fault was switched on", headers=headers)
-    if fault.kind == "conflict":
-        return error_reply(500, "Internal Server Error")  # the WMS gives no reason
     if fault.kind == "refuse":
         by_wms = incoming.path.startswith("/v1/")
         return (
@@ -119,3 +121,17 @@ def spoiled_answer(fault: Fault, incoming: Incoming) -> Reply | Drop | None:
     if fault.kind == "proxy":
         return Reply(fault.status, _PROXY_PAGE % fault.status, content_type="text/html")
     return Drop(reset=True) if fault.kind == "reset" else None
+
+
+def in_part(incoming: Incoming, act: Callable[[Incoming], Reply]) -> Reply:
+    """What is done and answered by `part`: as by a WMS of which one half is away."""
+    body = incoming.parsed_body
+    if not isinstance(body, dict):
+        return act(incoming)
+    maps = {name: value for name, value in body.items() if name.endswith("_by_taskforce")}
+    halves = {name: dict(list(value.items())[::2]) for name, value in maps.items()}
+    reply = act(replace(incoming, body=json.dumps(body | halves).encode()) if halves else incoming)
+    answer = json.loads(reply.body) if reply.status == 200 else {}
+    if "taskforces" not in answer:
+        return reply
+    return json_reply(answer | {"taskforces": answer["taskforces"][::2]})

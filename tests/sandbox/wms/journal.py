@@ -15,6 +15,7 @@ class RequestRecord:
     """One request: `status` is None until a reply was handed to the network; it stays None if none was.
 
     `acted` means that the request was carried out (a status below 300), whether or not its reply got through.
+    `offered` is the taskforce that the reply offers, "" if there is none, None for other questions.
     """
 
     time: float
@@ -24,6 +25,7 @@ class RequestRecord:
     body: Any
     status: int | None = None
     acted: bool = False
+    offered: str | None = None
 
 
 class Journal:
@@ -43,15 +45,10 @@ class Journal:
             )
             return len(self._records) - 1
 
-    def note(self, number: int, *, status: int | None = None, acted: bool | None = None) -> None:
+    def note(self, number: int, **fields: Any) -> None:
         """Add the result of the request; fields that are not given stay."""
         with self._lock:
-            record = self._records[number]
-            self._records[number] = replace(
-                record,
-                status=record.status if status is None else status,
-                acted=record.acted if acted is None else acted,
-            )
+            self._records[number] = replace(self._records[number], **fields)
 
     def records(self) -> list[RequestRecord]:
         """All records so far."""

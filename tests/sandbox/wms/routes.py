@@ -39,14 +39,14 @@ class WmsRoutes:
     ) -> None:
         self._taskforces = taskforces
         self._workflows = workflows
-        self._tokens = tokens
+        self.tokens = tokens
         self._page_bytes = page_bytes
 
     def answer(self, incoming: Incoming) -> Reply:
         """The reply to one request: route (404, 405), token (403), arguments (400), then the action."""
         try:
             route, path_id = _find_route(incoming)
-            self._tokens.check(incoming.headers.get("Authorization"), route.roles)
+            self.tokens.check(incoming.headers.get("Authorization"), route.roles)
             body = interface().read_request(incoming, route.template)
             return route.act(self, Call(path_id, incoming.query, body))
         except RefusedError as refused:

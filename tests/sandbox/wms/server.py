@@ -168,13 +168,13 @@ class _Connection(BaseHTTPRequestHandler):
             "Content-Length": str(len(reply.body)),
             **reply.headers,
         }
-        if reply.close:
+        if reply.close or reply.cut:
             headers["Connection"] = "close"  # send_header acts on it, too
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(reply.body)
+            self.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut else reply.body)
         if reply.then is not None:
             reply.then()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from threading import RLock, Timer
 from types import TracebackType
 from typing import Any, Self
@@ -59,6 +60,7 @@ class StandInWms:
         self._taskforces = Taskforces(clock, identifiers, action_retries)
         self._workflows = Workflows(self._taskforces, identifiers, clock, _BROKER | (mqprofile or {}))
         self._exchange = Exchange(clock)
+        self._answering: Iterator[StandInWms] | None = None  # who answers the next request, if not we
         self._timers: list[Timer] = []
         token_listener = Listener(self._answer_realm, host, token_port, body_bytes)
         self.token_url = token_listener.address + realm.REALM_PATH
@@ -223,6 +225,27 @@ class StandInWms:
         """Come back on the same port; does nothing when the service is up."""
         self._listeners[service].open()
 
+    def act_late(self) -> None:
+        """Act on what `late` faults kept, without statuses of taskforces that are complete by now.
+
+        Those would stay, because nobody looks at a complete taskforce again (docs/reliability.md).
+        """
+
+        def is_of_use(incoming: Incoming) -> bool:
+            complete = (one for one in self.taskforces() if one["phase"] == "condor-complete")
+            return not any(one["taskforce_uuid"].encode() in incoming.body for one in complete)
+
+        self._exchange.act_late(is_of_use)
+
+    def answered_by(self, *others: StandInWms) -> None:
+        """Let these answer in turn, as where our name leads to them; without any, this one by itself again.
+
+        They share our token service.
+        """
+        for other in others:
+            other._routes.tokens = self.tokens
+        self._answering = itertools.cycle(others) if others else None
+
     def pause_at(self, method: str, route: str, moment: Moment) -> Breakpoint:
         """Hold the next request that fits "before" it is acted on, or "after", before its reply is sent."""
         return self._exchange.breakpoints.add(Breakpoint(RoutePattern(method, route), moment))
@@ -244,8 +267,9 @@ class StandInWms:
         return self._exchange.carry(incoming, self.tokens.answer)
 
     def _act(self, incoming: Incoming) -> Reply:
-        with self._lock:
-            return self._routes.answer(incoming)
+        answering = next(self._answering) if self._answering else self
+        with answering._lock:
+            return answering._routes.answer(incoming)
 
     def _answer_control(self, incoming: Incoming) -> Reply:
         def up_all() -> None:

@@ -48,13 +48,14 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A reply to send; `then` runs once it is on its way."""
+    """A reply to send; `then` runs once it is on its way. A `cut` one ends in its middle."""
 
     status: int
     body: bytes
     content_type: str = "application/json; charset=UTF-8"
     headers: dict[str, str] = field(default_factory=dict)
     close: bool = False
+    cut: bool = False
     then: Callable[[], None] | None = None
 
 
