@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.deploy.conftest import DEPLOY, Operator
@@ -34,6 +36,27 @@ def test_the_container_gets_the_directory_for_metrics_if_it_is_there(installed: 
     metrics.mkdir()
     shown(installed)
     assert f"--mount type=bind,source={metrics},dst={metrics} " in installed.calls("apptainer")[1]
+
+
+def test_the_container_sees_where_the_schedd_is_without_a_collector(installed: Operator) -> None:
+    spool = installed.home / "spool"
+    shown(installed)
+    assert "spool" not in installed.calls("apptainer")[0]
+    spool.mkdir()
+    shown(installed)
+    # The directory, because the schedd replaces the file when it starts.
+    assert f"--mount type=bind,source={spool},dst={spool},ro " in installed.calls("apptainer")[1]
+
+
+def test_a_directory_that_the_container_could_not_see_either_is_no_reason_not_to_start(
+    installed: Operator, tmp_path: Path
+) -> None:
+    (installed.home / "spool").symlink_to(tmp_path / "nowhere")
+    shown(installed)
+    (installed.home / "spool").unlink()
+    (installed.home / "spool").touch()
+    shown(installed)
+    assert not any("spool" in call for call in installed.calls("apptainer"))
 
 
 def test_arguments_reach_the_program_as_they_are(installed: Operator) -> None:
