@@ -51,6 +51,7 @@ logger = logging.getLogger(__name__)
 
 
 STEP = 100  # taskforces that are completed by one question to the schedd and one to the WMS
+PASSING = 60.0  # seconds for which a 500 is no error yet: it passes when somebody else has written
 
 Counted = tuple[Tally, ClusterTally]
 
@@ -74,6 +75,7 @@ class Watcher:
         self.records = Records(neighbours.wms, neighbours.monotonic)
         patience = neighbours.settings.refusal_patience
         self.refused = Refusals(neighbours.monotonic, patience)  # taskforces whose statuses the WMS refuses
+        self.answered_500 = Refusals(neighbours.monotonic, PASSING)
         # taskforces for which the WMS keeps others than the final statuses
         self.differing = Refusals(neighbours.monotonic, patience)
         self.missing_ends = MissingEnds(neighbours)
@@ -242,12 +244,17 @@ class Watcher:
     def _note(self, sent: Sent) -> None:
         for uuid in sent.acknowledged:
             self.refused.clear(uuid)
+            self.answered_500.clear(uuid)
             self.troubles.end(uuid, f"the WMS takes the statuses of taskforce {uuid} again")
         for uuid in sent.unknown:
             self.records.note_unknown(uuid)
         for uuid, reason in sent.refused.items():
             self.refused.note(uuid, reason)
         for uuid, reason in (sent.refused | sent.lost).items():
+            if uuid in sent.passing:
+                self.answered_500.note(uuid, reason)
+                if not self.answered_500.given_up(uuid):
+                    continue
             text = f"the statuses of taskforce {uuid} are refused, and are sent again later: {reason}"
             self.troubles.begin(uuid, text, logging.ERROR)
 
@@ -420,6 +427,7 @@ class Watcher:
         tally.settle(cluster)
         self.records.forget(cluster.taskforce_uuid)
         self.refused.clear(cluster.taskforce_uuid)
+        self.answered_500.clear(cluster.taskforce_uuid)
         self.differing.clear(cluster.taskforce_uuid)
         self.troubles.end(cluster.taskforce_uuid)
 

@@ -14,7 +14,7 @@ from tests.fakes import FakeClock
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
-from watcher.watcher import Watcher
+from watcher.watcher import PASSING, Watcher
 
 Statuses = dict[str, dict[str, dict[str, int]]]
 Errors = dict[str, dict[str, int]]
@@ -132,6 +132,33 @@ def test_what_a_proxy_refuses_for_long_is_not_completed_without_its_statuses(
         watcher.run_once()
         clock.now += 180
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_a_500_is_reported_as_an_error_only_if_it_lasts(
+    n: Neighbours,
+    wms: StandInWms,
+    jel: JelWriter,
+    clock: FakeClock,
+    uuid: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The WMS answers so if two write one taskforce at once, or for half a minute after it was killed."""
+    watcher = Watcher(n)
+    fault = wms.fault("error", method="POST", route=STATUSES, status=500)
+    for _ in range(3):
+        watcher.run_once()
+        clock.now += 10
+    wms.clear_faults(fault)
+    clock.now += 30
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    jel.execute((7, 0))
+    wms.fault("error", method="POST", route=STATUSES, status=500)
+    for _ in range(int(2 * PASSING / 10)):
+        watcher.run_once()
+        clock.now += 10
+    assert [record.levelname for record in caplog.records if uuid in record.getMessage()] == ["ERROR"]
 
 
 def test_statuses_that_are_refused_are_tried_again_at_once_and_then_with_growing_pauses(
