@@ -9,19 +9,19 @@ claim (HTCondor manual, condor_rm -forcex).
 from __future__ import annotations
 
 import logging
-from pathlib import Path
+from collections.abc import Callable
 
 from common.condor.records import AccessPoint
 
 logger = logging.getLogger(__name__)
 
 
-def force_out(schedd: AccessPoint, directory: Path, before: float) -> int:
-    """Force out of the queue the jobs that log into `directory` and were removed `before` then.
+def force_out(schedd: AccessPoint, is_ours: Callable[[str], bool], before: float) -> int:
+    """Force out of the queue the jobs whose log `is_ours` and that were removed `before` then.
 
     `before` is in epoch seconds. Returns how many there were. Safe to repeat. Raises ScheddUnavailable.
     """
-    forced = schedd.force_out(directory, removed_before=before)
+    forced = schedd.force_out(is_ours, removed_before=before)
     if forced:
         logger.warning("%d removed job(s) did not leave the queue by themselves: forced them out", forced)
     return forced

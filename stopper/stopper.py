@@ -55,7 +55,7 @@ class Stopper:
                 self._refuse(taskforce, str(error))
         if site.proceed():
             orphans = remove_orphans(site, turn)
-            forced = force_out(site.schedd, site.scratch.directory, site.clock() - self._patience())
+            forced = force_out(site.schedd, site.scratch.holds, site.clock() - self._patience())
             self.orphans += orphans
             self.forced += forced
             turn.done += forced + self.changed_jobs.look()

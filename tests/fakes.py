@@ -177,9 +177,13 @@ class FakeSchedd:
         self.removals.append((cluster_id, reason))
         self.after_remove()
 
-    def force_out(self, directory: Path, *, removed_before: float) -> int:
+    def force_out(self, is_ours: Callable[[str], bool], *, removed_before: float) -> int:
         self._answer()
-        late = [cluster for cluster, removed in self.lingering.items() if removed < removed_before]
+        late = [
+            cluster
+            for cluster, removed in self.lingering.items()
+            if removed < removed_before and is_ours(self.known[cluster].description["log"])
+        ]
         for cluster in late:
             del self.lingering[cluster]
         return len(late)
@@ -235,7 +239,7 @@ def _cluster(cluster: FakeCluster) -> Cluster:
 class Guillotine:
     """Kills at the n-th change that the code makes to the disk, before or after it was made."""
 
-    CALLS = ("open", "rename", "unlink", "fsync", "utime", "fchmod", "rmdir")
+    CALLS = ("open", "rename", "replace", "unlink", "fsync", "utime", "fchmod", "chmod", "mkdir", "rmdir")
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, at: int, *, before: bool) -> None:
         self.at, self.before, self.calls = at, before, 0

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import classad2
@@ -225,19 +224,30 @@ class Schedd:
         alive = f"ClusterId == {cluster_id} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
         return bool(self._ask(lambda schedd: schedd.query(alive, projection=["ProcId"], limit=1)))
 
-    def force_out(self, directory: Path, *, removed_before: float) -> int:
+    def force_out(self, is_ours: Callable[[str], bool], *, removed_before: float) -> int:
         """Force out of the queue the jobs that were removed before then and are still there; returns how
         many.
 
-        Only jobs that log into `directory`, and none that ended and is kept there by LeaveJobInQueue;
+        Only jobs of clusters whose log `is_ours`, and none that ended and is kept there by LeaveJobInQueue;
         `removed_before` is in epoch seconds. Raises ScheddUnavailable. Safe to repeat.
         """
-        prefix = f"{directory}/"
-        constraint = (
+        lingers = (
             f"JobStatus == {REMOVED} && EnteredCurrentStatus < {int(removed_before)}"
             f" && {UUID_ATTRIBUTE} isnt undefined && {_RUNS_ON}"
-            f" && substr(UserLog, 0, {len(prefix)}) is {classad2.quote(prefix)}"
         )
+        found = self._ask(lambda schedd: schedd.query(lingers, projection=["ClusterId"]))
+        ours = [
+            cluster.cluster_id
+            for part in _slices({cluster_id_of(ad) for ad in found}, QUEUE_SLICE)
+            for cluster in map(read_cluster, self._query(f"member(ClusterId, {_list(part)})"))
+            if is_ours(cluster.log)  # the cluster's ad has it, which no job can change
+        ]
+        return sum(
+            self._force_out(f"{lingers} && member(ClusterId, {_list(part)})")
+            for part in _slices(ours, QUEUE_SLICE)
+        )
+
+    def _force_out(self, constraint: str) -> int:
         if self._dry_run:
             return 0
         act = htcondor2.JobAction.RemoveX

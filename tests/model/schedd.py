@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from common.condor.records import ChangedJob, Cluster, Ended, EndedJob, JobQueue
@@ -208,12 +208,12 @@ class ModelSchedd:
             self.take_out(cluster)
 
     @asked
-    def force_out(self, directory: Path, *, removed_before: float) -> int:
+    def force_out(self, is_ours: Callable[[str], bool], *, removed_before: float) -> int:
         """Let go of jobs that run on though they were removed."""
         late = [
             (cluster, job)
             for cluster in self._in_queue()
-            if cluster.is_removed and PurePath(cluster.log).is_relative_to(directory)
+            if cluster.is_removed and is_ours(str(cluster.log))
             for job in cluster.jobs
             if job.queued and job.removed_at is not None and job.removed_at < removed_before
         ]

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from common.neighbours import Neighbours
 from stopper.stopper import Stopper
-from tests.fakes import FakeClock, FakeSchedd
+from tests.fakes import FakeClock, FakeCluster, FakeSchedd
+
+
+def put_lingering(schedd: FakeSchedd, cluster_id: int, directory: Path, since: float) -> None:
+    """A removed job that runs on, and logs into this directory."""
+    description = {"log": str(directory / "2026-11-22.tms.jel")}
+    schedd.known[cluster_id] = FakeCluster(cluster_id, f"TF-{cluster_id}", description, 1, 0, alive=False)
+    schedd.lingering[cluster_id] = since
 
 
 def test_a_removed_job_that_runs_on_is_forced_out_after_its_time(
     n: Neighbours, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
-    schedd.lingering = {7: clock.now, 8: clock.now + 60}
+    put_lingering(schedd, 7, n.scratch.directory, clock.now)
+    put_lingering(schedd, 8, n.scratch.directory, clock.now + 60)
     clock.now += 600
     assert Stopper(n).run_once().done == 0
     clock.now += 1
+    assert Stopper(n).run_once().done == 1
+    assert set(schedd.lingering) == {8}
+
+
+def test_whose_it_is_is_judged_by_the_directory_and_not_by_its_spelling(
+    n: Neighbours, schedd: FakeSchedd, clock: FakeClock, tmp_path: Path
+) -> None:
+    link, other = tmp_path / "link", tmp_path / "other"
+    link.symlink_to(n.scratch.directory)
+    other.mkdir()
+    put_lingering(schedd, 7, link, clock.now)
+    put_lingering(schedd, 8, other, clock.now)
+    clock.now += 601
     assert Stopper(n).run_once().done == 1
     assert set(schedd.lingering) == {8}

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from common.condor.schedd import Schedd
+from common.scratch.directory import Scratch
 from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
 from tests.waiting import eventually
@@ -17,7 +18,7 @@ def test_a_removed_job_that_is_kept_in_the_queue_by_an_administrator_is_left_the
     kept = description(directory, uuid, requirements="false", leave_in_queue="true")
     cluster_id = schedd.submit(kept, 1)
     schedd.remove(cluster_id, uuid, "stopped")
-    assert schedd.force_out(directory, removed_before=time.time() + 60) == 0
+    assert schedd.force_out(Scratch(directory).holds, removed_before=time.time() + 60) == 0
     assert cluster_id in {cluster.cluster_id for cluster in schedd.clusters()}
 
 
@@ -44,10 +45,13 @@ def test_a_removed_job_that_runs_on_is_forced_out_of_the_queue(pool: PoolClient,
     schedd.remove(cluster_id, uuid, "stopped")
     schedd.remove(cluster_id, uuid, "again")
     assert not schedd.has_live_jobs(cluster_id, uuid)
-    assert schedd.force_out(directory, removed_before=time.time() - 60) == 0
-    assert schedd.force_out(directory / "other", removed_before=time.time() + 60) == 0
+    link = directory.with_name(f"{directory.name}-link")
+    link.symlink_to(directory)
+    ours = Scratch(link).holds  # however the directory is spelled
+    assert schedd.force_out(ours, removed_before=time.time() - 60) == 0
+    assert schedd.force_out(Scratch(directory / "other").holds, removed_before=time.time() + 60) == 0
     assert is_in_queue()
 
-    assert schedd.force_out(directory, removed_before=time.time() + 60) == 1
+    assert schedd.force_out(ours, removed_before=time.time() + 60) == 1
     eventually(lambda: not is_in_queue(), "the cluster leaves the queue")
     assert b"\n009 (" in log.read_bytes()
