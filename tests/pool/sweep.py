@@ -4,9 +4,10 @@ Tries every attribute that HTCondor knows (attributes.txt) from jobs, on a sched
 docs/security.md has it, and prints which of them change something: what a job reads or writes of the account,
 what it sees (its environment, files, mounts, limits), and whether it runs again and ends.
 
-A job sets a dozen attributes, runs again, sets the same ones to the next kind of value, and so on. If all
-goes as without them, none of them does anything; otherwise the dozen is divided, down to single ones. Each
-round has other dozens, since an attribute may hide what another does, or need it.
+A job sets two dozen attributes, runs again, sets the same ones to the next kind of value, and so on. If all
+goes as without them, none of them does anything; otherwise they are divided, down to single ones. Each
+round has other ones together, since an attribute may hide what another does, or need it. Jobs run without a
+container, where more has an effect; `--container --only ...` tries in one what that finds.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.condor.protection import BINDING, configuration
+from common.errors import ScheddUnavailable
 from tests.pool.any_job import AnyJob, submit_any
 from tests.sandbox.control import PoolClient
 
 NAMES = tuple((Path(__file__).with_name("attributes.txt")).read_text().split())
-KINDS = ('"{secret}"', '"{place}"', "true", "1", '"file://{secret}"', '"o={secret}"')
-GROUP, AT_ONCE, PATIENCE = 12, 20, 75.0
+KINDS = ('"{secret}"', '"{place}"', "true", "1")
+GROUP, AT_ONCE, PATIENCE = 24, 16, 240.0
+BARE = {"universe": "vanilla", "container_image": "", "transfer_container": ""}
 LISTED = tuple(name for name in BINDING if name != "OnExitRemove")  # so that jobs may run again
 
 BODY = """
@@ -100,8 +103,11 @@ class Try:
 class Sweep:
     """All tries of one pool."""
 
-    def __init__(self, pool: PoolClient, directory: Path, *, detail: bool = False) -> None:
+    def __init__(
+        self, pool: PoolClient, directory: Path, *, detail: bool = False, container: bool = False
+    ) -> None:
         self.pool, self.directory, self.detail = pool, directory, detail
+        self.commands = {} if container else BARE
         self.started = 0
 
     def start(self, names: tuple[str, ...]) -> Try:
@@ -115,7 +121,7 @@ class Sweep:
         ]
         stages[0] = [*stages[0], ("OnExitRemove", f"NumJobStarts > {len(KINDS)}")]
         body = BODY.format(stages=stages, detail=self.detail)
-        return Try(names, place, submit_any(self.pool, home, body))
+        return Try(names, place, submit_any(self.pool, home, body, **self.commands))
 
     def run(self, groups: list[tuple[str, ...]]) -> list[tuple[tuple[str, ...], dict[str, str]]]:
         """The outcome of each group; only so many jobs are there at once."""
@@ -123,7 +129,12 @@ class Sweep:
         running: list[Try] = []
         while waiting or running:
             while waiting and len(running) < AT_ONCE:
-                running.append(self.start(waiting.pop()))
+                try:
+                    running.append(self.start(waiting[-1]))
+                    waiting.pop()
+                except ScheddUnavailable as error:
+                    print("schedd:", error, "while these ran:", *(one.names for one in running), flush=True)
+                    time.sleep(5)
             time.sleep(0.5)
             for one in [one for one in running if one.ended()]:
                 running.remove(one)
@@ -171,13 +182,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.pool.sweep")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", default="", help="these attributes, separated by commas, in detail")
+    parser.add_argument("--container", action="store_true", help="as pilots run: slower, and it shows less")
     options = parser.parse_args()
     pool = PoolClient.from_environment()
     if pool is None:
         sys.exit("there is no pool: python -m tests.sandbox.pool run -- python -m tests.pool.sweep")
     pool.configure(configuration(LISTED))
     only = tuple(filter(None, options.only.split(",")))
-    sweep = Sweep(pool, Path(tempfile.mkdtemp(prefix="sweep-", dir=pool.layout.home)), detail=bool(only))
+    sweep = Sweep(
+        pool,
+        Path(tempfile.mkdtemp(prefix="sweep-", dir=pool.layout.home)),
+        detail=bool(only),
+        container=options.container,
+    )
     usual = sweep.run([()])[0][1]
     print(f"HTCondor {pool.version}; without any: {usual}", flush=True)
     if sweep.run([()])[0][1] != usual:
