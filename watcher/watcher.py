@@ -334,7 +334,19 @@ class Watcher:
                 self._note_live(one.cluster, one.seen)
             else:
                 ready.append(one)
-        return ready
+        return self._without_news(ready)
+
+    def _without_news(self, over: list[Over]) -> list[Over]:
+        """Those of which the logs have nothing new; the next pass reports and completes the others.
+
+        The end that was counted may be forged. Then the true one, which the queue confirms, is written
+        between the reading of the log and the answer.
+        """
+        if not over or (news := self._read()) is None:
+            return []
+        if news:
+            self.pace.look_at_once()
+        return [one for one in over if self._has_reported(one.cluster)]
 
     def _has_reported(self, cluster: ClusterTally) -> bool:
         return not cluster.dirty or bool(self.refused.given_up(cluster.taskforce_uuid))
