@@ -92,7 +92,7 @@ def one_cluster_each(case: Case) -> Iterator[str]:
             yield f"lost: {uuid} was never submitted"
         if held is not None and held not in clusters:
             yield f"wrong cluster: the WMS holds {held} for {uuid}, which has {sorted(clusters)}"
-        jobs = [job for job in case.truth.jobs if job.taskforce == uuid]
+        jobs = case.truth.by_taskforce.get(uuid, ())
         if len(clusters) == 1 and len(jobs) != case.workers[uuid]:
             yield f"wrong size: {uuid} has {len(jobs)} job(s) for {case.workers[uuid]} worker(s)"
 

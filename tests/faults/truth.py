@@ -6,9 +6,10 @@ Nothing here is the service's: not its logs, not its reader of them, not its way
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from tests.sandbox.control import PoolClient
@@ -59,16 +60,32 @@ class Truth:
     pilots: dict[JobId, str] = field(default_factory=dict)  # the last status from the pilot of the last run
     submitted: dict[str, set[int]] = field(default_factory=dict)  # clusters by taskforce, from the events
 
+    @cached_property
+    def by_taskforce(self) -> dict[str, list[Job]]:
+        """The jobs of each taskforce."""
+        jobs = defaultdict(list)
+        for job in self.jobs:
+            jobs[job.taskforce].append(job)
+        return jobs
+
+    @cached_property
+    def by_cluster(self) -> dict[int, list[Job]]:
+        """The jobs of each cluster."""
+        jobs = defaultdict(list)
+        for job in self.jobs:
+            jobs[job.cluster].append(job)
+        return jobs
+
     def clusters(self, uuid: str) -> set[int]:
         """All clusters of a taskforce that there ever were, by any record."""
-        return {job.cluster for job in self.jobs if job.taskforce == uuid} | self.submitted.get(uuid, set())
+        found = {job.cluster for job in self.by_taskforce.get(uuid, ())}
+        return found | self.submitted.get(uuid, set())
 
     def statuses(self, cluster: int) -> dict[str, dict[str, int]]:
         """Job status -> pilot status -> number of jobs of one cluster."""
         cells = Counter(
             (job.status, self.pilots.get((cluster, job.proc), "null"))
-            for job in self.jobs
-            if job.cluster == cluster
+            for job in self.by_cluster.get(cluster, ())
         )
         statuses: dict[str, dict[str, int]] = {}
         for (status, pilot), count in cells.items():

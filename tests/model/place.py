@@ -123,7 +123,7 @@ class Place:
 
         if address != self.wms.address:
             return act()
-        answer: requests.Response = self._through(
+        answer: requests.Response = self.through(
             "wms", route_of(url), act, lambda what: spoil(what, request, act, other, self.late)
         )
         return answer
@@ -141,9 +141,9 @@ class Place:
         return noting
 
     def _ask_schedd(self, call: str, act: Callable[[], Any]) -> Any:
-        return self._through("schedd", call, act, lambda what: refuse_schedd(what, act))
+        return self.through("schedd", call, act, lambda what: refuse_schedd(what, act))
 
-    def _through(self, where: str, call: str, act: Callable[[], Any], wrong: Callable[[str], Any]) -> Any:
+    def through(self, where: str, call: str, act: Callable[[], Any], wrong: Callable[[str], Any]) -> Any:
         """One call of the pass that runs, with what happens at it."""
         this = self.current()
         if this is None:
@@ -189,7 +189,7 @@ class Place:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 return None
 
-            return self._through("disk", "disk", act, lambda what: refuse_disk(what, act))
+            return self.through("disk", "disk", act, lambda what: refuse_disk(what, act))
 
         return guarded
 
@@ -229,19 +229,6 @@ class Place:
     def clusters_of(self, uuid: str) -> list[ModelCluster]:
         """The clusters of one taskforce."""
         return self.schedd.all_of(uuid)
-
-    def act_late(self) -> None:
-        """The WMS acts on the oldest request that it has not acted on yet.
-
-        Statuses that come when a taskforce is complete are left out: nobody looks at it again, so they would
-        stay (docs/reliability.md, what is not promised).
-        """
-        if self.late:
-            request, act = self.late.pop(0)
-            done = [t["taskforce_uuid"] for t in self.taskforces() if t["phase"] == "condor-complete"]
-            body = str(request.body)
-            if route_of(request.url or "") != "statuses" or not any(uuid in body for uuid in done):
-                act()
 
 
 def route_of(url: str) -> str:

@@ -137,6 +137,7 @@ class ModelSchedd:
         self.on_submit(cluster)
         for job in jobs:
             self._write(cluster, job, lambda jel, at: jel.submit_one(at, uuid), 0)
+        self.accept(cluster)
         return cluster_id
 
     @asked
@@ -271,6 +272,9 @@ class ModelSchedd:
         return (cluster for cluster in self._numbered([cluster_id]) if cluster.taskforce_uuid == uuid)
 
     # -- acts of jobs, their pilots and other people --------------------------------------------------
+
+    def accept(self, cluster: ModelCluster) -> None:
+        """A submit is complete, and its jobs may go on: here they wait for somebody to move them."""
 
     def take_out(self, cluster: ModelCluster) -> None:
         """condor_rm, by whomever: idle jobs leave at once, the others by `let_go`."""

@@ -9,7 +9,7 @@ from common import watchdog
 from common.errors import Unavailable, WmsRejected
 from common.worker import Worker
 from tests.fakes import FakeStop, Killed
-from tests.model.place import BUILD, Place
+from tests.model.place import BUILD, Place, route_of
 from tests.model.schedd import Job, ModelCluster
 from tests.model.trouble import Pass, Trouble
 from tests.sandbox.wms.wire import RefusedError
@@ -96,6 +96,19 @@ class World(Place):
         act = self.wms.launch if record["phase"] == "pre-mq-activation" else self.wms.abort
         with suppress(RefusedError):  # it was stopped before
             act(record["taskforce_uuid"])
+
+    def act_late(self) -> None:
+        """The WMS acts on the oldest request that it has not acted on yet.
+
+        Statuses that come when a taskforce is complete are left out: nobody looks at it again, so they would
+        stay (docs/reliability.md, what is not promised).
+        """
+        if self.late:
+            request, act = self.late.pop(0)
+            done = [t["taskforce_uuid"] for t in self.taskforces() if t["phase"] == "condor-complete"]
+            body = str(request.body)
+            if route_of(request.url or "") != "statuses" or not any(uuid in body for uuid in done):
+                act()
 
     def abort(self) -> None:
         """A user aborts the newest workflow that goes on."""

@@ -110,8 +110,9 @@ class WmsRoutes:
 
     def query_taskforces(self, call: Call) -> Reply:
         """POST /query/taskforces"""
-        wanted = (call.body["query"], call.body.get("projection"), call.body.get("after"))
-        page, next_after = find_page(self._taskforces, *wanted, self._page_bytes)
+        query, projection, after = call.body["query"], call.body.get("projection"), call.body.get("after")
+        documents = self._taskforces.among(query)
+        page, next_after = find_page(documents, query, projection, after, self._page_bytes)
         return json_reply({"taskforces": page, "next_after": next_after})
 
     def taskforce(self, call: Call) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tests.sandbox.wms.storage import Identifiers, check_storable
@@ -27,6 +27,14 @@ class Taskforces:
     def __iter__(self) -> Iterator[Json]:
         """The stored documents, oldest first, with their internal `_id`."""
         return iter(self._by_uuid.values())
+
+    def among(self, query: Json) -> Iterable[Json]:
+        """The documents that may match a query, in no order: by their ids where it lists these."""
+        wanted = query.get("taskforce_uuid")
+        listed = wanted.get("$in") if isinstance(wanted, dict) else [wanted]
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            return self._by_uuid.values()
+        return [self._by_uuid[uuid] for uuid in set(listed) if uuid in self._by_uuid]
 
     def insert(self, taskforce: Json) -> None:
         """Store a new taskforce; it gets the next `_id`."""

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from threading import Lock
 from typing import Any
 
@@ -46,6 +46,23 @@ class SigningKey:
 def _first_key() -> SigningKey:
     """One key for all realms of a process at their start: making one takes a tenth of a second."""
     return SigningKey.new()
+
+
+@lru_cache(maxsize=100)
+def _read_claims(token: str, key: SigningKey, issuer: str, audience: str | None) -> Json:
+    """What a token says, whatever the time is. Raises RefusedError, or InvalidTokenError if it is a bad one.
+
+    A token comes with each request, so it is kept. Signature and presence are checked here, and times by the
+    caller: the library would read the system's clock, not ours.
+    """
+    required = ["exp", "iat", "iss", "sub", *(["aud"] if audience else [])]
+    options: Any = {"require": required, "verify_exp": False, "verify_iat": False}
+    options["verify_aud"] = audience is not None
+    expected: Any = {"issuer": issuer, "audience": audience, "options": options}
+    if jwt.get_unverified_header(token).get("kid") != key.kid:
+        raise RefusedError(403, "invalid token: the realm has no key of this id")
+    claims: Json = jwt.decode(token, key.private.public_key(), [_ALGORITHM], **expected)
+    return claims
 
 
 class TokenService:
@@ -117,15 +134,8 @@ class TokenService:
     def _verified(self, token: str) -> Json:
         with self._key_lock:
             key = self._key
-        # Signature and presence here, times below: the library would read the system's clock, not ours.
-        required = ["exp", "iat", "iss", "sub", *(["aud"] if self.audience else [])]
-        options: Any = {"require": required, "verify_exp": False, "verify_iat": False}
-        options["verify_aud"] = self.audience is not None
-        expected: Any = {"issuer": self._issuer, "audience": self.audience, "options": options}
         try:
-            if jwt.get_unverified_header(token).get("kid") != key.kid:
-                raise RefusedError(403, "invalid token: the realm has no key of this id")
-            claims: Json = jwt.decode(token, key.private.public_key(), [_ALGORITHM], **expected)
+            claims = _read_claims(token, key, self._issuer, self.audience)
         except jwt.InvalidTokenError as error:
             raise RefusedError(403, f"invalid token: {error}") from error
         now = self._clock()

@@ -1,0 +1,1 @@
+"""A month of an access point in minutes: the real workers in simulated time, with every trouble."""
