@@ -44,6 +44,7 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "zone": zone,
         "schedd": lambda: _schedd(neighbours),
         "submit": lambda: _submit(neighbours),
+        "load": lambda: load(neighbours),
         "jobs": lambda: jobs(neighbours),
         "inputs": lambda: inputs(neighbours.settings),
         "scratch": lambda: _scratch(neighbours),
@@ -110,6 +111,17 @@ def _submit(neighbours: Neighbours) -> str:
         settings = neighbours.settings
         why = why_refused(settings.condor_collector, settings.condor_schedd or settings.schedd_name)
         raise ScheddUnavailable(f"{error} {why}".strip()) from error
+
+
+def load(neighbours: Neighbours) -> str:
+    """How busy the schedd is, and whether something would be started."""
+    busy, most = neighbours.schedd.duty_cycle(), neighbours.settings.max_schedd_duty_cycle
+    text = f"the schedd was busy for {busy:.0%} of its time"
+    if busy > most:
+        raise _Doubtful(
+            f"{text}, TMS_MAX_SCHEDD_DUTY_CYCLE is {most:g}: nothing is started until it has less"
+        )
+    return text
 
 
 def _shared(settings: Settings) -> str:

@@ -13,7 +13,10 @@
     │       └── DamagedRecord        a record of ours cannot be read: find its content again
     ├── WmsRejected          the WMS itself refuses this request: report, go on with the next item
     ├── ItemWaits            this item cannot go on, for a reason of its own: set it aside, go on
+    │   └── QueueFull            the queue has no room for all of its jobs now
     ├── SubmitRejected       the taskforce's own fault: report why to the WMS, go on with the next one
+    │   ├── TooManyJobs          more jobs than the queue takes even when it is empty
+    │   └── NoLateMaterialization    this schedd makes no jobs later: submit them all at once
     └── RemoveRejected       this cluster will not become removable: report why to the WMS, go on
 
 Whatever is not in this tree is a bug, so `except Exception` stands only around a pass (`common.worker`) and
@@ -102,8 +105,27 @@ class ItemWaits(TmsError):
     """This item cannot go on now; the reason concerns no other item, and is not the taskforce's fault."""
 
 
+class QueueFull(ItemWaits):
+    """The job queue has no room for all jobs of this taskforce now; it has as soon as others have ended.
+
+    `late_helps`: the schedd takes the cluster now if its jobs are made later, and makes them as room is.
+    """
+
+    def __init__(self, message: str, *, late_helps: bool = False) -> None:
+        super().__init__(message)
+        self.late_helps = late_helps
+
+
 class SubmitRejected(TmsError):
     """This taskforce cannot be submitted, whatever the state of our neighbours."""
+
+
+class TooManyJobs(SubmitRejected):
+    """The taskforce has more jobs than the queue takes at once, even when it is empty."""
+
+
+class NoLateMaterialization(SubmitRejected):
+    """The schedd does not make jobs later than at the submit (SCHEDD_ALLOW_LATE_MATERIALIZE)."""
 
 
 class RemoveRejected(TmsError):

@@ -164,6 +164,27 @@ class Settings(BaseModel):
         "TMS_PRIVATE_PATHS", "files and directories that are nobody's input files, separated by colons", ()
     )
 
+    # how much the schedd gets
+    late_materialization_above: int = _setting(
+        "TMS_LATE_MATERIALIZATION_ABOVE",
+        "number of workers above which HTCondor makes a taskforce's jobs as they are needed (0: never)",
+        1000,
+        ge=0,
+    )
+    max_idle: int = _setting(
+        "TMS_MAX_IDLE", "how many idle jobs such a taskforce has in the queue at a time", 1000, ge=1
+    )
+    max_jobs_in_queue: int = _setting(
+        "TMS_MAX_JOBS_IN_QUEUE", "jobs of ours in the queue that no start may exceed (0: no limit)", 0, ge=0
+    )
+    max_schedd_duty_cycle: float = _setting(
+        "TMS_MAX_SCHEDD_DUTY_CYCLE",
+        "nothing is started while the schedd is busy for more than this part of its time (1: no limit)",
+        0.98,
+        gt=0,
+        le=1,
+    )
+
     # rhythm
     outer_loop_wait: Seconds = _setting(
         "TMS_OUTER_LOOP_WAIT", "pause between rounds of starter and stopper", 60

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from common.consent import can_never_start
-from common.errors import ItemWaits, RemoveRejected, ScratchUnavailable, SubmitRejected
+from common.errors import ItemWaits, QueueFull, RemoveRejected, ScratchUnavailable, SubmitRejected
 from common.metrics import Number
 from common.neighbours import Neighbours
 from common.scratch.intent import Intent
@@ -33,10 +33,12 @@ from starter.confirmation import confirm, release
 from starter.failed_start import let_others_go_first, report_failure
 from starter.input_files import copy_files
 from starter.known_taskforces import KnownTaskforces
+from starter.load import Load
 from starter.own_cluster import find_own_cluster
 from starter.pilot_environment import pilot_environment, render, why_silent
 from starter.protection import Protection
 from starter.resources import describe_resources
+from starter.submission import commands_of, fit_into_queue, submit
 from starter.submit_description import describe, workers
 from starter.watchable import require_watchable
 
@@ -51,6 +53,7 @@ class Starter:
         self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
         self.protection = Protection(neighbours)
         self.known = KnownTaskforces(neighbours)
+        self.load = Load(neighbours)
         self.offered = self.started = self.refused = 0
         self.submitting = 0.0  # seconds
 
@@ -77,6 +80,7 @@ class Starter:
             Number("taskforces_refused_total", "Tries to start a taskforce that has a fault.", self.refused),
             *self.aside.numbers(),
             *self.protection.numbers(),
+            *self.load.numbers(),
         )
 
     def _attempt(self, turn: Turn, uuid: str, act: Callable[[], bool]) -> None:
@@ -159,7 +163,7 @@ class Starter:
         return seen
 
     def _next_offer(self) -> dict[str, Any]:
-        """What the WMS offers; raises ScratchUnavailable while the disk has too little room for its jobs."""
+        """What the WMS offers; raises Unavailable while schedd or disk have too little room for its jobs."""
         self.protection.check()
         least, free = self.site.settings.least_free_space, self.site.scratch.free_space()
         if free < least:
@@ -167,7 +171,10 @@ class Starter:
                 f"{shown(free)} are free for {self.site.scratch.directory}, and TMS_LEAST_FREE_SPACE is"
                 f" {shown(least)}: nothing is started"
             )
-        return self.site.wms.next_to_start()
+        reply = self.site.wms.next_to_start()
+        if reply:
+            self.load.check()
+        return reply
 
     def _start(self, uuid: str, reply: dict[str, Any]) -> bool:
         offer = parse_offer(reply)
@@ -203,6 +210,7 @@ class Starter:
 
     def _submit(self, offer: Offer, intent: Intent) -> Intent:
         site, uuid = self.site, intent.taskforce_uuid
+        intent = fit_into_queue(site, intent)
         environment = pilot_environment(offer, site.settings.pilot_environment)
         if silent := why_silent(environment):
             logger.warning("taskforce %s: the status of its pilots stays null: %s", uuid, silent)
@@ -216,15 +224,13 @@ class Starter:
         intent = replace(intent, log_before=site.scratch.check_log(Path(intent.log)))
         site.scratch.save(intent)
         self.known.begin_submit(uuid)
-        description = {command: str(value) for command, value in intent.submit_dict.items()}
         began = time.monotonic()
         try:
-            cluster_id = site.schedd.submit(description, intent.n_workers)
-        except SubmitRejected:
+            intent = submit(site, intent)
+        except (SubmitRejected, QueueFull):
             if not intent.ignored():
                 site.scratch.forget(uuid)
             raise
-        intent = intent.submitted(cluster_id)
         site.scratch.save(intent)
         self.started += 1
         self.submitting += time.monotonic() - began
@@ -233,10 +239,10 @@ class Starter:
         logger.info(
             "taskforce %s: submitted cluster %d with %d worker(s), %s",
             uuid,
-            cluster_id,
+            intent.cluster_id,
             intent.n_workers,
-            describe_resources(description),
-            extra={"taskforce_uuid": uuid, "cluster_id": cluster_id},
+            describe_resources(commands_of(intent)),
+            extra={"taskforce_uuid": uuid, "cluster_id": intent.cluster_id},
         )
         return self._require_watchable(intent)
 

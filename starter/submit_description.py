@@ -12,6 +12,7 @@ from common.settings import Settings
 from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.input_files import input_files
+from starter.late import MAX_IDLE, MAX_MATERIALIZE, late_materialization
 from starter.run_time import limit_run_time
 
 SITE_NAMES = ("GLIDEIN_Site", "OSG_SITE_NAME", "GLIDEIN_ResourceName")  # a machine's own names for its place
@@ -25,7 +26,7 @@ _COMMANDS = frozenset(
         "universe container_image transfer_container transfer_executable requirements request_cpus"
         " request_memory request_disk priority initialdir should_transfer_files when_to_transfer_output"
         " transfer_input_files transfer_output_files log batch_name submit_event_user_notes"
-        " ulog_execute_attrs"
+        f" ulog_execute_attrs {MAX_IDLE} {MAX_MATERIALIZE}"
         f" +{UUID_ATTRIBUTE} +WantRemoteUpdates +LimitDirectoryAccess"
         " +FileSystemDomain +OriginalTime output error periodic_remove +PeriodicRemoveReason"
     ).split()
@@ -81,6 +82,7 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         description["error"] = "cluster-$(ClusterId)/$(ProcId).err"
     if settings.max_runtime_enforced:
         description |= limit_run_time(worker.max_worker_runtime)
+    description |= late_materialization(workers(taskforce), settings)
     description |= settings.submit_commands
     return gate.sealed(description, _COMMANDS | settings.submit_commands.keys())
 

@@ -100,6 +100,9 @@ class FakeSchedd:
     compared: list[list[int]] = field(default_factory=list)  # the clusters of each comparison
     probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
+    busy: float = 0.0  # its duty cycle
+    asked_load: int = 0
+    refusals: list[Exception | None] = field(default_factory=list)  # of the next submits, in turn
     asked_about: list[set[int]] = field(default_factory=list)  # the clusters of each question about the queue
     left: list[int] = field(default_factory=list)  # clusters that left the queue, in that order
 
@@ -108,6 +111,8 @@ class FakeSchedd:
         self.before_submit()
         if self.refusal:
             raise SubmitRejected(self.refusal)
+        if self.refusals and (error := self.refusals.pop(0)):
+            raise error
         cluster_id = 100 + len(self.known)
         uuid = description["+EWMSTaskforceUUID"].strip('"')
         description = {**description, "log": self.transform or description["log"]}
@@ -187,6 +192,15 @@ class FakeSchedd:
         for cluster in late:
             del self.lingering[cluster]
         return len(late)
+
+    def count_jobs(self, is_ours: Callable[[str], bool]) -> int:
+        self._answer()
+        return sum(c.n for c in self.known.values() if c.alive and is_ours(c.description["log"]))
+
+    def duty_cycle(self) -> float:
+        self._answer()
+        self.asked_load += 1
+        return self.busy
 
     def ping(self) -> str:
         self._answer()

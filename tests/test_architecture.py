@@ -54,9 +54,9 @@ FLOORS = {
         "show decide",
         "starter",
         "own_cluster submit_description",
-        "input_files known_taskforces watchable",
+        "input_files known_taskforces watchable submission",
         "attempts confirmation existing_cluster failed_start gate pilot_environment protection real_file"
-        " resources run_time",
+        " resources run_time late load",
     ],
     "stopper": [
         "__main__",

@@ -118,7 +118,9 @@ class Records:
             return bool(self._due([cluster.taskforce_uuid], self._asked_taskforces))
         if record.cluster_id not in (None, cluster.cluster_id):
             return bool(self._due([cluster.cluster_id], self._asked_clusters))
-        return record.cluster_id is None or ((cluster.over or cluster.gone) and not may_complete(record))
+        return record.cluster_id is None or (
+            (cluster.may_be_over or cluster.gone) and not may_complete(record)
+        )
 
     def _due(self, keys: Iterable[Key], asked: dict[Key, float]) -> list[Key]:
         now = self._monotonic()

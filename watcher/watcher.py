@@ -153,7 +153,7 @@ class Watcher:
         """The numbers of this worker's metrics."""
         records = ((cluster, self.records.of(cluster)) for _, cluster in self._all())
         totals = self.totals.numbers(self.logs, ((c, r.n_workers if r else None) for c, r in records))
-        going_on = [cluster.compound_statuses() for _, cluster in self._all()]
+        going_on = [self._statuses(cluster) for _, cluster in self._all()]
         return [*totals, *self.job_numbers.numbers(going_on)]
 
     # -- read -----------------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ class Watcher:
         for _, cluster in active:
             record = self.records.of(cluster)
             confirmed = record is not None and record.cluster_id is not None
-            cluster.rests = confirmed and not (cluster.dirty or cluster.over or cluster.gone)
+            cluster.rests = confirmed and not (cluster.dirty or cluster.may_be_over or cluster.gone)
 
     def _report(self, speakers: dict[str, ClusterTally], *, in_round: bool) -> int:
         """Send the statuses of the taskforces that changed; returns how many the WMS acknowledged."""
@@ -397,7 +397,7 @@ class Watcher:
             case Completion.POSTED:
                 self.totals.completed += 1
                 self._log_completion(one)
-                self.job_numbers.complete(cluster.compound_statuses())
+                self.job_numbers.complete(self._statuses(cluster))
                 self._forget(one.tally, cluster)
             case Completion.REFUSED:
                 self._note_refusal(cluster, result.refusal)

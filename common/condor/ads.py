@@ -8,8 +8,11 @@ from typing import Any
 
 from common.condor.records import OUR_REASON, REMOVED, UUID_ATTRIBUTE, Cluster, EndedJob
 
-_FACTORY = "JobMaterializeDigestFile"  # a cluster that has it may still make jobs (late materialization)
-CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", "TotalSubmitProcs", "QDate", _FACTORY]
+# A cluster that has it makes its jobs as they are needed (late materialization).
+_FACTORY = "JobMaterializeDigestFile"
+_MADE, _IN_ALL, _PAUSED = "JobMaterializeNextProcId", "TotalSubmitProcs", "JobFactoryPaused"
+_REMOVED_FACTORY = 3  # its JobFactoryPaused after a removal; 1 after a hold (measured, 23.9.6 and 25.14.1)
+CLUSTER_FIELDS = ["ClusterId", UUID_ATTRIBUTE, "UserLog", _IN_ALL, "QDate", _FACTORY, _MADE, _PAUSED]
 HISTORY_FIELDS = [*CLUSTER_FIELDS, "JobStatus", "RemoveReason"]
 ENDED_FIELDS = ["ClusterId", "ProcId", "JobStatus", "EnteredCurrentStatus", UUID_ATTRIBUTE]
 
@@ -35,7 +38,7 @@ def read_cluster(ad: Any) -> Cluster:
         cluster_id=cluster_id_of(ad),
         taskforce_uuid=owner_of(ad),
         log=str(ad.get("UserLog", "")),
-        n_workers=read_number(ad, "TotalSubmitProcs"),
+        n_workers=read_number(ad, _IN_ALL),
         submitted_at=read_number(ad, "QDate"),
     )
 
@@ -62,8 +65,19 @@ def owner_of(ad: Any) -> str:
 
 
 def may_make_jobs(cluster_ad: Any) -> bool:
-    """Whether a cluster may still make jobs, by its own ad."""
-    return cluster_ad.get(_FACTORY) is not None
+    """Whether a cluster may still make jobs, by its own ad: it has not made all, and was not removed."""
+    made, in_all = read_number(cluster_ad, _MADE), read_number(cluster_ad, _IN_ALL)
+    has_made_all = 0 < in_all <= made
+    return cluster_ad.get(_FACTORY) is not None and not (has_made_all or is_removed_factory(cluster_ad))
+
+
+def is_removed_factory(cluster_ad: Any) -> bool:
+    """Whether a cluster that makes its jobs as they are needed was removed.
+
+    One that could make no job stays in the queue after that, until the schedd restarts (measured, 23.9.6 and
+    25.14.1: a submit requirement refused each job).
+    """
+    return cluster_ad.get(_FACTORY) is not None and cluster_ad.get(_PAUSED) == _REMOVED_FACTORY
 
 
 def read_number(ad: Any, name: str) -> int:

@@ -21,6 +21,7 @@ from common.condor.ads import (
     ENDED_FIELDS,
     HISTORY_FIELDS,
     cluster_id_of,
+    is_removed_factory,
     may_make_jobs,
     owner_of,
     read_cluster,
@@ -56,7 +57,8 @@ _FORCED = "EWMS: it did not leave the queue after its removal"
 # A removed job that an administrator keeps in the queue has no host any more; one that runs on has (measured,
 # 25.14.1 and 23.9.6).
 _RUNS_ON = "(LeaveJobInQueue =!= true || CurrentHosts > 0)"
-_BORN = "JobQueueBirthdate"
+_ON_ITS_WAY_OUT = f"JobStatus == {REMOVED} || JobStatus == {COMPLETED}"
+_BORN, _BUSY = "JobQueueBirthdate", "RecentDaemonCoreDutyCycle"
 
 # Cluster ids in one question: a constraint with 15 000 of them is not answered (seen). Each question to the
 # history reads all of it, so there are more ids in one of those.
@@ -78,8 +80,10 @@ class Schedd:
     def submit(self, description: Mapping[str, str], count: int) -> int:
         """Queue `count` jobs as one cluster and return its id; all of them or none.
 
-        NOT safe to repeat: look for the taskforce's cluster first, also after an error. Raises
-        SubmitRejected for what this description will never get past, otherwise ScheddUnavailable.
+        With `max_idle` in it HTCondor makes the jobs as they are needed. NOT safe to repeat: look for the
+        taskforce's cluster first, also after an error. Raises QueueFull where the schedd has no room for
+        them now, SubmitRejected for what this description will never get past (TooManyJobs for their number,
+        NoLateMaterialization where the schedd makes no jobs later), otherwise ScheddUnavailable.
         """
         if self._dry_run:
             logger.warning("dry run: would submit %d job(s): %s", count, dict(description))
@@ -111,7 +115,7 @@ class Schedd:
 
     def clusters(self) -> list[Cluster]:
         """All clusters in the queue that carry a taskforce's id. Raises ScheddUnavailable."""
-        return [read_cluster(ad) for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined")]
+        return [read_cluster(ad) for ad in self._ours()]
 
     def owners(self, cluster_ids: Collection[int]) -> dict[int, str]:
         """Those of these clusters that the queue has, with a live job or not -> the taskforce of each.
@@ -121,7 +125,7 @@ class Schedd:
         return {
             cluster_id_of(ad): owner_of(ad)
             for part in _slices(cluster_ids, QUEUE_SLICE)
-            for ad in self._query(f"{UUID_ATTRIBUTE} isnt undefined && member(ClusterId, {_list(part)})")
+            for ad in self._ours(f"member(ClusterId, {_list(part)})")
         }
 
     def ended_taskforces(self, *, since: float, behind: tuple[int, int] | None) -> Ended:
@@ -193,7 +197,7 @@ class Schedd:
         if self._dry_run:
             logger.warning("dry run: would remove the jobs with %s of taskforce %s", constraint, uuid)
             return
-        if not self._has(cluster_id, uuid):
+        if not self._ads_of(cluster_id, uuid):
             self._require_absent(cluster_id)
             return
         # The bindings silently drop a reason that is a plain str (measured, 23.10 to 25.14).
@@ -218,9 +222,10 @@ class Schedd:
             raise RemoveRejected(f"cluster {cluster_id} is in the queue, as that of {owner}: was it edited?")
 
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
-        """Whether a job of the taskforce's cluster may still run: one that is not on its way out."""
-        if not self._has(cluster_id, uuid):
-            return False
+        """Whether a job of the taskforce's cluster may still run, or be made later."""
+        ads = self._ads_of(cluster_id, uuid)
+        if not ads or any(map(may_make_jobs, ads)):
+            return bool(ads)
         alive = f"ClusterId == {cluster_id} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
         return bool(self._ask(lambda schedd: schedd.query(alive, projection=["ProcId"], limit=1)))
 
@@ -254,6 +259,23 @@ class Schedd:
         totals = self._ask(lambda schedd: schedd.act(act, constraint, reason=(_FORCED, 0)))
         return int(totals["TotalSuccess"])
 
+    def count_jobs(self, is_ours: Callable[[str], bool]) -> int:
+        """How many jobs of clusters whose log `is_ours` are in the queue. Raises ScheddUnavailable.
+
+        Jobs that are on their way out do not count, nor do those that are not made yet.
+        """
+        ours = [cluster.cluster_id for cluster in self.clusters() if is_ours(cluster.log)]
+        return sum(self._ask(partial(_count_live, part)) for part in _slices(ours, QUEUE_SLICE))
+
+    def duty_cycle(self) -> float:
+        """The part of its time, from 0 to 1, for which the schedd was busy lately. Raises ScheddUnavailable.
+
+        Above 0.98 it is saturated (HTCondor manual, RecentDaemonCoreDutyCycle). 0: not known.
+        """
+        ads = self._ask_itself()
+        busy = ads[0].get(_BUSY) if ads else None
+        return float(busy) if isinstance(busy, int | float) else 0.0
+
     def ping(self) -> str:
         """Who we are to the schedd when we submit; raises ScheddUnavailable if we may not."""
         answer = self._ask(lambda _: htcondor2.ping(self._location.ad(), "WRITE"))
@@ -270,11 +292,7 @@ class Schedd:
 
         It asks the schedd itself, because the collector may still have the ad of the one before.
         """
-        location = self._ask(lambda _: self._location.ad())
-        try:
-            ads = self._call(lambda _: _schedd_ads(location))
-        except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
-            ads = self._call(lambda _: _schedd_ads(location), _silent)
+        ads = self._ask_itself()
         born = read_number(ads[0], _BORN) if ads else 0
         if not born:  # nothing identifies it: it might be any
             raise _silent(f"no {_BORN}" if ads else "no answer")
@@ -366,12 +384,35 @@ class Schedd:
         except ScheddUnavailable as error:  # no such job any more, or not yet held: the next look tries again
             logger.debug("job %d.%d keeps its PeriodicRelease: %s", job.cluster_id, job.proc, error)
 
-    def _has(self, cluster_id: int, uuid: str) -> bool:
-        """Whether the queue has this cluster, and as this taskforce's: the id alone may be another's, reused.
+    def _ask_itself(self) -> list[Any]:
+        """The schedd's own ad, from itself. Raises ScheddUnavailable."""
+        location = self._ask(lambda _: self._location.ad())
+        try:
+            return self._call(lambda _: _schedd_ads(location))
+        except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
+            return self._call(lambda _: _schedd_ads(location), _silent)
+
+    def _ours(self, constraint: str = "true") -> list[Any]:
+        """The ads of clusters of taskforces that have jobs in the queue, or will have."""
+        ads = self._query(f"{UUID_ATTRIBUTE} isnt undefined && {constraint}")
+        removed = [cluster_id_of(ad) for ad in ads if is_removed_factory(ad)]
+        empty = {*removed} - self._with_jobs(removed)
+        return [ad for ad in ads if cluster_id_of(ad) not in empty]
+
+    def _with_jobs(self, cluster_ids: Collection[int]) -> set[int]:
+        """Those of the clusters that have a job in the queue."""
+        return {
+            cluster_id_of(ad)
+            for part in _slices(cluster_ids, QUEUE_SLICE)
+            for ad in self._ask(partial(_jobs, f"member(ClusterId, {_list(part)})"))
+        }
+
+    def _ads_of(self, cluster_id: int, uuid: str) -> list[Any]:
+        """The cluster's ad, if the queue has it as this taskforce's: the id alone may be another's, reused.
 
         The cluster's ad names its owner. A job can change its own ad, by chirp.
         """
-        return bool(self._query(f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}"))
+        return self._query(f"ClusterId == {cluster_id} && {UUID_ATTRIBUTE} == {classad2.quote(uuid)}")
 
     def _query(self, constraint: str) -> list[Any]:
         """The cluster ads that match: one for each cluster, also one with no job materialized yet."""
@@ -406,7 +447,7 @@ class Schedd:
 
 def _schedd_ads(location: Any) -> list[Any]:
     """The ad of the schedd at this location; it answers the same query as a collector."""
-    fields = ["Name", _BORN]
+    fields = ["Name", _BORN, _BUSY]
     ads: list[Any] = htcondor2.Collector(location).query(htcondor2.AdType.Schedd, projection=fields)
     return ads
 
@@ -423,11 +464,19 @@ def _slices(cluster_ids: Collection[int], size: int) -> Iterator[list[int]]:
 
 def _live_jobs(cluster_ids: list[int], schedd: Any) -> list[Any]:
     """The jobs of these clusters that are not on their way out of the queue."""
-    out = f"JobStatus == {REMOVED} || JobStatus == {COMPLETED}"
-    found: list[Any] = schedd.query(
-        f"member(ClusterId, {_list(cluster_ids)}) && !({out})", projection=["ClusterId"]
-    )
+    return _jobs(f"member(ClusterId, {_list(cluster_ids)}) && !({_ON_ITS_WAY_OUT})", schedd)
+
+
+def _jobs(constraint: str, schedd: Any) -> list[Any]:
+    found: list[Any] = schedd.query(f"ProcId isnt undefined && {constraint}", projection=["ClusterId"])
     return found
+
+
+def _count_live(cluster_ids: list[int], schedd: Any) -> int:
+    """How many jobs of these clusters are not on their way out of the queue."""
+    constraint = f"member(ClusterId, {_list(cluster_ids)}) && !({_ON_ITS_WAY_OUT})"
+    found = schedd.query(constraint, projection=["Jobs"], opts=htcondor2.QueryOpt.SummaryOnly)
+    return read_number(found[0], "Jobs") if found else 0
 
 
 def _history(constraint: str, schedd: Any) -> list[Any]:

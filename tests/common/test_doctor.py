@@ -61,3 +61,16 @@ def test_files_that_a_container_does_not_have_are_warned_of(
     monkeypatch.setattr(doctor, "CONTAINERS", ("/",) if container else ())
     assert doctor.passes("inputs", lambda: doctor.inputs(with_settings(n, **more).settings))
     assert capsys.readouterr().out.split()[0] == verdict
+
+
+def test_a_saturated_schedd_is_a_warning(
+    n: Neighbours, schedd: FakeSchedd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedd.busy = 0.05
+    assert doctor.passes("load", lambda: doctor.load(n))
+    assert capsys.readouterr().out == "ok   load     the schedd was busy for 5% of its time\n"
+    schedd.busy = 0.99
+    assert doctor.passes("load", lambda: doctor.load(n))
+    assert capsys.readouterr().out.startswith(
+        "warn load     the schedd was busy for 99% of its time, TMS_MAX"
+    )

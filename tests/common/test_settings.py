@@ -45,6 +45,10 @@ def test_all_problems_are_named_at_once_without_any_value() -> None:
         "TMS_WATCHER_QUIET": "0",
         "TMS_ERROR_WAIT": "-1",
         "TMS_LEAST_FREE_SPACE": "swordfish",
+        "TMS_LATE_MATERIALIZATION_ABOVE": "-1",
+        "TMS_MAX_IDLE": "0",
+        "TMS_MAX_JOBS_IN_QUEUE": "many",
+        "TMS_MAX_SCHEDD_DUTY_CYCLE": "98",
         "LOG_LEVEL": "loud",
         "DRYRUN": "perhaps",
         "LOG_FORMAT": "xml",
@@ -79,6 +83,18 @@ def test_certificates_that_are_no_file_are_a_wrong_setting_beside_all_others(
 def test_the_least_free_space_is_written_as_people_write_sizes(text: str, expected: int) -> None:
     settings = Settings.from_environment(REQUIRED | {"TMS_LEAST_FREE_SPACE": text})
     assert settings.least_free_space == expected
+
+
+def test_what_the_schedd_gets_is_bounded() -> None:
+    limits = {
+        "TMS_LATE_MATERIALIZATION_ABOVE": "0",
+        "TMS_MAX_IDLE": "1",
+        "TMS_MAX_JOBS_IN_QUEUE": "50000",
+        "TMS_MAX_SCHEDD_DUTY_CYCLE": "1",
+    }
+    settings = Settings.from_environment(REQUIRED | limits)
+    assert (settings.late_materialization_above, settings.max_idle) == (0, 1)
+    assert (settings.max_jobs_in_queue, settings.max_schedd_duty_cycle) == (50_000, 1.0)
 
 
 def test_the_long_expiry_may_not_be_the_shorter_one() -> None:

@@ -223,6 +223,16 @@ class ModelSchedd:
         return len(late)
 
     @asked
+    def count_jobs(self, is_ours: Callable[[str], bool]) -> int:
+        """How many jobs of clusters that log into our directory are in the queue."""
+        return sum(cluster.left for cluster in self._in_queue() if is_ours(str(cluster.log)))
+
+    @asked
+    def duty_cycle(self) -> float:
+        """How busy it is."""
+        return 0.01
+
+    @asked
     def ping(self) -> str:
         """Who we are."""
         return "tms@ap1"

@@ -598,7 +598,7 @@ def test_the_metrics_count_what_was_started_and_what_was_refused(
 ) -> None:
     starter = Starter(n)
     counters = ("taskforces_started_total", "submit_seconds_total", "taskforces_refused_total")
-    names = (*counters, "set_aside", "set_aside_seconds")
+    names = (*counters, "set_aside", "set_aside_seconds", "schedd_duty_cycle")
     assert values(starter.numbers()) == dict.fromkeys(names, 0)
     wms.add_taskforce()
     wms.add_taskforce(pilot_config={"tag": "../x"}, validate=False)

@@ -38,7 +38,9 @@ class ClusterTally:
     def __init__(self, cluster_id: int, jobs: JobStates, news: list[ClusterTally]) -> None:
         self.cluster_id = cluster_id
         self.taskforce_uuid = ""
+        self.is_late = False  # event 035: HTCondor makes its jobs as they are needed
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
+        self.paused = NO_STATUS  # event 037: HTCondor makes no more jobs for now; their status, as held ones
         self.dirty, self.touched = True, False
         self.changed_at = 0.0  # on the monotonic clock
         self.rests = False  # nothing to ask, send or complete until an event touches it
@@ -70,7 +72,12 @@ class ClusterTally:
 
     @property
     def over(self) -> bool:
-        """Whether every job in the log has ended, or the cluster as a whole."""
+        """Whether the cluster has ended: as a whole, or each of its jobs, and it makes no more."""
+        return self.removed or (self.all_ended and not self.is_late)
+
+    @property
+    def may_be_over(self) -> bool:
+        """Whether the log leaves it open that the cluster is over: all jobs that it has so far have ended."""
         return self.removed or self.all_ended
 
     @property
@@ -83,13 +90,15 @@ class ClusterTally:
         """Job status -> pilot status -> number of jobs.
 
         The sum is `n_workers`. Jobs that are missing from it count as idle: the schedd is still writing their
-        submit events, or makes the jobs as they are needed (late materialization). When the cluster is over,
-        they count as removed: they never were, or no log and no history has them.
+        submit events, or makes the jobs as they are needed (late materialization). They count as held while
+        it makes none because the cluster is held. When the cluster is over, they count as removed: they
+        never were, or no log and no history has them.
         """
         cells = self._count()
         missing = (n_workers or 0) - self.n_jobs
         if missing > 0:
-            cells = cells + Counter({(REMOVED if self.removed or self.gone else IDLE) << 8: missing})
+            they = REMOVED if self.removed or self.gone else self.paused or IDLE
+            cells = cells + Counter({they << 8: missing})
         status, pilot = self.statuses.texts, self.pilots.texts
         statuses: dict[str, dict[str, int]] = {}
         for cell, count in sorted(cells.items()):
@@ -110,6 +119,12 @@ class ClusterTally:
     def submitted_at(self, zone: tzinfo | None) -> int | None:
         """Epoch seconds of the submit; None where no log has it. `zone` is the writer's."""
         return parse_date(self.submitted, zone) if self.submitted else None
+
+    def pause(self, status: int) -> None:
+        """HTCondor makes no more jobs, as if those had this status; NO_STATUS: it does again."""
+        if self.paused != status:
+            self.paused = status
+            self.touch()
 
     def note_start(self, date: bytes) -> None:
         """A job started."""

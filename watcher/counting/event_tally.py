@@ -12,23 +12,28 @@ from watcher.counting.job_status import (
     ENDED,
     FORGETTING,
     IDLE,
+    NO_STATUS,
     RUNNING,
     STATUS_OF_EVENT,
     announces_end,
     change_of_ad,
     eviction_code,
     held_status,
+    paused_status,
 )
 
 # Plain constants: looking attributes up for each event would cost a quarter of the time.
-EXECUTE, EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE = (
+EXECUTE, EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE, FACTORY_PAUSED, FACTORY_RESUMED = (
     EventCode.EXECUTE.value,
     EventCode.EVICTED.value,
     EventCode.GENERIC.value,
     EventCode.HELD.value,
     EventCode.CLUSTER_SUBMIT.value,
     EventCode.CLUSTER_REMOVE.value,
+    EventCode.FACTORY_PAUSED.value,
+    EventCode.FACTORY_RESUMED.value,
 )
+OF_A_CLUSTER = (CLUSTER_SUBMIT, CLUSTER_REMOVE, FACTORY_PAUSED, FACTORY_RESUMED)
 MOMENT = 5  # seconds from an eviction without a code to the hold or removal that it was the first half of
 MOST_EVICTED = 50_000  # evictions that may wait for their second half at once (10 MB)
 
@@ -98,8 +103,8 @@ class EventTally:
         if event.cluster in self.settled:
             return
         if event.proc == CLUSTER_PROC:
-            if code == CLUSTER_REMOVE:
-                self._remove(event)
+            if code in OF_A_CLUSTER:
+                self.count_cluster_event(event)
         elif code == GENERIC:
             self._chirp(event)
         elif code in STATUS_OF_EVENT or code in (EVICTED, HELD):
@@ -157,11 +162,20 @@ class EventTally:
             self.clusters[event.cluster].submitted = event.date
         return bool(uuid)
 
-    def _remove(self, event: Event) -> None:
+    def count_cluster_event(self, event: Event) -> None:
+        """Count an event of OF_A_CLUSTER, which only a cluster with late materialization has."""
+        if event.cluster in self.settled:
+            return
         cluster = self.cluster(event.cluster)
-        cluster.removed = True
-        cluster.touch()
-        cluster.note_end(event.date)
+        cluster.is_late = True
+        if event.code == CLUSTER_REMOVE:
+            cluster.removed = True
+            cluster.touch()
+            cluster.note_end(event.date)
+        elif event.code == FACTORY_PAUSED:
+            cluster.pause(cluster.statuses.number(paused_status(event.text)))
+        elif event.code == FACTORY_RESUMED:
+            cluster.pause(NO_STATUS)
 
     def _chirp(self, event: Event) -> None:
         kind, raw = chirp_of(event.text)

@@ -51,9 +51,25 @@ FORGETTING = frozenset(
 
 _CODES = re.compile(rb"\tCode (\d{1,9}) Subcode (-?\d{1,10})\s*$")
 _BY_USER = re.compile(r" \(by user [^)]*\)$")  # EWMS: the job changed its own ad: In (by user tms)
+_HOLD_CODE = re.compile(rb"^\tHoldCode (\d{1,9})\s*$", re.MULTILINE)
 # 25.14.1 adds the reason: below 1000 a hold follows at once, 1023 is a removal, others go back to the queue.
 _EVICTION_CODE = re.compile(rb"Job was evicted\. +Code (\d{1,9})")
 _EVICTED_FOR_REMOVAL = 1023
+
+
+def paused_status(text: bytes) -> str:
+    """The status of jobs that are not made yet, while HTCondor makes none: that of held ones.
+
+    Its event has the code of the hold, if that was the cause, but no subcode:
+
+        037 (001.-01.000) 2026-11-27 04:32:47 Job Materialization Paused
+        \tvia condor_hold (by user tms)
+        \tPauseCode 1
+        \tHoldCode 1
+    """
+    reason = text.partition(b"\n")[2].partition(b"\n")[0].decode("utf-8", "replace").strip()
+    code = _HOLD_CODE.search(text)
+    return safe_key(describe_hold(int(code[1]) if code else 0, 0, safe_key(reason) if reason else ""))
 
 
 @lru_cache(maxsize=1024)

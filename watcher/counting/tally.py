@@ -27,6 +27,7 @@ from watcher.counting.event_tally import (
     EXECUTE,
     GENERIC,
     HELD,
+    OF_A_CLUSTER,
     EventTally,
 )
 from watcher.counting.job_states import PAGE
@@ -53,7 +54,7 @@ _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
 _STATUS[list(STATUS_OF_EVENT)] = list(STATUS_OF_EVENT.values())
 # The effects of each event code, as bits: one look-up gives them all.
-_SETS_STATUS, _CHIRPS, _FORGETS, _STARTS, _ENDS, _NAMES, _REMOVES, _MAY_RECALL = (
+_SETS_STATUS, _CHIRPS, _FORGETS, _STARTS, _ENDS, _NAMES, _OF_A_CLUSTER, _MAY_RECALL = (
     np.uint8(1 << bit) for bit in range(8)
 )
 _DOES = (
@@ -63,7 +64,7 @@ _DOES = (
     | _STARTS * (_CODES == EXECUTE)
     | _ENDS * np.isin(_STATUS, ENDED)
     | _NAMES * np.isin(_CODES, list(NAMING))
-    | _REMOVES * (_CODES == CLUSTER_REMOVE)
+    | _OF_A_CLUSTER * np.isin(_CODES, OF_A_CLUSTER)
     | _MAY_RECALL * (_CODES == EVICTED)
 )
 
@@ -139,9 +140,10 @@ class Tally(EventTally):
         self._set(changes, owners)
         for changed in _different(changes.owner[self.jobs.packed[changes.place] != before]).tolist():
             owners[changed].recount()
-        removes = (batch.proc == CLUSTER_PROC) & (does & _REMOVES != 0)
-        for at in np.flatnonzero(removes).tolist():
-            self.count_event(batch.event(at))
+        of_a_cluster = (batch.proc == CLUSTER_PROC) & (does & _OF_A_CLUSTER != 0)
+        for at in np.flatnonzero(of_a_cluster).tolist():
+            self.count_cluster_event(batch.event(at))
+        removes = of_a_cluster & (batch.code == CLUSTER_REMOVE)
         self._note_dates(batch, does, np.flatnonzero(removes | (of_a_job & (does & (_STARTS | _ENDS) != 0))))
 
     def _numbers_that_may_begin_again(self, batch: Batch, does: Numbers) -> set[int]:
@@ -169,7 +171,7 @@ class Tally(EventTally):
             return known is not None or repeated or batch.code[events[0]] != CLUSTER_SUBMIT
         if not repeated and not (known and known.has_any(batch.proc[begins])):
             return False
-        if known is None or known.over or (does[events] & (_ENDS | _REMOVES)).any():
+        if known is None or known.may_be_over or (does[events] & (_ENDS | _OF_A_CLUSTER)).any():
             return True
         return any(name not in ("", known.taskforce_uuid) for name in names)
 

@@ -83,7 +83,12 @@ def _line(text: bytes, number: int) -> str:
     return lines[number].decode("utf-8", "replace") if number < len(lines) else ""
 
 
-_OF_A_CLUSTER: dict[int, str] = {EventCode.CLUSTER_SUBMIT: "submitted", EventCode.CLUSTER_REMOVE: "removed"}
+_OF_A_CLUSTER: dict[int, str] = {
+    EventCode.CLUSTER_SUBMIT: "submitted",
+    EventCode.CLUSTER_REMOVE: "removed",
+    EventCode.FACTORY_PAUSED: "makes no more jobs for now",
+    EventCode.FACTORY_RESUMED: "makes jobs again",
+}
 # Event number -> the function that describes it (HTCondor manual, Job Event Log Codes).
 _DESCRIBE: dict[int, Callable[[bytes], str]] = {
     EventCode.SUBMIT: lambda _: "submitted",

@@ -147,7 +147,10 @@ def test_the_ends_of_fifteen_thousand_clusters_are_found(monkeypatch: pytest.Mon
 
 def test_a_cluster_is_live_while_a_job_of_it_may_run_or_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     factory = {"JobMaterializeDigestFile": "/spool/7/condor_submit.7.digest"}
-    clusters = {1: {}, 2: {}, 3: {}, 4: {}, 5: factory, 6: {}}
+    clusters: dict[int, dict[str, Any]] = {1: {}, 2: {}, 3: {}, 4: {}, 5: factory, 6: {}}
+    made = {"JobMaterializeNextProcId": 5, "TotalSubmitProcs": 5}
+    clusters |= {8: factory | made, 9: factory | made | {"TotalSubmitProcs": 6}}
+    clusters |= {10: factory | {"JobFactoryPaused": 3}, 11: factory | {"JobFactoryPaused": 1}}
     jobs = {1: 1, 2: 2, 3: 3, 4: 4, 6: 5}  # idle, running, removed, completed but kept, held
     ads: list[dict[str, Any]] = [
         {"ClusterId": number, "EWMSTaskforceUUID": f"TF-{number}"} | extra
@@ -155,9 +158,24 @@ def test_a_cluster_is_live_while_a_job_of_it_may_run_or_be_made(monkeypatch: pyt
     ]
     ads += [{"ClusterId": number, "ProcId": 0, "JobStatus": status} for number, status in jobs.items()]
     schedd, _ = answered(monkeypatch, ads)
+    for number in (5, 8, 9, 10, 11):
+        assert schedd.has_live_jobs(number, f"TF-{number}") is (number in (5, 9, 11))
+    assert schedd.live_clusters([8, 9, 10, 11]) == {9: "TF-9", 11: "TF-11"}
     assert schedd.live_clusters([1, 2, 3, 4, 5, 7]) == {1: "TF-1", 2: "TF-2", 5: "TF-5"}
     assert schedd.live_clusters([6]) == {6: "TF-6"}
     assert schedd.live_clusters([]) == {}
+
+
+def test_a_removed_factory_that_has_no_job_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that could make no job stays in the queue like that until the schedd restarts (measured)."""
+    ad = {"JobMaterializeDigestFile": "/spool/7/condor_submit.7.digest", "JobFactoryPaused": 3}
+    ads: list[dict[str, Any]] = [
+        ad | {"ClusterId": number, "EWMSTaskforceUUID": f"TF-{number}", "UserLog": "/log"}
+        for number in (1, 2)
+    ]
+    schedd, _ = answered(monkeypatch, [*ads, {"ClusterId": 2, "ProcId": 0, "JobStatus": 3}])
+    assert [cluster.cluster_id for cluster in schedd.clusters()] == [2]
+    assert schedd.owners([1, 2]) == {2: "TF-2"}
 
 
 def test_whether_thousands_of_clusters_live_is_asked_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from common.condor.submit_error import submit_error
-from common.errors import ScheddUnavailable, SubmitRejected
+from common.errors import (
+    NoLateMaterialization,
+    QueueFull,
+    ScheddUnavailable,
+    SubmitRejected,
+    TooManyJobs,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,8 +36,6 @@ def test_a_refusal_is_the_taskforces_fault(message: str) -> None:
         "Failed to connect to schedd, errmsg=AUTHENTICATE:1003:Failed to authenticate with any method",
         "Failed to create new cluster.SCHEDD:13:Failed to create new User record for condor@HOST.",
         "expected next ProcId to be 3188, but Schedd says -1",
-        "expected next ProcId to be 20, but Schedd says -3",
-        "expected next ProcId to be 20, but Schedd says -2",
         "Unable to commit transaction, ",
         "something that nobody has seen before",
     ],
@@ -53,8 +57,23 @@ def test_what_could_never_fit_is_the_taskforces_fault_and_what_is_full_now_waits
 
     error = submit_error(f"expected next ProcId to be 20, but Schedd says {code}", 100, limit)
 
-    assert isinstance(error, SubmitRejected if own_fault else ScheddUnavailable)
+    assert isinstance(error, TooManyJobs if own_fault else QueueFull)
+    assert isinstance(error, TooManyJobs) or error.late_helps is (name == "MAX_JOBS_PER_OWNER")
     assert asked == [name]
     assert name in str(error)
     assert "100" in str(error)
     assert most is None or f"{name} = {most}" in str(error)
+
+
+def test_a_schedd_that_takes_no_further_cluster_is_full_for_now() -> None:
+    error = submit_error(
+        "Failed to create new cluster.SCHEDD:22:MAX_JOBS_SUBMITTED exceeded. Current=5, Limit=7"
+    )
+    assert isinstance(error, QueueFull)
+    assert str(error) == "the job queue is full for now: it has 5 jobs, and MAX_JOBS_SUBMITTED = 7"
+    assert not error.late_helps
+
+
+def test_a_schedd_that_makes_no_jobs_later_is_distinguished() -> None:
+    error = submit_error("Failed to send submit digest (late materialization)")
+    assert isinstance(error, NoLateMaterialization)

@@ -297,6 +297,43 @@ def test_a_removed_factory_is_over_though_some_of_its_jobs_never_were(jel: JelWr
     assert cluster_of(jel).over
 
 
+def test_a_factory_goes_on_though_all_jobs_that_it_has_made_have_ended(jel: JelWriter) -> None:
+    jel.event(35, (7, -1), "Cluster submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-1")
+    jel.submit(7, "TF-1", 2)
+    jel.terminate((7, 0))
+    jel.terminate((7, 1))
+    cluster = cluster_of(jel)
+    assert not cluster.over
+    assert cluster.may_be_over
+    assert cluster.compound_statuses(n_workers=5) == {"COMPLETED": {"null": 2}, "IDLE": {"null": 3}}
+    jel.event(36, (7, -1), "Cluster removed", "\tMaterialized 2 jobs from 0 items.\tIncomplete")
+    cluster = cluster_of(jel)
+    assert cluster.over
+    assert cluster.compound_statuses(n_workers=5) == {"COMPLETED": {"null": 2}, "REMOVED": {"null": 3}}
+
+
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [(["\tHoldCode 1"], "HELD: User request"), ([], "HELD: via condor_hold (by user tms)")],
+)
+def test_jobs_that_are_not_made_because_their_factory_is_held_are_held_ones(
+    jel: JelWriter, codes: list[str], status: str
+) -> None:
+    jel.event(35, (7, -1), "Cluster submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-1")
+    jel.submit(7, "TF-1", 1)
+    text, why = "Job Materialization Paused", "\tvia condor_hold (by user tms)"
+    jel.event(37, (7, -1), text, why, "\tPauseCode 1", *codes)
+    jel.hold((7, 0), 1, 7, "via condor_hold (by user tms)")
+    held = {"HELD: User request: subcode 7": {"null": 1}, status: {"null": 2}}
+    assert cluster_of(jel).compound_statuses(n_workers=3) == held
+    jel.event(38, (7, -1), "Job Materialization Resumed", "\tvia condor_release (by user tms)")
+    jel.release((7, 0))
+    assert cluster_of(jel).compound_statuses(n_workers=3) == {"IDLE": {"null": 3}}
+    jel.event(37, (7, -1), text, why, "\tPauseCode 1", *codes)
+    jel.event(36, (7, -1), "Cluster removed", "\tMaterialized 1 jobs from 0 items.\tIncomplete")
+    assert cluster_of(jel).compound_statuses(n_workers=3) == {"IDLE": {"null": 1}, "REMOVED": {"null": 2}}
+
+
 def test_the_end_of_a_cluster_is_its_last_ending_event(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 2)
     jel.terminate((7, 1))
@@ -306,7 +343,7 @@ def test_the_end_of_a_cluster_is_its_last_ending_event(jel: JelWriter) -> None:
     assert cluster_of(jel).ended_at(UTC) == int(jel.now.timestamp())
 
 
-@pytest.mark.parametrize("more", ["execute", "abort", "status", "error", "remove"])
+@pytest.mark.parametrize("more", ["execute", "abort", "status", "error", "remove", "pause"])
 def test_what_changes_a_cluster_makes_it_dirty_and_what_does_not_does_not(jel: JelWriter, more: str) -> None:
     changes = {
         "execute": lambda: jel.execute(JOB),
@@ -314,6 +351,7 @@ def test_what_changes_a_cluster_makes_it_dirty_and_what_does_not_does_not(jel: J
         "status": lambda: jel.chirp(JOB, "Status", '"Tasking"'),
         "error": lambda: jel.chirp(JOB, "Error", '"no"'),
         "remove": lambda: jel.event(36, (7, -1), "Cluster removed"),
+        "pause": lambda: jel.event(37, (7, -1), "Job Materialization Paused", "\twhy", "\tPauseCode 1"),
     }
     log, tally = EventLog(jel.path), Tally()
 

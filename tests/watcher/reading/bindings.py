@@ -90,6 +90,7 @@ class Cluster:
     uuid: str = ""
     jobs: dict[int, Job] = field(default_factory=dict)
     gists: dict[str, str] = field(default_factory=dict)
+    is_late: bool = False
     removed: bool = False
     ended_at: int | None = None
 
@@ -137,15 +138,18 @@ def _summary_of(cluster: Cluster) -> Any:
 def _count(clusters: dict[int, Cluster], event: Any) -> None:
     code = int(event["EventTypeNumber"])
     uuid = _named(event, code)
-    counts = code in STATUS or code in (12, 36) or _chirp(event, code) is not None
+    of_a_cluster = code in (35, 36, 37, 38) and event.proc == -1
+    counts = code in STATUS or code == 12 or _chirp(event, code) is not None
     if event.cluster in clusters and _begins_life(clusters[event.cluster], event, code, uuid):
         del clusters[event.cluster]
-    if not (counts or uuid) or (code == 4 and _announces_end(event)):
+    if not (counts or of_a_cluster or uuid) or (code == 4 and _announces_end(event)):
         return
     cluster = clusters.setdefault(event.cluster, Cluster())
     cluster.uuid = cluster.uuid or uuid
-    if code == 36:
-        cluster.removed, cluster.ended_at = True, event.timestamp
+    cluster.is_late = cluster.is_late or of_a_cluster
+    if of_a_cluster:
+        if code == 36:
+            cluster.removed, cluster.ended_at = True, event.timestamp
     elif counts:
         _count_job(cluster, cluster.jobs.setdefault(event.proc, Job()), event, code)
 
@@ -160,7 +164,7 @@ def _begins_life(cluster: Cluster, event: Any, code: int, uuid: str) -> bool:
 
 def _is_over(cluster: Cluster) -> bool:
     ended = all(job.status in ("COMPLETED", "REMOVED") for job in cluster.jobs.values())
-    return cluster.removed or (bool(cluster.jobs) and ended)
+    return cluster.removed or (bool(cluster.jobs) and ended and not cluster.is_late)
 
 
 def _count_job(cluster: Cluster, job: Job, event: Any, code: int) -> None:

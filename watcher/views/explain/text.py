@@ -120,6 +120,8 @@ def _completion(history: ClusterHistory) -> str:
         return since + "the log shows that the cluster was removed"
     if tally.over:
         return since + "every job in the logs has ended"
+    if tally.all_ended:
+        return f"no: all {_jobs(tally.n_jobs)} so far have ended, and HTCondor makes more as they are needed"
     going_on = sum(job.status not in ENDED for job in history.jobs())
     return f"no: {going_on} of {_jobs(tally.n_jobs)} not ended"
 

@@ -76,10 +76,15 @@ class Progress:
     errors: Mapping[str, int]
 
     def with_missing(self, n_workers: int | None) -> Progress:
-        """The same, with workers that are in no log yet as idle: the schedd is still writing their events."""
+        """The same, with workers that are in no log: idle ones, or removed ones if the cluster is over.
+
+        The schedd is still writing their events, or makes their jobs as they are needed, or never made them.
+        """
         missing = (n_workers or 0) - self.counts.left - self.counts.ended
-        if missing <= 0 or self.over:
-            return self
+        if missing <= 0:
+            return replace(self, over=self.over or (n_workers is not None and not self.counts.left))
+        if self.over:
+            return replace(self, counts=replace(self.counts, removed=self.counts.removed + missing))
         return replace(self, counts=replace(self.counts, idle=self.counts.idle + missing))
 
     def seconds_left(self) -> float | None:
