@@ -12,7 +12,7 @@ import pytest
 
 from common.condor.location import full_hostname
 from common.condor.schedd import Schedd
-from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
+from common.errors import QueueFull, RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.joblog.events import Event
 from starter import gate
 from starter.existing_cluster import clusters_in_log
@@ -263,7 +263,7 @@ def test_more_jobs_than_an_owner_may_ever_have_are_refused_and_what_is_full_now_
         with pytest.raises(SubmitRejected, match=r"21 workers .* MAX_JOBS_PER_OWNER = 20"):
             schedd.submit(description(directory, "TF-large", requirements="false"), 21)
         cluster_id = schedd.submit(description(directory, "TF-first", requirements="false"), 15)
-        with pytest.raises(ScheddUnavailable, match="full for now"):
+        with pytest.raises(QueueFull, match="full for now"):
             schedd.submit(description(directory, "TF-second", requirements="false"), 15)
         schedd.remove(cluster_id, "TF-first", "EWMS: a test")
     finally:
