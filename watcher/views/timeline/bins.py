@@ -24,7 +24,7 @@ from watcher.counting.job_status import (
 from watcher.reading.byte_rows import Ints
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import one_by_one
-from watcher.views.replay import Replay
+from watcher.views.replay import Move, Replay
 
 BINS = 200  # at most
 
@@ -35,7 +35,8 @@ _ROW = {name: row for row, name in enumerate(SERIES)}
 _STATUSES = {REMOVED: "REMOVED", RUNNING: "RUNNING", SUSPENDED: "SUSPENDED", FIRST_HELD: "HELD", IDLE: "IDLE"}
 _ROW_OF_STATUS = {status: _ROW[name] for status, name in _STATUSES.items()}
 _ROW_OF_PILOT = {PILOT_STATUSES.numbers[name]: _ROW[name] for name in ("Done", "FatalError")}
-_CODES = (*STATUS_OF_EVENT, EventCode.EVICTED, EventCode.HELD, EventCode.GENERIC)  # only these may move a job
+# Only these may move a job, or begin another life of a cluster.
+_CODES = (*STATUS_OF_EVENT, EventCode.EVICTED, EventCode.HELD, EventCode.GENERIC, EventCode.CLUSTER_SUBMIT)
 
 
 class Bins:
@@ -66,9 +67,7 @@ class Bins:
     def count(self, events: Events) -> None:
         """Count the next events."""
         for event in one_by_one(events, clusters=self._groups, codes=_CODES):
-            move = self._replay.move(event)
-            if move is None:
-                continue
+            move = self._replay.move(event) or Move(0, NO_STATUS, NO_STATUS)
             before, after = _row(move.before, move.pilot_before), _row(move.after, move.pilot_after)
             if before == after and not self._replay.dropped:
                 continue
