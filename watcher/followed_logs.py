@@ -13,6 +13,7 @@ from watcher.troubles import Troubles
 
 logger = logging.getLogger(__name__)
 
+Relieve = Callable[[Path, Tally], object]  # drops the clusters that nobody owns from a log's crowded counts
 Identity = tuple[int, int, int, int]  # of a file at one moment: device, inode, size, time of its last change
 
 
@@ -36,7 +37,7 @@ class FollowedLog:
         status = self.log.path.stat()
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
-    def read(self, proceed: Callable[[], bool]) -> bool:
+    def read(self, proceed: Callable[[], bool], relieve: Relieve) -> bool:
         """Count what is new; returns whether the end was reached (a stop may come first). Raises OSError.
 
         A log that was replaced is read again from its start, on top of its earlier counts, which are partial
@@ -49,6 +50,8 @@ class FollowedLog:
         try:
             for events in self.log.read():
                 self.tally.count(events)
+                if self.tally.is_crowded:
+                    relieve(self.log.path, self.tally)
                 if not proceed():
                     return False
         finally:
@@ -70,7 +73,12 @@ class FollowedLogs:
         self._events = self._damaged_bytes = 0  # of logs that are not here any more
         self._troubles = Troubles(logger)
 
-    def read(self, paths: Sequence[Path], proceed: Callable[[], bool]) -> bool:
+    def read(
+        self,
+        paths: Sequence[Path],
+        proceed: Callable[[], bool],
+        relieve: Relieve = lambda path, tally: None,
+    ) -> bool:
         """Read on in all logs at these paths; returns whether their ends were reached: a stop may come first.
 
         A log that cannot be read holds up no other.
@@ -80,7 +88,7 @@ class FollowedLogs:
             if path not in self.logs:
                 self.logs[path] = self.lost.pop(path) if path in self.lost else FollowedLog(path)
             try:
-                if not self.logs[path].read(proceed):
+                if not self.logs[path].read(proceed, relieve):
                     return False
                 self._troubles.end(str(path), f"{path} can be read again")
             except OSError as error:

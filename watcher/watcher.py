@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from common.errors import ScheddUnavailable, ScratchUnavailable, Unavailable, WmsRejected
@@ -32,6 +33,7 @@ from common.worker import Outcome, Worker
 from watcher.completion import Witness, find_live, witness
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
+from watcher.crowd import relieve
 from watcher.files.housekeeping import Housekeeping
 from watcher.followed_logs import FollowedLogs
 from watcher.job_numbers import JobNumbers
@@ -160,7 +162,8 @@ class Watcher:
 
     def _read(self) -> list[Counted] | None:
         """Read on in all logs; returns the clusters with news, or None if their ends were not reached."""
-        if not self.logs.read(self.site.scratch.logs(), self.site.proceed):
+        ask = partial(relieve, self.site, self.records)
+        if not self.logs.read(self.site.scratch.logs(), self.site.proceed, ask):
             return None
         news, now = [], self.site.monotonic()
         for tally in self._tallies():
@@ -331,7 +334,19 @@ class Watcher:
                 self._note_live(one.cluster, one.seen)
             else:
                 ready.append(one)
-        return ready
+        return self._without_news(ready)
+
+    def _without_news(self, over: list[Over]) -> list[Over]:
+        """Those of which the logs have nothing new; the next pass reports and completes the others.
+
+        The end that was counted may be forged. Then the true one, which the queue confirms, is written
+        between the reading of the log and the answer.
+        """
+        if not over or (news := self._read()) is None:
+            return []
+        if news:
+            self.pace.look_at_once()
+        return [one for one in over if self._has_reported(one.cluster)]
 
     def _has_reported(self, cluster: ClusterTally) -> bool:
         return not cluster.dirty or bool(self.refused.given_up(cluster.taskforce_uuid))

@@ -54,6 +54,12 @@ def a_job_forges_the_ends_of_another_cluster(machine: Machine) -> None:
     machine.works("watcher")
 
 
+def jobs_end_while_the_queue_is_asked_about_forged_ends(machine: Machine) -> None:
+    machine.works("starter")
+    machine.forge("ends")
+    machine.watcher("", Trouble("queue", "before: all_end"))
+
+
 def a_log_is_put_back_as_it_was_before_a_job_ended(machine: Machine) -> None:
     machine.works("starter")
     machine.jobs("all_start")
@@ -72,6 +78,7 @@ SEQUENCES = (
     the_clock_is_set_back_while_no_end_is_logged,
     a_start_is_stopped_before_its_confirmation_and_its_log_is_lost,
     a_log_is_put_back_as_it_was_before_a_job_ended,
+    jobs_end_while_the_queue_is_asked_about_forged_ends,
 )
 
 

@@ -18,7 +18,7 @@ from tests.waiting import eventually
 _PROGRAM = """\
 #!/usr/bin/python3
 import os, re, sys, time
-sys.path.insert(0, "/app")
+sys.path[:0] = ["/app", "/opt/pilot/app"]  # in the container, and without one
 from htchirp import HTChirp
 
 ad = open(os.environ["_CONDOR_JOB_AD"]).read() + "\\nNumJobStarts = 0"

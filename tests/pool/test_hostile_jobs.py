@@ -113,10 +113,16 @@ def all_over(pool: PoolClient, targets: dict[str, Target], seconds: float) -> di
     deadline = time.monotonic() + seconds
     while not ended() and time.monotonic() < deadline:
         time.sleep(0.5)
+
+    def queued() -> bool:
+        return bool(pool.tool("condor_q", "-all", "-af", "ClusterId").stdout.strip())
+
     pool.tool("condor_rm", "-all", check=False)
-    eventually(
-        lambda: not pool.tool("condor_q", "-all", "-af", "ClusterId").stdout.strip(), "all are gone", 30
-    )
+    deadline = time.monotonic() + 20
+    while queued() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    pool.tool("condor_rm", "-forcex", "-all", check=False)  # one may have set its status to a removed job's
+    eventually(lambda: not queued(), "all are gone", 30)
     return {name: target.harm() for name, target in targets.items()}
 
 
@@ -278,6 +284,8 @@ OTHERS = [
     "MountUnderScratch",
     "WantFTOnCheckpoint",
 ]
+# Every attribute that HTCondor knows; tests.pool.sweep tries each of them by itself.
+ALL = tuple(Path(__file__).with_name("attributes.txt").read_text().split())
 VALUES = (
     '"{secret}"',
     '"{place}"',
@@ -297,13 +305,24 @@ VALUES = (
     'strcat("{place}", "/secret")',
     'ifThenElse(NumJobStarts > 0, "{secret}", "/dev/null")',
     "NumJobStarts < 2",
+    "0",
+    "3",
+    "4",
+    "5",
+    "-1",
+    "2147483647",
+    '{{ "{secret}", "o" }}',
+    '[ In = "{secret}" ]',
 )
 
 
 def random_moves(chance: random.Random) -> Moves:
     """What a hostile job may think of: attributes and values, in any order."""
     names = [*BINDING, *OTHERS, "Mine", *BINDING]
-    return [(chance.choice(names), chance.choice(VALUES)) for _ in range(chance.randint(1, 12))]
+    return [
+        (chance.choice(chance.choice((names, names, ALL))), chance.choice(VALUES))
+        for _ in range(chance.randint(1, 12))
+    ]
 
 
 @pytest.mark.usefixtures("evicting")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import pytest
 
 from common.condor.records import EndedJob
@@ -48,6 +50,33 @@ def test_ends_that_somebody_forged_complete_nothing_while_the_queue_has_the_jobs
     cluster.alive = False
     watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_an_end_that_comes_while_the_queue_is_asked_counts_and_a_forged_one_before_it_does_not(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    jel: JelWriter,
+    uuid: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster, ask = queue(schedd, 7, uuid), schedd.live_clusters
+    jel.abort((7, 0))  # forged
+
+    def end_and_answer(cluster_ids: Collection[int]) -> dict[int, str]:
+        if cluster.alive:
+            jel.execute((7, 0))
+            jel.chirp((7, 0), "Status", '"Done"')
+            jel.terminate((7, 0))
+            cluster.alive = False
+        return ask(cluster_ids)
+
+    monkeypatch.setattr(schedd, "live_clusters", end_and_answer)
+    watcher = Watcher(n)
+    for _ in range(2):
+        watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 1}}
 
 
 def test_a_removal_of_the_cluster_is_no_end_of_jobs_that_still_go_on_in_the_log(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from common.joblog.dates import is_within
 from common.joblog.events import CLUSTER_PROC, MAX_PROC, Event, EventCode
 from common.joblog.owner import NAMING, taskforce_of
@@ -35,6 +37,7 @@ EXECUTE, EVICTED, GENERIC, HELD, CLUSTER_SUBMIT, CLUSTER_REMOVE, FACTORY_PAUSED,
 )
 OF_A_CLUSTER = (CLUSTER_SUBMIT, CLUSTER_REMOVE, FACTORY_PAUSED, FACTORY_RESUMED)
 MOMENT = 5  # seconds from an eviction without a code to the hold or removal that it was the first half of
+MOST_SETTLED = 100_000  # settled clusters of a log whose events are still skipped
 MOST_EVICTED = 50_000  # evictions that may wait for their second half at once (10 MB)
 
 
@@ -59,16 +62,19 @@ class EventTally:
         self._news.clear()
         for cluster in news:
             cluster.touched = False
-        return [cluster for cluster in news if self._has(cluster)]
+        return self._still_there(news)
 
-    def _has(self, cluster: ClusterTally) -> bool:
-        return self.clusters.get(cluster.cluster_id) is cluster or cluster in self.earlier
+    def _still_there(self, clusters: Iterable[ClusterTally]) -> list[ClusterTally]:
+        earlier = set(self.earlier)
+        return [one for one in clusters if self.clusters.get(one.cluster_id) is one or one in earlier]
 
     def settle(self, cluster: ClusterTally) -> None:
         """The cluster is over and the WMS has everything: keep only its id, to skip its events."""
         if self.clusters.get(cluster.cluster_id) is cluster:
             del self.clusters[cluster.cluster_id]
             self.settled[cluster.cluster_id] = cluster.taskforce_uuid
+            if len(self.settled) > MOST_SETTLED:
+                del self.settled[next(iter(self.settled))]
         elif cluster in self.earlier:
             self.earlier.remove(cluster)
         self._release(cluster)
@@ -138,7 +144,10 @@ class EventTally:
             self._release(before)
 
     def _release(self, cluster: ClusterTally) -> None:
-        pages = cluster.release()
+        self._release_all([cluster])
+
+    def _release_all(self, clusters: Iterable[ClusterTally]) -> None:
+        pages = {page for cluster in clusters for page in cluster.release()}
         for place in [place for place in self.evicted if place - place % PAGE in pages]:
             del self.evicted[place]
 

@@ -11,6 +11,7 @@ counts.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +50,8 @@ from watcher.reading.byte_rows import Bools, Ints, Numbers
 from watcher.reading.event_stream import Events
 
 MOST_NAMELESS = 1_000  # clusters of a log that no event names; a torn log has a few
+MOST_FOLLOWED = 5_000  # clusters of a log before somebody is asked which of them there are
+MOST_UNASKED = 50_000  # clusters of a log where nobody can be asked; they take 3 KB each
 _DENSE = 1 << 14  # numbers in a range of this size are distinguished by a table instead of a sort
 _CODES = np.arange(1000)  # event numbers have three digits
 _STATUS = np.zeros(len(_CODES), np.uint8)
@@ -99,6 +102,7 @@ class Tally(EventTally):
     def __init__(self) -> None:
         super().__init__()
         self.events = 0
+        self._room = MOST_FOLLOWED
 
     def count(self, events: Events) -> None:
         """Count events. Safe to repeat: the same events again change nothing."""
@@ -110,13 +114,39 @@ class Tally(EventTally):
                 self.count_event(event)
         if len(self.clusters) > MOST_NAMELESS:
             self._forget_nameless()
+        if self._crowd > (most := max(MOST_UNASKED, 2 * self._room)):
+            self._drop(self.lives()[: -most // 2])  # the oldest; half of them, so that it is seldom
+        if len(self._news) > MOST_UNASKED:
+            self._news[:] = self._still_there(dict.fromkeys(self._news))  # not lives that are over
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are so many clusters that most are probably nobody's: a job may have forged them."""
+        return self._crowd > self._room
+
+    def keep_only(self, wanted: Set[ClusterTally]) -> int:
+        """Drop all other clusters; returns how many. A later event begins one again."""
+        dropped = [cluster for cluster in self.lives() if cluster not in wanted]
+        self._drop(dropped)
+        self._room = max(MOST_FOLLOWED, 2 * self._crowd)
+        return len(dropped)
+
+    def _drop(self, clusters: Collection[ClusterTally]) -> None:
+        gone = set(clusters)
+        self.clusters = {number: one for number, one in self.clusters.items() if one not in gone}
+        self.earlier = [cluster for cluster in self.earlier if cluster not in gone]
+        self._news[:] = [cluster for cluster in self._news if cluster not in gone]
+        self._release_all(gone)
+
+    @property
+    def _crowd(self) -> int:
+        return len(self.clusters) + len(self.earlier)
 
     def _forget_nameless(self) -> None:
         """Drop the oldest clusters that no event names: a job that forges events may invent a million."""
         nameless = [cluster for cluster in self.clusters.values() if not cluster.taskforce_uuid]
-        for cluster in nameless[: max(len(nameless) - MOST_NAMELESS, 0)]:
-            del self.clusters[cluster.cluster_id]
-            self._release(cluster)
+        if len(nameless) > MOST_NAMELESS:
+            self._drop(nameless[:-MOST_NAMELESS])
 
     def _count_batch(self, batch: Batch) -> None:
         does = _DOES[batch.code]

@@ -280,14 +280,29 @@ def test_where_the_wms_does_not_answer_the_logs_are_still_explained(
     )
 
 
+@pytest.mark.parametrize("length", [100, 15])
 def test_a_taskforce_without_a_log_still_has_a_phase(
-    with_wms: None, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+    with_wms: None, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str], length: int
 ) -> None:
+    jel.submit(8, "TF-8", 1)
     uuid = wms.add_taskforce()
-    assert (
-        explained(capsys, uuid, code=1)[0]
-        == "  phase             pending-starter, no cluster, 1 worker (the WMS)"
-    )
+    assert explained(capsys, uuid[:length])[:2] == [
+        f"taskforce {uuid}, of which the logs have no cluster",
+        "  phase             pending-starter, no cluster, 1 worker (the WMS)",
+    ]
+
+
+def test_if_none_is_asked_for_those_that_are_refused_are_explained_as_well(
+    with_wms: None, n: Neighbours, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting, refused = wms.add_taskforce(), wms.add_taskforce()
+    n.wms.report_start_failed(refused, "n_workers must be at least 1\x1b[2J", failures=0)
+    assert main(["--explain"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "! is not started: ERROR: n_workers must be at least 1\N{REPLACEMENT CHARACTER}[2J"
+    assert lines[1] == f"taskforce {refused}, of which the logs have no cluster"
+    assert lines[-2] == f"  for more          tms-starter --show {refused}"
+    assert not any(waiting in line for line in lines)
 
 
 def test_if_none_is_asked_for_those_that_need_a_person_are_explained(

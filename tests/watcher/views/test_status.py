@@ -470,6 +470,19 @@ def test_no_two_statuses_have_the_same_sign() -> None:
     assert len(set(signs)) == len(signs)
 
 
+def test_of_those_that_ended_how_many_failed_is_shown(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for cluster, word in ((7, "Done"), (8, "FatalError"), (9, "FatalError")):
+        jel.submit(cluster, f"TF-{cluster}", 1)
+        jel.chirp((cluster, 0), "Status", f'"{word}"')
+        jel.terminate((cluster, 0))
+    text = "  needs a person (!): 0; worth a look (?): 0; 3 ended, 2 of them failed (--all)"
+    assert text in printed(capsys)
+    assert status(capsys)["ended_in_failure"] == 2
+    assert not any("them failed" in line for line in printed(capsys, "--all"))
+
+
 # -- live -----------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ import argparse
 import io
 import sys
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from common import privacy
@@ -30,11 +30,11 @@ from watcher.reading.progress_bar import ProgressBar
 from watcher.views.explain.matchmaking import Matchmaking
 from watcher.views.explain.request import Histories, What, parse_what
 from watcher.views.explain.text import describe_cluster, describe_job, labelled
-from watcher.views.explain.wms import describe_record
+from watcher.views.explain.wms import describe_record, describe_unsubmitted
 from watcher.views.scratch_logs import logs_in_environment
 from watcher.views.status.overview import PATIENCE, Status
 from watcher.views.status.verdict import Need
-from watcher.views.wms_phases import NO_SETTINGS, WmsPhases
+from watcher.views.wms_phases import NO_SETTINGS, Record, WmsPhases
 
 MOST_WAITING = 10  # taskforces that are explained where none is asked for
 
@@ -74,7 +74,8 @@ def _explain_waiting(paths: Sequence[Path], phases: WmsPhases, matchmaking: Matc
     live = [path for path in paths if path.suffix != ".gz"]
     overview = Status(lambda: live, phases, None, with_ended=False).read(time.time())
     rows = [row for row in overview.rows if row.verdict.need in (Need.PERSON, Need.LOOK)]
-    if not rows:
+    refused = {uuid: record for uuid, record in overview.pending.items() if record.last_refusal}
+    if not (rows or refused):
         sys.stdout.write(f"None of {len(overview.rows)} taskforce(s) at work needs a person.\n")
     for row in rows[:MOST_WAITING]:
         _write([f"{row.verdict.need.mark} {row.verdict.text}"])
@@ -83,6 +84,8 @@ def _explain_waiting(paths: Sequence[Path], phases: WmsPhases, matchmaking: Matc
         sys.stdout.write("\n")
     if left := len(rows) - MOST_WAITING:
         sys.stdout.write(f"{left} more: tms-watcher --status\n" if left > 0 else "")
+    for uuid, record in list(refused.items())[:MOST_WAITING]:
+        _write([f"! is not started: {record.last_refusal}", *describe_unsubmitted(uuid, record), ""])
     return EX_FAILED if overview.complaints else EX_OK
 
 
@@ -113,12 +116,14 @@ def _print(
         phases.ask(uuids)
     records = phases.answer(PATIENCE) or {}
     if not found:
-        names = ", ".join(path.name for path in paths)
-        where = f"not in any of {len(paths)} log(s): {names}" if paths else "there are no logs"
-        sys.stderr.write(printable(f"watcher: {histories.what.text}: {where}") + "\n")
-        if record := records.get(histories.what.uuid):
-            _write(describe_record(record, ""))
-        return False
+        without_log = _without_log(histories.what.uuid, {**phases.pending, **records})
+        for uuid, record in without_log.items():
+            _write(describe_unsubmitted(uuid, record))
+        if not without_log:
+            names = ", ".join(path.name for path in paths)
+            where = f"not in any of {len(paths)} log(s): {names}" if paths else "there are no logs"
+            sys.stderr.write(printable(f"watcher: {histories.what.text}: {where}") + "\n")
+        return bool(without_log)
     describe = describe_cluster if histories.what.proc is None else describe_job
     lines = [*histories.shared_numbers()]
     for history in found:
@@ -129,6 +134,13 @@ def _print(
             lines += describe_record(records.get(history.uuid), phases.why)
     _write(lines)
     return True
+
+
+def _without_log(asked: str, records: Mapping[str, Record]) -> Mapping[str, Record]:
+    """The WMS's records of taskforces that are asked for by their id or its beginning."""
+    if asked in records:
+        return {asked: records[asked]}
+    return {uuid: record for uuid, record in records.items() if asked and uuid.startswith(asked)}
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -25,6 +25,14 @@ def describe_record(record: Record | None, why: str) -> Iterator[str]:
         yield from labelled("phase changes", [*earlier, *map(_change, changes)])
 
 
+def describe_unsubmitted(uuid: str, record: Record) -> Iterator[str]:
+    """The record of a taskforce that no log has."""
+    yield f"taskforce {uuid}, of which the logs have no cluster"
+    yield from describe_record(record, "")
+    if record.last_refusal:
+        yield from labelled("for more", [f"tms-starter --show {uuid}"])
+
+
 def _phase(record: Record) -> str:
     cluster = "no cluster" if record.cluster_id is None else f"cluster {record.cluster_id}"
     workers = (

@@ -44,8 +44,7 @@ td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .person td:first-child { border-left: 4px solid var(--alarm) } .person .words { color: var(--alarm) }
 .look td:first-child { border-left: 4px solid var(--look) } .look .words { color: var(--look) }
 .wide { overflow-x: auto } .wide svg { min-width: 760px; width: 100%; height: auto }
-td.words { min-width: 200px }
-@media (max-width: 1200px) { td.id { max-width: 150px } }
+td.words { min-width: 200px } td.id { min-width: 165px }
 @media (max-width: 760px) {
   thead { display: none }
   tr { display: block; border: 1px solid var(--line); border-radius: 6px; margin: 0 0 10px; padding: 4px }
@@ -53,7 +52,7 @@ td.words { min-width: 200px }
     text-align: right }
   td.n, td.time { display: inline-flex; gap: 5px; padding: 2px 12px 2px 6px }
   td::before { content: attr(data-name); color: var(--soft); flex: none }
-  td.id { font-weight: 600 } td.words { min-width: 0 } td.id { max-width: none }
+  td.id { font-weight: 600 } td.words, td.id { min-width: 0 }
   td.zero { display: none }
 }
 """

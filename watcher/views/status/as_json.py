@@ -18,6 +18,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "rate_per_hour": overview.rate,
         "seconds_left": overview.seconds_left,
         "ended_left_out": overview.ended,
+        "ended_in_failure": overview.ended_badly,
         "wms": overview.wms or None,
         "pending": {uuid: record.last_refusal or None for uuid, record in overview.pending.items()},
         "sites": [{"site": name, "bad": counts.bad, **asdict(counts)} for name, counts in overview.sites],

@@ -55,6 +55,12 @@ class Counts:
         """Jobs that have ended, in whatever way."""
         return self.done + self.failed + self.silent + self.removed
 
+    @property
+    def mostly_failed(self) -> bool:
+        """Whether at least half of the jobs that ended by themselves failed."""
+        bad = self.failed + self.silent
+        return bad > 0 and bad >= self.done
+
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 

@@ -39,6 +39,7 @@ class Overview:
     damage: Mapping[str, int]
     pending: Mapping[str, Record] = field(default_factory=dict)  # taskforces that wait for their start
     sites: Sequence[tuple[str, SiteCounts]] = ()  # the worst first
+    ended_badly: int = 0  # of those that are left out, how many in failure for the most part
 
     @property
     def sum(self) -> Counts:
@@ -85,17 +86,19 @@ class Status:
             self._phases.ask(sorted({cluster.taskforce_uuid for cluster in clusters} - {""}))
         records = self._phases.answer(PATIENCE if patience is None else patience)
         rows = [_row(cluster, now, records) for cluster in clusters]
+        left_out = [] if self._with_ended else [row for row in rows if row.verdict.need is Need.OVER]
         shown = [row for row in rows if self._with_ended or row.verdict.need is not Need.OVER]
         shown.sort(key=lambda row: (row.verdict.need, row.progress.since or 0, row.progress.cluster_id))
         return Overview(
             now,
             shown,
-            len(rows) - len(shown),
+            len(left_out),
             self._phases.why,
             self._logs.complaints(),
             self._logs.damage(),
             {} if records is None else self._phases.pending,
             self._logs.sites(),
+            sum(row.progress.counts.mostly_failed for row in left_out),
         )
 
 

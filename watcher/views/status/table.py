@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -263,7 +263,8 @@ def _remarks(overview: Overview, width: int) -> list[Text]:
         signs = "  ".join(f"{sign} {name}" for name, sign, _ in PARTS if getattr(overview.sum, name))
         remarks.append(Text(f"  {signs}", GREY))
     person, look = overview.count(Need.PERSON), overview.count(Need.LOOK)
-    ended = f"; {overview.ended} ended (--all)" if overview.ended else ""
+    failed = f", {overview.ended_badly} of them failed" if overview.ended_badly else ""
+    ended = f"; {overview.ended} ended{failed} (--all)" if overview.ended else ""
     remarks.append(Text(f"  needs a person (!): {person}; worth a look (?): {look}{ended}"))
     remarks += _pending(overview)
     remarks += _bad_sites(overview)
@@ -283,8 +284,9 @@ def _pending(overview: Overview) -> Iterator[Text]:
     refused = [
         (uuid, record.last_refusal) for uuid, record in overview.pending.items() if record.last_refusal
     ]
+    length = _distinct_length(set(overview.pending))
     for uuid, reason in refused[:MOST_REFUSED]:
-        text = Text("    ").append(printable(f"{uuid[:SHORTEST_UUID]} was refused: {reason}"), ORANGE)
+        text = Text("    ").append(printable(f"{uuid[:length]} was refused: {reason}"), ORANGE)
         yield text
     if refused:
         yield Text("    ").append("> ", GREY).append(printable(f"tms-starter --show {refused[0][0]}"))
@@ -337,9 +339,14 @@ def _key(progress: Progress) -> tuple[str, int, str]:
 def _names(clusters: Sequence[Progress], *, whole: bool) -> Names:
     """The taskforce of each cluster: its whole id, or a prefix that no other has."""
     uuids = {cluster.taskforce_uuid for cluster in clusters}
-    length = SHORTEST_UUID
-    longest = max((len(uuid) for uuid in uuids), default=0)
-    while length < longest and len({uuid[:length] for uuid in uuids}) < len(uuids):
-        length += 1
+    length = _distinct_length(uuids)
     shown = {uuid: uuid if whole else uuid[:length] for uuid in uuids}
     return {_key(cluster): printable(shown[cluster.taskforce_uuid]) or "(unknown)" for cluster in clusters}
+
+
+def _distinct_length(uuids: Collection[str]) -> int:
+    """How many characters distinguish these ids, SHORTEST_UUID at least."""
+    length, longest = SHORTEST_UUID, max(map(len, uuids), default=0)
+    while length < longest and len({uuid[:length] for uuid in uuids}) < len(uuids):
+        length += 1
+    return length

@@ -91,7 +91,7 @@ def _by_counts(progress: Progress) -> list[_Reason]:
     held = f"{counts.held} on hold{_most_frequent(progress.holds)}" if counts.held else ""
     failed = f"{_failed(progress)}{_most_frequent(progress.errors)}" if bad and bad >= MANY * ended else ""
     holds: _Reason = (Need.PERSON, held, "")
-    failures: _Reason = (Need.PERSON if 2 * bad >= ended else Need.LOOK, failed, "")
+    failures: _Reason = (Need.PERSON if counts.mostly_failed else Need.LOOK, failed, "")
     if failures[0] is Need.PERSON and bad > counts.held:
         return [failures, holds]
     return [holds, failures]
