@@ -21,7 +21,7 @@ from common.condor.records import JobQueue
 from common.errors import DamagedRecord, ItemWaits, SubmitRejected
 from common.scratch.durable import files_in, read, write_durably, writing
 from common.scratch.heartbeat import Heartbeat, read_heartbeat, write_heartbeat
-from common.scratch.intent import Intent, read_intent
+from common.scratch.intent import Intent, intent_text, read_intent
 from common.scratch.locks import hold, hold_as_only_one, is_held
 from common.scratch.names import ENVFILE
 from common.scratch.ownership import is_ours, make_private, require_safe
@@ -177,8 +177,7 @@ class Scratch:
 
         Without `sync` it is there after a kill, and after a crash of the machine perhaps.
         """
-        content = json.dumps(asdict(intent))
-        write_durably(self._intents / f"{intent.taskforce_uuid}.json", content, sync=sync)
+        write_durably(self._intents / f"{intent.taskforce_uuid}.json", intent_text(intent), sync=sync)
 
     def begin_attempt(self, uuid: str) -> int:
         """Note that this taskforce's files are about to be looked at; returns for which time in a row.

@@ -72,6 +72,11 @@ class Intent:
 _INTENT = TypeAdapter(Intent)
 
 
+def intent_text(intent: Intent) -> str:
+    """The intent as `read_intent` reads it."""
+    return _INTENT.dump_json(intent).decode()
+
+
 def read_intent(path: Path) -> Intent:
     """The intent in a file; raises ValueError with the reason if it has none, and OSError."""
     content = read(path)
