@@ -2,7 +2,8 @@
 
 A log that was truncated, replaced or deleted while jobs ended lacks those ends, but the schedd's history has
 them. They are applied to the last known states of the jobs, so that a job keeps its last known pilot status,
-and the counts sum to the number of workers also where the history has forgotten some.
+and the counts sum to the number of workers. A job whose end the history has forgotten has left the queue as
+well. If its pilot's last word was that the pilot ends, it counts as completed, else as removed.
 """
 
 from __future__ import annotations
@@ -106,14 +107,13 @@ class MissingEnds:
             for proc, state in deal(taskforce.compound_statuses, taskforce.n_workers or 0, removed).items():
                 cluster.set_job(proc, *state)
             cluster.rebuilt = True
-            self._count(cluster, known, keep_last=sum_of(taskforce) == taskforce.n_workers)
+            self._count(cluster, known)
 
-    def _count(self, cluster: ClusterTally, ends: list[EndedJob], *, keep_last: bool = True) -> None:
-        """Apply the ends; if none is known, `keep_last` leaves the last known statuses."""
+    def _count(self, cluster: ClusterTally, ends: list[EndedJob]) -> None:
+        """Apply the ends that are known; the other jobs have ended, too."""
         for job in ends:
             cluster.end(job.proc, REMOVED if job.removed else COMPLETED, end_date(job))
-        if ends or not keep_last:
-            cluster.end_the_rest()
+        cluster.end_the_rest()
         # Not touched: that would mean that a log has news of it.
         cluster.gone, cluster.dirty, cluster.touched, cluster.rests = True, True, False, False
         logger.warning(
@@ -158,11 +158,6 @@ class MissingEnds:
         if not clusters:
             self._without_cluster.add(uuid)  # it was stopped, so there will be none either
         return clusters
-
-
-def sum_of(taskforce: Taskforce) -> int:
-    """How many jobs the WMS's statuses of a taskforce have."""
-    return sum(sum(pilots.values()) for pilots in taskforce.compound_statuses.values())
 
 
 def end_date(job: EndedJob) -> bytes:

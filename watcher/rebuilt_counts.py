@@ -11,12 +11,11 @@ from collections.abc import Mapping
 from itertools import chain, islice, repeat
 
 from common.joblog.events import MAX_PROC
-from watcher.counting.chirps import NO_PILOT_STATUS
+from watcher.counting.chirps import LAST_WORDS, NO_PILOT_STATUS
 from watcher.counting.job_status import COMPLETED, IDLE, REMOVED, STATUS_TEXTS
 
 State = tuple[str, str]  # job status, pilot status
 
-LAST_WORDS = ("Done", "FatalError")  # of pilots that end by themselves (contract of the pilot)
 _COMPLETED, _REMOVED, _IDLE = STATUS_TEXTS[COMPLETED], STATUS_TEXTS[REMOVED], STATUS_TEXTS[IDLE]
 
 

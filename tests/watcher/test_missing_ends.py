@@ -183,18 +183,28 @@ def test_of_a_taskforce_without_any_cluster_the_schedd_is_asked_once(
     assert wms.taskforce(uuid)["phase"] == "condor-rm"
 
 
-def test_a_history_that_has_forgotten_leaves_the_last_known_statuses(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_jobs_whose_end_everybody_has_forgotten_do_not_run_for_ever(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    is_restarted: bool,
 ) -> None:
-    for proc in range(3):
+    for proc, status in enumerate(("Done", "FatalError", "Tasking")):
         jel.execute((100, proc))
-    Watcher(n).run_once()
+        jel.chirp((100, proc), "Status", f'"{status}"')
+    watcher = Watcher(n)
+    watcher.run_once()
     jel.path.unlink()
     schedd.known[100].alive = False
-    later(Watcher(n), clock)
+    later(Watcher(n) if is_restarted else watcher, clock)
     record = wms.taskforce(uuid)
     assert record["phase"] == "condor-complete"
-    assert record["compound_statuses"] == {"RUNNING": {"null": 3}}
+    ends = {"COMPLETED": {"Done": 1, "FatalError": 1}, "REMOVED": {"Tasking": 1}}
+    assert record["compound_statuses"] == ends
 
 
 @pytest.mark.parametrize("remembered", [3, 1])
@@ -260,7 +270,7 @@ def test_a_watcher_that_never_saw_the_log_leaves_the_pilots_last_words_too(
     record = wms.taskforce(uuid)
     assert record["phase"] == "condor-complete"
     ended = {status: sum(pilots.values()) for status, pilots in record["compound_statuses"].items()}
-    assert ended == {"COMPLETED": 1, "REMOVED": 2}
+    assert ended == {"COMPLETED": 2, "REMOVED": 1}
     words: Counter[str] = Counter()
     for pilots in record["compound_statuses"].values():
         words.update(pilots)

@@ -140,7 +140,7 @@ def test_jobs_that_are_missing_are_idle_again_when_a_log_has_news_of_a_cluster_t
     watcher.run_once()
     wms.abort(uuid)  # so that nothing completes
     later(watcher, clock, looks=1)
-    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}, "REMOVED": {"null": 1}}
+    assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"null": 2}}
     queue(schedd, 7, uuid)
     jel.execute((7, 0))
     watcher.run_once()

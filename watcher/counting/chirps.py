@@ -29,6 +29,7 @@ PILOT_STATUSES = Vocabulary(
     ],
     "(others)",
 )
+LAST_WORDS = ("Done", "FatalError")  # of pilots that end by themselves (contract of the pilot)
 # HTChirpEWMSPilotError: "RuntimeError: no such file"
 CHIRP = re.compile(rb"HTChirpEWMSPilot(Status|Error): ([^\n]*)")
 

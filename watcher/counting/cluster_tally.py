@@ -13,9 +13,9 @@ import numpy as np
 
 from common.joblog.dates import parse_date
 from common.joblog.texts import decode_value, safe_key, strip_volatile
-from watcher.counting.chirps import PILOT_STATUSES, pilot_status
+from watcher.counting.chirps import LAST_WORDS, PILOT_STATUSES, pilot_status
 from watcher.counting.job_states import PAGE, JobStates, pack, unpack
-from watcher.counting.job_status import ENDED, IDLE, NO_STATUS, REMOVED, STATUSES
+from watcher.counting.job_status import COMPLETED, ENDED, IDLE, NO_STATUS, REMOVED, STATUSES
 from watcher.counting.numbered_texts import NumberedTexts
 from watcher.reading.byte_rows import Ints
 
@@ -192,11 +192,12 @@ class ClusterTally:
             self.last_end, self.before_end = date, b""  # in UTC: there is nothing to compare
 
     def end_the_rest(self) -> None:
-        """Jobs whose end nobody knows count as removed, with the last status of their pilots."""
+        """Jobs whose end nobody knows count as removed, or as completed if their pilots had ended."""
         for _, place in self.places():
             status, pilot, error = unpack(int(self._jobs.packed[place]))
             if status not in (NO_STATUS, *ENDED):
-                self.move(place, pack(REMOVED, pilot, error))
+                is_done = self.pilots.texts[pilot] in LAST_WORDS
+                self.move(place, pack(COMPLETED if is_done else REMOVED, pilot, error))
 
     def has(self, proc: int) -> bool:
         """Whether the job has appeared in the log."""
