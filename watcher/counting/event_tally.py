@@ -173,7 +173,8 @@ class EventTally:
 
     def count_cluster_event(self, event: Event) -> None:
         """Count an event of OF_A_CLUSTER, which only a cluster with late materialization has."""
-        if event.cluster in self.settled:
+        is_others = event.code == CLUSTER_SUBMIT and not taskforce_of(event)
+        if event.cluster in self.settled or is_others:
             return
         cluster = self.cluster(event.cluster)
         cluster.is_late = True

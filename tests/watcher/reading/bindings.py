@@ -138,7 +138,7 @@ def _summary_of(cluster: Cluster) -> Any:
 def _count(clusters: dict[int, Cluster], event: Any) -> None:
     code = int(event["EventTypeNumber"])
     uuid = _named(event, code)
-    of_a_cluster = code in (35, 36, 37, 38) and event.proc == -1
+    of_a_cluster = code in (35, 36, 37, 38) and event.proc == -1 and (code != 35 or bool(uuid))
     counts = code in STATUS or code == 12 or _chirp(event, code) is not None
     if event.cluster in clusters and _begins_life(clusters[event.cluster], event, code, uuid):
         del clusters[event.cluster]
