@@ -477,10 +477,10 @@ def test_of_those_that_ended_how_many_failed_is_shown(
         jel.submit(cluster, f"TF-{cluster}", 1)
         jel.chirp((cluster, 0), "Status", f'"{word}"')
         jel.terminate((cluster, 0))
-    text = "  needs a person (!): 0; worth a look (?): 0; 3 ended, 2 of them failed (--all)"
+    text = "  needs a person (!): 0; worth a look (?): 0; ended (--all): 3, 2 failed"
     assert text in printed(capsys)
     assert status(capsys)["ended_in_failure"] == 2
-    assert not any("them failed" in line for line in printed(capsys, "--all"))
+    assert not any("2 failed" in line for line in printed(capsys, "--all"))
 
 
 # -- live -----------------------------------------------------------------------------------------

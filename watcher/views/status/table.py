@@ -263,8 +263,8 @@ def _remarks(overview: Overview, width: int) -> list[Text]:
         signs = "  ".join(f"{sign} {name}" for name, sign, _ in PARTS if getattr(overview.sum, name))
         remarks.append(Text(f"  {signs}", GREY))
     person, look = overview.count(Need.PERSON), overview.count(Need.LOOK)
-    failed = f", {overview.ended_badly} of them failed" if overview.ended_badly else ""
-    ended = f"; {overview.ended} ended{failed} (--all)" if overview.ended else ""
+    failed = f", {overview.ended_badly} failed" if overview.ended_badly else ""
+    ended = f"; ended (--all): {overview.ended}{failed}" if overview.ended else ""
     remarks.append(Text(f"  needs a person (!): {person}; worth a look (?): {look}{ended}"))
     remarks += _pending(overview)
     remarks += _bad_sites(overview)
