@@ -29,7 +29,7 @@ def scratch(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, jel: J
 @pytest.fixture
 def with_wms(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
     """The service's settings are in the environment, and there is time for the WMS on any machine."""
-    for module in ("explain.command", "status.overview"):
+    for module in ("explain.command", "report.command", "status.overview"):
         monkeypatch.setattr(f"watcher.views.{module}.PATIENCE", 60.0)
     for name, value in (environment | {"TMS_REQUIREMENTS": "Memory > 1"}).items():
         monkeypatch.setenv(name, value)

@@ -74,8 +74,9 @@ def test_the_page_shows_how_each_taskforce_of_the_day_ended(
     seen = page(capsys, "2026-11-22")
     rows = {row["taskforce"]: row for row in seen.cells if "taskforce" in row}
     assert set(rows) == {"TF-8", "TF-9"}
-    counts = {name: rows["TF-8"][name] for name in ("jobs", "done", "failed", "silent", "removed", "left")}
-    assert counts == {"jobs": "3", "done": "1", "failed": "1", "silent": "0", "removed": "1", "left": "0"}
+    counts = {name: rows["TF-8"][name] for name in ("jobs", "done", "failed", "removed", "held", "left")}
+    assert counts == {"jobs": "3", "done": "1", "failed": "1", "removed": "1", "held": "0", "left": "0"}
+    assert "silent" not in rows["TF-8"]
     assert rows["TF-8"]["took"] == "11 s"
     assert {"id", "words", "time", "n", "n zero"} <= seen.attributes["class"]
     assert rows["TF-8"]["state"] == "ended; 1 failed: RuntimeError: in dir_1"
@@ -85,6 +86,30 @@ def test_the_page_shows_how_each_taskforce_of_the_day_ended(
     assert {"times": "1", "holds": "Job policy (my policy)"} in seen.cells
     assert {"jobs": "1", "errors": "RuntimeError: in dir_1"} in seen.cells
     assert "all 2 clusters: 4 jobs" in seen.texts
+
+
+def test_jobs_that_ended_silently_get_a_column_of_their_own(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for cluster in (8, 9):
+        jel.submit(cluster, f"TF-{cluster}", 2)
+    jel.terminate((8, 0))
+    rows = {row["taskforce"]: row for row in page(capsys, "2026-11-22").cells if "taskforce" in row}
+    assert {name: row["silent"] for name, row in rows.items()} == {"TF-8": "1", "TF-9": "0"}
+    assert rows["TF-9"]["state"].startswith("! no job has started")
+
+
+def test_a_long_error_is_cut_in_the_row_and_whole_below(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 1)
+    jel.chirp((8, 0), "Error", f'"{"x" * 500}"')
+    jel.chirp((8, 0), "Status", '"FatalError"')
+    jel.terminate((8, 0))
+    seen = page(capsys, "2026-11-22")
+    (row,) = (row for row in seen.cells if "taskforce" in row)
+    assert row["state"] == f"ended; 1 failed: {'x' * 183}..."
+    assert {"jobs": "1", "errors": "x" * 500} in seen.cells
 
 
 def test_a_day_whose_log_is_compressed_has_a_page_and_a_day_without_one_an_error(

@@ -31,6 +31,8 @@ from watcher.views.status.overview import Overview, Status
 from watcher.views.timeline.command import picture_of
 from watcher.views.wms_phases import WmsPhases
 
+PATIENCE = 10.0  # seconds for the WMS; nobody waits for a page as for a table
+
 
 def main(arguments: Sequence[str]) -> int:
     """Print the page that the command line asks for; the exit code."""
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         paths = in_order(options.files) or _logs_of(parser, environ, options.day)
         with WmsPhases({} if options.files else environ) as phases:
-            overview = Status(lambda: paths, phases, options.tz, with_ended=True).read(time.time())
+            overview = Status(lambda: paths, phases, options.tz, with_ended=True).read(time.time(), PATIENCE)
         page = page_of(options.day, paths, overview, options.tz)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")

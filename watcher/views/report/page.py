@@ -22,6 +22,7 @@ from watcher.views.status.verdict import Need
 from watcher.views.svg import Picture, build
 
 MOST_TEXTS = 20  # of sites, of holds, and of errors
+LONGEST_STATE = 200  # characters; the errors are below in full
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1f2328; --soft: #59636e; --line: #d0d7de; --card: #f6f8fa;
@@ -38,13 +39,13 @@ p { margin: 4px 0 } .quiet { color: var(--soft) }
 .sums li { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: 6px 12px }
 .sums b { font-size: 19px; display: block }
 table { border-collapse: collapse; width: 100%; font-size: 13px }
-th, td { text-align: left; padding: 4px 8px; border-bottom: 1px solid var(--line); vertical-align: top }
+th, td { text-align: left; padding: 4px 6px; border-bottom: 1px solid var(--line); vertical-align: top }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 .id, .words { overflow-wrap: anywhere } .time { white-space: nowrap }
 .person td:first-child { border-left: 4px solid var(--alarm) } .person .words { color: var(--alarm) }
 .look td:first-child { border-left: 4px solid var(--look) } .look .words { color: var(--look) }
 .wide { overflow-x: auto } .wide svg { min-width: 760px; width: 100%; height: auto }
-td.words { min-width: 200px } td.id { min-width: 165px }
+td.words { min-width: 180px } td.id { min-width: 165px }
 @media (max-width: 760px) {
   thead { display: none }
   tr { display: block; border: 1px solid var(--line); border-radius: 6px; margin: 0 0 10px; padding: 4px }
@@ -138,7 +139,12 @@ def _sums(body: ET.Element, overview: Overview) -> None:
 def _taskforces(body: ET.Element, page: Page) -> None:
     phases = ("phase",) if not page.overview.wms else ()
     rows = [(_need(row), _cells(row, page)) for row in page.overview.rows]
-    _table(body, (*_HEADS, *phases, "state"), rows)
+    heads = (*_HEADS, *phases, "state")
+    if not page.overview.sum.silent:  # rare, and the table is wide
+        at = heads.index("silent")
+        heads = (*heads[:at], *heads[at + 1 :])
+        rows = [(need, (*cells[:at], *cells[at + 1 :])) for need, cells in rows]
+    _table(body, heads, rows)
 
 
 def _cells(row: Row, page: Page) -> Sequence[str | int]:
@@ -153,8 +159,13 @@ def _cells(row: Row, page: Page) -> Sequence[str | int]:
         counts.left + counts.ended,
         *(counts.done, counts.failed, counts.silent, counts.removed, counts.held, counts.left),
         *phases,
-        f"{row.verdict.need.mark} {row.verdict.text}" if _need(row) else row.verdict.text,
+        _state(row),
     )
+
+
+def _state(row: Row) -> str:
+    text = f"{row.verdict.need.mark} {row.verdict.text}" if _need(row) else row.verdict.text
+    return text if len(text) <= LONGEST_STATE else f"{text[:LONGEST_STATE]}..."
 
 
 def _took(progress: Progress) -> str:
