@@ -39,6 +39,7 @@ class Stopper:
         self.site = neighbours
         self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
         self.changed_jobs = ChangedJobs(neighbours)
+        self._orphans_due = neighbours.monotonic()
         self.offered = self.stopped = self.refused = self.orphans = self.forced = 0
 
     def run_once(self) -> Outcome:
@@ -54,7 +55,7 @@ class Stopper:
                 turn.put(taskforce.taskforce_uuid, str(error))
                 self._refuse(taskforce, str(error))
         if site.proceed():
-            orphans = remove_orphans(site, turn)
+            orphans = self._remove_orphans(turn)
             forced = force_out(site.schedd, site.scratch.holds, site.clock() - self._patience())
             self.orphans += orphans
             self.forced += forced
@@ -104,8 +105,20 @@ class Stopper:
         seen.add(uuid)
         return is_new
 
+    def _remove_orphans(self, turn: Turn) -> int:
+        """Remove the orphans if it is time to look for them, or one was set aside.
+
+        The question names every taskforce that the queue has.
+        """
+        now = self.site.monotonic()
+        if now < self._orphans_due and not self.aside:
+            return 0
+        orphans = remove_orphans(self.site, turn)
+        self._orphans_due = now + self._patience()
+        return orphans
+
     def _patience(self) -> float:
-        """How many seconds a removed job has to end: ten passes, and at most ten minutes."""
+        """Seconds that a removed job has to end, and between two looks for orphans: at most ten minutes."""
         return min(600.0, 10 * self.site.settings.outer_loop_wait)
 
     def _stop(self, taskforce: Taskforce) -> bool:

@@ -27,6 +27,7 @@ from tests.sandbox.wms.wire import RefusedError
 
 RESTART = 5.0  # seconds until supervisord has started a worker again
 HOUR = 3600.0
+PAGE = 10**7  # bytes of one page of a query's answer, as the WMS has it
 # What the WMS acts on twice, or after its end, gives a taskforce more entries than the oracles allow.
 AT_A_CALL = {
     where: [what for what in wrongs if what not in ("acts twice", "acts late")]
@@ -38,7 +39,7 @@ class Month(Place):
     """A plan, carried out."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__(BusySchedd)
+        super().__init__(BusySchedd, page_bytes=PAGE)
         self.busy = cast(BusySchedd, self.schedd)
         self.plan = plan
         self.agenda = Agenda(self.clock)
@@ -101,8 +102,10 @@ class Month(Place):
     def _begin_pass(self, name: str) -> Pass:
         """Something goes wrong at one of its calls now and then, and most where it has something to do."""
         self.busy.flush()
-        often = self.plan.troubled if self.phases()[f"pending-{name}"] else self.plan.troubled / 20
-        if not self.plan.troubles or self._chance.random() >= often:
+        often = self.plan.troubled if self.plan.troubles else 0.0
+        if (luck := self._chance.random()) >= often:
+            return Pass(name)
+        if luck >= often / 20 and not self.phases()[f"pending-{name}"]:
             return Pass(name)
         where = self._chance.choice(("wms", "schedd", "disk"))
         what = self._chance.choice([*AT_A_CALL[where], *KILLS])

@@ -49,12 +49,14 @@ _MEMORY = Path("/dev/shm")
 class Place:
     """The truth about taskforces, clusters and files, and the calls of the workers on their way to it."""
 
-    def __init__(self, make_schedd: Callable[[FakeClock], ModelSchedd] = ModelSchedd) -> None:
+    def __init__(
+        self, make_schedd: Callable[[FakeClock], ModelSchedd] = ModelSchedd, page_bytes: int = 20_000
+    ) -> None:
         self._patches = pytest.MonkeyPatch()
         self.clock = FakeClock(BEGIN)
         self.line = Line()
         install(self._patches.setattr, self.line)
-        self.wms = StandInWms(schedd=SCHEDD, clock=self.clock, token_seconds=10**7)
+        self.wms = StandInWms(schedd=SCHEDD, clock=self.clock, token_seconds=10**7, page_bytes=page_bytes)
         self._other_wms = StandInWms(schedd=SCHEDD, clock=self.clock)
         self._other_wms._routes.tokens = self.wms.tokens  # of the same realm
         self.schedd = make_schedd(self.clock)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from common.condor.records import Cluster
-from common.errors import WmsUnavailable
+from common.errors import ScheddUnavailable, WmsUnavailable
 from common.neighbours import Neighbours
 from common.set_aside import SetAside, Turn
 from common.wms.contract import Taskforce
 from stopper.orphans import GRACE, remove_orphans, why_orphan
+from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
 from tests.sandbox.wms import StandInWms
 
@@ -151,3 +152,34 @@ def test_an_orphan_that_logs_through_a_link_to_the_scratch_directory_is_removed(
     submitted(n, schedd, uuid, link / "2026-11-22.tms.jel")
     clock.now += GRACE
     assert removed_orphans(n) == 1
+
+
+def test_a_stopper_looks_for_orphans_at_its_start_and_then_every_ten_passes(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    """The question names every taskforce in the queue, and no cluster counts as an orphan for ten minutes."""
+    submitted(n, schedd, wms.add_taskforce())
+    clock.now += GRACE
+    stopper = Stopper(n)
+    asked = []
+    for _ in range(21):
+        stopper.run_once()
+        asked.append(len(wms.requests_to("POST", "/v1/query/taskforces")))
+        clock.now += n.settings.outer_loop_wait
+    assert [asked[0], asked[9], asked[10], asked[19], asked[20]] == [1, 1, 2, 2, 3]
+
+
+def test_orphans_that_could_not_be_looked_for_are_looked_for_in_the_next_pass(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    uuid = wms.add_taskforce()
+    cluster_id = submitted(n, schedd, uuid)
+    wms.abort(uuid)
+    clock.now += GRACE
+    stopper = Stopper(n)
+    schedd.down = True
+    with pytest.raises(ScheddUnavailable):
+        stopper.run_once()
+    schedd.down = False
+    stopper.run_once()
+    assert [removed for removed, _ in schedd.removals] == [cluster_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -23,25 +24,30 @@ class Taskforces:
         self._identifiers = identifiers
         self._action_retries = action_retries
         self._by_uuid: dict[str, Json] = {}
+        self._by_phase: dict[str, dict[str, Json]] = defaultdict(dict)
 
     def __iter__(self) -> Iterator[Json]:
         """The stored documents, oldest first, with their internal `_id`."""
         return iter(self._by_uuid.values())
 
     def among(self, query: Json) -> Iterable[Json]:
-        """The documents that may match a query, in no order: by their ids where it lists these."""
-        wanted = query.get("taskforce_uuid")
-        listed = wanted.get("$in") if isinstance(wanted, dict) else [wanted]
-        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
-            return self._by_uuid.values()
-        return [self._by_uuid[uuid] for uuid in set(listed) if uuid in self._by_uuid]
+        """The documents that may match a query, in no order: by their ids or phases where it lists these."""
+        if (uuids := _listed(query, "taskforce_uuid")) is not None:
+            return [self._by_uuid[uuid] for uuid in uuids if uuid in self._by_uuid]
+        if (phases := _listed(query, "phase")) is not None:
+            return [one for phase in phases for one in self._by_phase.get(phase, {}).values()]
+        return self._by_uuid.values()
 
     def insert(self, taskforce: Json) -> None:
         """Store a new taskforce; it gets the next `_id`."""
-        self._by_uuid[taskforce["taskforce_uuid"]] = {**taskforce, "_id": self._identifiers.document_id()}
+        uuid = taskforce["taskforce_uuid"]
+        self._by_uuid[uuid] = {**taskforce, "_id": self._identifiers.document_id()}
+        self._by_phase[taskforce["phase"]][uuid] = self._by_uuid[uuid]
 
     def change(self, uuid: str, fields: Json) -> None:
         """Overwrite fields of a taskforce, whatever their values."""
+        if "phase" in fields:
+            self._set_phase(uuid, fields["phase"])
         self._by_uuid[uuid].update(fields)
 
     def get(self, uuid: str) -> Json:
@@ -146,9 +152,8 @@ class Taskforces:
     def _offer(self, phase: str, action: str, schedd: str, order: Callable[[Json], Any]) -> Json | None:
         waiting = [
             taskforce
-            for taskforce in self._by_uuid.values()
-            if taskforce["phase"] == phase
-            and taskforce.get("schedd") == schedd
+            for taskforce in self._by_phase[phase].values()
+            if taskforce.get("schedd") == schedd
             and (phase == "pending-starter" or taskforce.get("cluster_id") is not None)
             and _failures(taskforce, action) <= self._action_retries
         ]
@@ -159,8 +164,14 @@ class Taskforces:
     def _change_phase(
         self, taskforce: Json, phase: str, *, by: str, context: str, event_time: float | None = None
     ) -> None:
-        taskforce["phase"] = phase
+        self._set_phase(taskforce["taskforce_uuid"], phase)
         self._log(taskforce, phase, by, context, successful=True, event_time=event_time)
+
+    def _set_phase(self, uuid: str, phase: str) -> None:
+        taskforce = self._by_uuid[uuid]
+        del self._by_phase[taskforce["phase"]][uuid]
+        taskforce["phase"] = phase
+        self._by_phase[phase][uuid] = taskforce
 
     def _log_failure(self, taskforce: Json, target_phase: str, by: str, error: str) -> None:
         self._log(taskforce, target_phase, by, f"ERROR: {error}", successful=False)
@@ -185,6 +196,15 @@ class Taskforces:
                 "context": context,
             }
         )
+
+
+def _listed(query: Json, name: str) -> set[str] | None:
+    """The texts of which a query wants one; None if it does not list them."""
+    wanted = query.get(name)
+    listed = wanted.get("$in") if isinstance(wanted, dict) else [wanted]
+    if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+        return None
+    return set(listed)
 
 
 def _starter_order(taskforce: Json) -> tuple[int, int]:
