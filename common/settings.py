@@ -26,6 +26,7 @@ from common.condor.submit_commands import read_commands
 from common.condor.submit_text import why_not_plain
 from common.errors import ConfigError
 from common.privacy import masked
+from common.release_rules import ReleaseRule, read_rules
 from common.sizes import size_in_bytes
 
 PILOT_ENVIRONMENT = "TMS_ENV_VARS_AND_VALS_ADD_TO_PILOT"
@@ -143,6 +144,11 @@ class Settings(BaseModel):
         "TMS_SUBMIT_COMMANDS",
         "submit commands and +ATTRIBUTEs for every job, each NAME = VALUE, separated by semicolons",
         {},
+    )
+    release_held: tuple[ReleaseRule, ...] = _setting(
+        "TMS_RELEASE_HELD",
+        "held jobs that are released again: CODE:SECONDS:TIMES or CODE.SUBCODE:SECONDS:TIMES, with commas",
+        (),
     )
     max_runtime_enforced: bool = _setting(
         "TMS_MAX_RUNTIME_ENFORCED", "remove a job that runs for longer than its max_worker_runtime", False
@@ -313,6 +319,11 @@ class Settings(BaseModel):
     @classmethod
     def _read_commands(cls, value: str | dict[str, str]) -> dict[str, str]:
         return read_commands(value) if isinstance(value, str) else value
+
+    @field_validator("release_held", mode="before")
+    @classmethod
+    def _read_rules(cls, value: str | tuple[ReleaseRule, ...]) -> tuple[ReleaseRule, ...]:
+        return read_rules(value) if isinstance(value, str) else value
 
     @field_validator("excluded_sites", mode="before")
     @classmethod

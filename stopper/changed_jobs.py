@@ -52,11 +52,24 @@ class ChangedJobs:
         self.held += held
         return held
 
-    def _look(self, now: float) -> int:
+    def of(self, cluster_id: int) -> set[str]:
+        """The ids of the jobs of this cluster that changed their own ads, at most MOST_CHANGED.
+
+        Raises ScheddUnavailable.
+        """
+        attributes = self._changeable(self.site.monotonic())
+        found = self.site.schedd.changed_jobs([cluster_id], attributes) if attributes else []
+        return {job.id for job in found}
+
+    def _changeable(self, now: float) -> list[str]:
+        """The attributes that jobs can change, as of the last hour."""
         if now >= self._ask_due:
             self._attributes = self.site.schedd.changeable_attributes()
             self._ask_due = now + ASK_AGAIN
-        if not self._attributes:
+        return self._attributes
+
+    def _look(self, now: float) -> int:
+        if not self._changeable(now):
             return 0
         part = self._next_part()
         if not part:

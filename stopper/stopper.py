@@ -23,6 +23,7 @@ from common.set_aside import SetAside, Turn
 from common.wms.contract import Phase, Taskforce
 from common.worker import Outcome, Worker
 from stopper.changed_jobs import ChangedJobs
+from stopper.held_jobs import HeldJobs
 from stopper.lingering import force_out
 from stopper.orphans import remove_orphans
 
@@ -39,6 +40,7 @@ class Stopper:
         self.site = neighbours
         self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
         self.changed_jobs = ChangedJobs(neighbours)
+        self.held_jobs = HeldJobs(neighbours, self.changed_jobs)
         self._orphans_due = neighbours.monotonic()
         self.offered = self.stopped = self.refused = self.orphans = self.forced = 0
 
@@ -59,7 +61,7 @@ class Stopper:
             forced = force_out(site.schedd, site.scratch.holds, site.clock() - self._patience())
             self.orphans += orphans
             self.forced += forced
-            turn.done += forced + self.changed_jobs.look()
+            turn.done += forced + self.changed_jobs.look() + self.held_jobs.release()
         self.aside.keep(seen)
         return turn.outcome()
 
@@ -79,6 +81,7 @@ class Stopper:
             Number("orphans_removed_total", "Clusters that nobody would have stopped.", self.orphans),
             Number("jobs_forced_out_total", "Removed jobs that did not end by themselves.", self.forced),
             *self.changed_jobs.numbers(),
+            *self.held_jobs.numbers(),
             *self.aside.numbers(),
         )
 

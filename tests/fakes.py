@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.condor.records import OUR_REASON, ChangedJob, Cluster, Ended, EndedJob, JobQueue
+from common.condor.records import OUR_REASON, ChangedJob, Cluster, Ended, EndedJob, HeldJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable, SubmitRejected
 from common.stop import Stop
 from tests.jel import JelWriter
@@ -97,6 +97,8 @@ class FakeSchedd:
     unprotected: list[str] = field(default_factory=list)  # the binding attributes that jobs can change
     changed: list[ChangedJob] = field(default_factory=list)
     held: list[ChangedJob] = field(default_factory=list)  # for their changes
+    on_hold: list[HeldJob] = field(default_factory=list)
+    released: list[HeldJob] = field(default_factory=list)  # as they were before
     compared: list[list[int]] = field(default_factory=list)  # the clusters of each comparison
     probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
     lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
@@ -228,6 +230,16 @@ class FakeSchedd:
         self.compared.append(sorted(cluster_ids))
         asked = [job for job in self.changed if job.cluster_id in cluster_ids]
         return [job for job in asked if set(job.attributes) & set(attributes)]
+
+    def held_jobs(self, codes: Collection[int]) -> list[HeldJob]:
+        self._answer()
+        return [job for job in self.on_hold if job.code in codes]
+
+    def release(self, jobs: Collection[HeldJob]) -> int:
+        self._answer()
+        self.released += jobs
+        self.on_hold = [job for job in self.on_hold if job.id not in {released.id for released in jobs}]
+        return len(jobs)
 
     def hold_changed(self, jobs: Collection[ChangedJob]) -> int:
         self._answer()

@@ -34,12 +34,12 @@ FLOORS = {
         "wms",
         "settings joblog metrics",
         "condor",
-        "logs outage parent privacy sizes stop watchdog",
+        "logs outage parent privacy release_rules sizes stop watchdog",
         "errors exit_codes",
     ],
     "common.condor": [
         "schedd submit_commands",
-        "changed_ads",
+        "changed_ads held_jobs",
         "ads description expressions location login protection submit_error",
         "records submit_text",  # so neither needs the bindings
     ],
@@ -61,6 +61,7 @@ FLOORS = {
     "stopper": [
         "__main__",
         "stopper list_orphans",
+        "held_jobs",
         "orphans lingering changed_jobs",
     ],
     "watcher": [

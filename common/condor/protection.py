@@ -43,7 +43,7 @@ _TRANSFORMS = "JOB_TRANSFORM_"  # before the name of each transform of the sched
 _HARMLESS = "EWMSProbeAnswer"
 # The error for an attribute that may not be changed, and for a job that is not there. Asked for a job by its
 # id, 23.9.6 may report a change that it did not make (measured).
-_REFUSED = "Unable to edit jobs matching constraint"
+REFUSED = "Unable to edit jobs matching constraint"
 
 
 def configuration(attributes: Iterable[str]) -> str:
@@ -120,7 +120,7 @@ def _can_change(schedd: Any, job: str, attribute: str) -> bool:
     try:  # the schedd itself looks at the universe: that stays what it is (vanilla)
         schedd.edit(job, attribute, "5" if attribute == "JobUniverse" else "undefined")
     except htcondor2.HTCondorException as error:
-        if _REFUSED in str(error):
+        if REFUSED in str(error):
             return False
         raise
     return True

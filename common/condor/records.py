@@ -15,6 +15,7 @@ OUR_REASON = "EWMS: "  # this service's reasons for removing and holding jobs be
 # HoldReasonSubCode, beside HTCondor's code 1 (held by request), of jobs that the stopper holds because they
 # have changed their own ads. Nothing of this service ever releases them.
 BY_REQUEST, CHANGED_AD = 1, 7301
+MOST_CHANGED = 500  # changed jobs that one question finds
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,30 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job on hold: HTCondor's code, subcode and reason, since when (epoch seconds), and for how long.
+
+    `released` is how often this service has released it from holds with that code.
+    """
+
+    cluster_id: int
+    proc: int
+    taskforce_uuid: str
+    log: str
+    code: int
+    subcode: int
+    reason: str
+    since: int
+    seconds: int
+    released: int = 0
+
+    @property
+    def id(self) -> str:
+        """The job's id, as HTCondor writes it."""
+        return f"{self.cluster_id}.{self.proc}"
+
+
+@dataclass(frozen=True, slots=True)
 class JobQueue:
     """The job queue of a schedd: `born` is when it was made, in epoch seconds.
 
@@ -111,3 +136,5 @@ class AccessPoint(Protocol):
     def changeable_attributes(self) -> list[str]: ...
     def changed_jobs(self, cluster_ids: Collection[int], attributes: Collection[str]) -> list[ChangedJob]: ...
     def hold_changed(self, jobs: Collection[ChangedJob]) -> int: ...
+    def held_jobs(self, codes: Collection[int]) -> list[HeldJob]: ...
+    def release(self, jobs: Collection[HeldJob]) -> int: ...

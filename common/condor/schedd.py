@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import classad2
 import htcondor2
 
-from common.condor import changed_ads, protection
+from common.condor import changed_ads, held_jobs, protection
 from common.condor.ads import (
     CLUSTER_FIELDS,
     ENDED_FIELDS,
@@ -35,6 +35,7 @@ from common.condor.records import (
     CHANGED_AD,
     COMPLETED,
     HELD,
+    MOST_CHANGED,
     OUR_REASON,
     REMOVED,
     UUID_ATTRIBUTE,
@@ -42,6 +43,7 @@ from common.condor.records import (
     Cluster,
     Ended,
     EndedJob,
+    HeldJob,
     JobQueue,
 )
 from common.condor.submit_error import submit_error
@@ -52,7 +54,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-MOST_CHANGED = 500  # changed jobs that one question finds
 _FORCED = "EWMS: it did not leave the queue after its removal"
 # A removed job that an administrator keeps in the queue has no host any more; one that runs on has (measured,
 # 25.14.1 and 23.9.6).
@@ -372,8 +373,47 @@ class Schedd:
                     self._forbid_release(job)
         return held
 
-    def _act(self, action: Any, jobs: list[str], reason: tuple[str, int]) -> int:
-        """Do this to jobs given by their ids; returns for how many it succeeded."""
+    def held_jobs(self, codes: Collection[int]) -> list[HeldJob]:
+        """The taskforces' jobs that are on hold with one of these codes. Raises ScheddUnavailable."""
+        constraint, wanted = held_jobs.held_with(codes), held_jobs.fields(codes)
+        ads = self._ask(lambda schedd: schedd.query(constraint, projection=wanted))
+        return [held_jobs.read_held(ad) for ad in ads]
+
+    def release(self, jobs: Collection[HeldJob]) -> int:
+        """Release these jobs, but those that are not in the same hold any more; returns how many.
+
+        The release is counted in the job's ad first, so that a kill in between costs the job a release and
+        never gives it one more. Raises ScheddUnavailable.
+        """
+        if self._dry_run:
+            logger.warning("dry run: would release %s", ", ".join(job.id for job in jobs))
+            return 0
+        released = 0
+        for code, count in dict.fromkeys((job.code, job.released) for job in jobs):
+            alike = [job for job in jobs if (job.code, job.released) == (code, count)]
+            for start in range(0, len(alike), QUEUE_SLICE):
+                constraint = held_jobs.still_held(code, alike[start : start + QUEUE_SLICE])
+                if self._edit(constraint, held_jobs.count_attribute(code), str(count + 1)):
+                    reason = (f"{OUR_REASON}TMS_RELEASE_HELD, release {count + 1}", 0)
+                    released += self._act(htcondor2.JobAction.Release, constraint, reason)
+        return released
+
+    def _edit(self, constraint: str, attribute: str, value: str) -> bool:
+        """Set an attribute of the jobs that match; whether there is any."""
+
+        def edit(schedd: Any) -> bool:
+            try:
+                schedd.edit(constraint, attribute, value)
+            except htcondor2.HTCondorException as error:
+                if protection.REFUSED in str(error):
+                    return False
+                raise
+            return True
+
+        return self._ask(edit)
+
+    def _act(self, action: Any, jobs: list[str] | str, reason: tuple[str, int]) -> int:
+        """Do this to jobs given by their ids or by a constraint; returns for how many it succeeded."""
         return int(self._ask(lambda schedd: schedd.act(action, jobs, reason=reason))["TotalSuccess"])
 
     def _forbid_release(self, job: ChangedJob) -> None:

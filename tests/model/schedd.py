@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from common.condor.records import ChangedJob, Cluster, Ended, EndedJob, JobQueue
+from common.condor.records import ChangedJob, Cluster, Ended, EndedJob, HeldJob, JobQueue
 from common.errors import RemoveRejected, ScheddUnavailable
 from tests.fakes import FakeClock
 from tests.jel import JelWriter
@@ -265,6 +265,16 @@ class ModelSchedd:
     @asked
     def hold_changed(self, jobs: Collection[ChangedJob]) -> int:
         """Nothing is held, as no job changes its ad."""
+        return 0
+
+    @asked
+    def held_jobs(self, codes: Collection[int]) -> list[HeldJob]:
+        """The jobs that are held with one of these codes: none, as no setting asks for them."""
+        return []
+
+    @asked
+    def release(self, jobs: Collection[HeldJob]) -> int:
+        """Nothing is released."""
         return 0
 
     def all_of(self, uuid: str) -> list[ModelCluster]:

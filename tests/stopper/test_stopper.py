@@ -168,6 +168,7 @@ def test_the_metrics_count_what_was_stopped_and_what_the_net_caught(
         "orphans_removed_total": 1,
         "jobs_forced_out_total": 1,
         "changed_jobs_held_total": 0,
+        "jobs_released_total": 0,
         "set_aside": 1,
         "set_aside_seconds": 0,
     }
