@@ -22,6 +22,7 @@ from rich.terminal_theme import DIMMED_MONOKAI
 from rich.text import Text
 
 from benchmarks.example_day import taskforces, write_day
+from watcher.counting.sites import Sites
 from watcher.views.report.command import page_of
 from watcher.views.report.page import write_page
 from watcher.views.status.overview import Overview, Status
@@ -48,7 +49,7 @@ def main() -> int:
         (pictures / "timeline.svg").write_text(draw(picture_of(logs, UTC)))
         page = Path(scratch) / "day.html"
         day = datetime.fromtimestamp(NOW, UTC).date()
-        page.write_text(write_page(page_of(day, logs, _overview(logs, ended=True), UTC)))
+        page.write_text(write_page(page_of(day, logs, _overview(logs, ended=True), Sites(UTC), UTC)))
         _photograph(page, pictures / "report.png")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -16,11 +16,13 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic.fields import FieldInfo
 
+from common import sites
 from common.condor.expressions import parse_expression
 from common.condor.submit_commands import read_commands
 from common.condor.submit_text import why_not_plain
@@ -48,7 +50,6 @@ EXCLUDED_SITES = (
     "San Diego Supercomputer Center, SDSC-PRP, Kansas State University, Rhodes-HPC, AMNH, NotreDame, SU-ITS,"
     " OSG_SITE_NAME=Wichita State University"
 )
-SITE_ATTRIBUTES = ("GLIDEIN_Site", "OSG_SITE_NAME")
 
 _OURS = ("EWMS_", "TMS_", "JOB_EVENT_LOG_", "TASKFORCE_DIRS_", "LOG_LEVEL")
 
@@ -57,7 +58,7 @@ Seconds = Annotated[int, Field(ge=1)]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A site of the pool, by the name that its machines advertise in one of SITE_ATTRIBUTES."""
+    """A site of the pool, by the name that its machines advertise in this attribute."""
 
     attribute: str
     name: str
@@ -133,6 +134,12 @@ class Settings(BaseModel):
     )
     cvmfs_pilot_path: str = _setting("CVMFS_PILOT_PATH", "pilot image, without its tag", CVMFS_PILOT_PATH)
     requirements: str = _setting("TMS_REQUIREMENTS", "requirements that hold for every job", REQUIREMENTS)
+    site_attributes: tuple[str, ...] = _setting(
+        sites.SETTING,
+        "attributes by which machines name their site, with commas; the first that a machine has counts",
+        sites.DEFAULT,
+        validate_default=True,
+    )
     excluded_sites: tuple[Site, ...] = _setting(
         "TMS_EXCLUDED_SITES",
         "sites where no job may run, separated by commas: NAME or GLIDEIN_Site=NAME, OSG_SITE_NAME=NAME",
@@ -325,11 +332,17 @@ class Settings(BaseModel):
     def _read_rules(cls, value: str | tuple[ReleaseRule, ...]) -> tuple[ReleaseRule, ...]:
         return read_rules(value) if isinstance(value, str) else value
 
+    @field_validator("site_attributes", mode="before")
+    @classmethod
+    def _read_site_attributes(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        return sites.read_site_attributes(value) if isinstance(value, str) else value
+
     @field_validator("excluded_sites", mode="before")
     @classmethod
-    def _split_sites(cls, value: str | tuple[Site, ...]) -> tuple[Site, ...]:
+    def _split_sites(cls, value: str | tuple[Site, ...], info: ValidationInfo) -> tuple[Site, ...]:
         if isinstance(value, str):
-            value = tuple(_read_site(item) for item in value.split(",") if item.strip())
+            names = dict.fromkeys((sites.GLIDEIN, sites.OSG, *info.data.get("site_attributes", ())))
+            value = tuple(_read_site(item, names) for item in value.split(",") if item.strip())
         if any(why_not_plain(site.name) or '"' in site.name or "\\" in site.name for site in value):
             raise ValueError('site names cannot hold control characters, macros, " or \\')
         return value
@@ -420,15 +433,13 @@ def is_pilot_name(name: str) -> bool:
     return re.fullmatch(r"_?EWMS_PILOT_[A-Za-z0-9_]*", name, re.ASCII) is not None
 
 
-def _read_site(text: str) -> Site:
+def _read_site(text: str, attributes: Iterable[str]) -> Site:
     """A site as an operator writes it, such as `AMNH`, `GLIDEIN_Site=AMNH` or `OSG_SITE_NAME=SU-ITS`."""
     attribute, equals, name = (part.strip() for part in text.partition("="))
     if not equals:
-        return Site(SITE_ATTRIBUTES[0], attribute)
-    if attribute not in SITE_ATTRIBUTES or not name:
-        raise ValueError(
-            f"must name sites as NAME, or as {' or '.join(f'{a}=NAME' for a in SITE_ATTRIBUTES)}"
-        )
+        return Site(sites.GLIDEIN, attribute)
+    if attribute not in attributes or not name:
+        raise ValueError(f"must name sites as NAME, or as {' or '.join(f'{a}=NAME' for a in attributes)}")
     return Site(attribute, name)
 
 

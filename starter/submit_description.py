@@ -9,13 +9,13 @@ from common.condor.records import UUID_ATTRIBUTE
 from common.errors import SubmitRejected
 from common.scratch.names import ENVFILE
 from common.settings import Settings
+from common.sites import RESOURCE
 from common.wms.contract import NewTaskforce
 from starter import gate
 from starter.input_files import input_files
 from starter.late import MAX_IDLE, MAX_MATERIALIZE, late_materialization
 from starter.run_time import limit_run_time
 
-SITE_NAMES = ("GLIDEIN_Site", "OSG_SITE_NAME", "GLIDEIN_ResourceName")  # a machine's own names for its place
 MAX_INT = 2**31 - 1
 IMAGE_SOURCES = ("cvmfs", "auto")  # both mean the pilot on CVMFS
 
@@ -68,7 +68,7 @@ def describe(taskforce: NewTaskforce, settings: Settings, directory: Path, log: 
         f"+{UUID_ATTRIBUTE}": f'"{uuid}"',
         # So each start in the log has its place. A machine prints its own values there, as literals, and
         # no line break of them comes through (measured, 23.9.6 and 25.14.1; docs/security.md).
-        "ulog_execute_attrs": ", ".join(SITE_NAMES),
+        "ulog_execute_attrs": ", ".join(dict.fromkeys((*settings.site_attributes, RESOURCE))),
         # Lets the pilot chirp. WantIOProxy would do so, too, and would let every job read and write every
         # file of our account (measured, 23.9.6 and 25.14.1).
         "+WantRemoteUpdates": "true",

@@ -313,3 +313,17 @@ def test_no_submit_command_hides_what_jobs_require_of_machines(name: str) -> Non
     wrong = REQUIRED | {"TMS_SUBMIT_COMMANDS": f"+{name} = true"}
     with pytest.raises(ConfigError, match=rf"TMS_SUBMIT_COMMANDS has \+{name}, which jobs require"):
         Settings.from_environment(wrong)
+
+
+def test_sites_are_named_by_the_attributes_of_one_setting() -> None:
+    settings = Settings.from_environment(REQUIRED)
+    assert settings.site_attributes == ("GLIDEIN_Site", "OSG_SITE_NAME")
+    assert "TMS_SITE_ATTRIBUTES=GLIDEIN_Site,OSG_SITE_NAME" in settings.lines()
+    own = REQUIRED | {"TMS_SITE_ATTRIBUTES": "MySite"}
+    assert Settings.from_environment(own).excluded_sites == settings.excluded_sites
+    own["TMS_EXCLUDED_SITES"] = "MySite=A, B, OSG_SITE_NAME=C"
+    excluded = Settings.from_environment(own).excluded_sites
+    assert excluded == (Site("MySite", "A"), Site("GLIDEIN_Site", "B"), Site("OSG_SITE_NAME", "C"))
+    for wrong in ("My Site", "1st", ",", 'a"b'):
+        with pytest.raises(ConfigError, match="TMS_SITE_ATTRIBUTES must be names of attributes"):
+            Settings.from_environment(REQUIRED | {"TMS_SITE_ATTRIBUTES": wrong})

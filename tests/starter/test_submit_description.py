@@ -126,6 +126,12 @@ def test_an_operators_commands_and_attributes_come_beside_those_of_the_starter(s
     assert describe(taskforce(), with_own, DIRECTORY, LOG) == plain | own
 
 
+def test_each_start_is_logged_with_the_attributes_that_name_sites(settings: Settings) -> None:
+    own = settings.model_copy(update={"site_attributes": ("MySite", "GLIDEIN_ResourceName")})
+    described = describe(taskforce(), own, DIRECTORY, LOG)
+    assert described["ulog_execute_attrs"] == "MySite, GLIDEIN_ResourceName"
+
+
 def test_the_gate_looks_at_an_operators_values_too(settings: Settings) -> None:
     wrong = settings.model_copy(update={"submit_commands": {"+ProjectName": '"$ENV(HOME)"'}})
     with pytest.raises(SubmitRejected, match="ProjectName has a macro"):

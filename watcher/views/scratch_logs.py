@@ -10,6 +10,7 @@ from pathlib import Path
 from common.errors import ScratchUnavailable
 from common.joblog.texts import safe_key
 from common.scratch.durable import files_in
+from common.sites import DEFAULT, SETTING, read_site_attributes
 from watcher.reading.log_file import Unreadable, in_order, zone
 
 
@@ -58,3 +59,11 @@ def logs_in_environment(
     if not directory:
         parser.error("give FILEs, or JOB_EVENT_LOG_DIR in the environment")
     return logs_of_the_service(Path(directory), archives=archives)
+
+
+def site_attributes(parser: ArgumentParser, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The attributes that TMS_SITE_ATTRIBUTES names; if they are wrong, a usage error."""
+    try:
+        return read_site_attributes(environ.get(SETTING, "").strip() or DEFAULT)
+    except ValueError as error:
+        parser.error(f"{SETTING} {error}")

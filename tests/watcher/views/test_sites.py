@@ -16,9 +16,9 @@ from common.joblog.xml_events import is_xml
 from tests.jel import HOST, JelWriter
 from tests.watcher.views.commands import HOSTILE, run_alone
 from watcher.__main__ import main
+from watcher.counting import sites as site_counts
+from watcher.counting.sites import NO_SITE, SiteCounts, Sites
 from watcher.reading.batch import SLACK, parse_block
-from watcher.views.sites import counts as site_counts
-from watcher.views.sites.counts import NO_SITE, SiteCounts, Sites
 from watcher.views.sites.table import lines
 from watcher.views.sites.verdict import FEW
 
@@ -52,7 +52,8 @@ def sites(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, d
 
 def counts(row: dict[str, Any]) -> dict[str, int]:
     """The numbers that are not zero, without hours."""
-    return {name: number for name, number in row.items() if number and not name.endswith("hours")}
+    left_out = ("hours", "wasted_hours", "attribute")
+    return {name: number for name, number in row.items() if number and name not in left_out}
 
 
 def test_each_start_is_counted_at_its_site_by_its_outcome(
@@ -203,3 +204,25 @@ def test_nothing_of_the_service_is_needed(jel: JelWriter) -> None:
     result = run_alone("--sites", str(jel.path))
     assert result.returncode == 0, result.stderr
     assert "CHTC" in result.stdout
+
+
+def test_sites_are_named_by_the_attributes_of_the_setting_and_excluded_by_them(
+    jel: JelWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for proc in range(2 * FEW):
+        names = [f'\tMySite = "Site {proc % 2}"', '\tGLIDEIN_Site = "Hidden"', '\tOther = "no"']
+        jel.event(1, (7, proc), f"Job executing on host: {HOST}", *names)
+        jel.chirp((7, proc), "Status", '"Done"' if proc % 2 else '"FatalError"')
+        jel.terminate((7, proc))
+    assert list(sites(capsys, jel.path)) == ["Hidden"]
+    monkeypatch.setenv("TMS_SITE_ATTRIBUTES", "MySite, GLIDEIN_Site")
+    assert {name: row["attribute"] for name, row in sites(capsys, jel.path).items()} == {
+        "Site 0": "MySite",
+        "Site 1": "MySite",
+    }
+    main(["--sites", str(jel.path)])
+    assert capsys.readouterr().out.endswith(" besides those that are there: MySite=Site 0\n")
+    monkeypatch.setenv("TMS_SITE_ATTRIBUTES", "My Site")
+    with pytest.raises(SystemExit):
+        main(["--sites", str(jel.path)])
+    assert "TMS_SITE_ATTRIBUTES must be names of attributes" in capsys.readouterr().err

@@ -30,7 +30,7 @@ from tests.taskforces import add_running
 from tests.waiting import eventually
 from tests.watcher.views.commands import HOSTILE, run_alone, tallied
 from watcher.__main__ import main
-from watcher.views.sites.counts import NO_SITE, SiteCounts
+from watcher.counting.sites import NO_SITE, SiteCounts
 from watcher.views.status.counts import Counts, Progress, ScratchLogs
 from watcher.views.status.overview import Overview, Row
 from watcher.views.status.table import PARTS, bar_of, table

@@ -17,6 +17,7 @@ from pathlib import Path
 from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
 from common.joblog.events import CLUSTER_PROC, EventCode
+from watcher.counting.sites import Sites
 from watcher.reading.batch import keep_memory
 from watcher.reading.event_stream import Events
 from watcher.reading.log_file import Unreadable, in_order, one_by_one, read_all, zone
@@ -25,8 +26,7 @@ from watcher.views.days import WAYS, parse_day
 from watcher.views.event_text import describe_hold
 from watcher.views.explain.history import FrequentTexts
 from watcher.views.report.page import Page, write_page
-from watcher.views.scratch_logs import logs_in_environment, logs_of_day
-from watcher.views.sites.counts import Sites
+from watcher.views.scratch_logs import logs_in_environment, logs_of_day, site_attributes
 from watcher.views.status.overview import Overview, Status
 from watcher.views.timeline.command import picture_of
 from watcher.views.wms_phases import WmsPhases
@@ -44,7 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         paths = in_order(options.files) or _logs_of(parser, environ, options.day)
         with WmsPhases({} if options.files else environ) as phases:
             overview = Status(lambda: paths, phases, options.tz, with_ended=True).read(time.time(), PATIENCE)
-        page = page_of(options.day, paths, overview, options.tz)
+        sites = Sites(options.tz, site_attributes(parser, environ))
+        page = page_of(options.day, paths, overview, sites, options.tz)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
@@ -52,7 +53,9 @@ def main(arguments: Sequence[str]) -> int:
     return EX_FAILED if overview.complaints else EX_OK
 
 
-def page_of(day: date, paths: Sequence[Path], overview: Overview, writers: tzinfo | None) -> Page:
+def page_of(
+    day: date, paths: Sequence[Path], overview: Overview, sites: Sites, writers: tzinfo | None
+) -> Page:
     """What the page shows. A file that cannot be read is named there, and ends the counts of holds."""
     holds = FrequentTexts()
 
@@ -61,7 +64,7 @@ def page_of(day: date, paths: Sequence[Path], overview: Overview, writers: tzinf
             if event.proc != CLUSTER_PROC:
                 holds.add(describe_hold(event.text).removeprefix("HELD: "))
 
-    picture, sites = None, Sites(writers)
+    picture = None
     with contextlib.suppress(Unreadable):
         read_all(paths, ProgressBar(0), count_holds)
         read_all(paths, ProgressBar(0), sites.count)

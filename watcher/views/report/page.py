@@ -13,8 +13,8 @@ from heapq import nlargest
 from xml.etree import ElementTree as ET
 
 from common.joblog.texts import printable
+from watcher.counting.sites import SiteCounts
 from watcher.durations import duration
-from watcher.views.sites.counts import SiteCounts
 from watcher.views.sites.verdict import is_bad
 from watcher.views.status.counts import Progress
 from watcher.views.status.overview import Overview, Row

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from common import privacy
 from common.exit_codes import EX_FAILED, EX_OK
+from watcher.counting.sites import SiteCounts, Sites
 from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import Unreadable, in_order, read_all, total_size
 from watcher.reading.progress_bar import ProgressBar
-from watcher.views.scratch_logs import accept_logs, logs_in_environment
-from watcher.views.sites.counts import SiteCounts, Sites
+from watcher.views.scratch_logs import accept_logs, logs_in_environment, site_attributes
 from watcher.views.sites.table import lines
 
 
@@ -32,7 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     keep_memory()
     try:
         paths = in_order(options.files) or logs_in_environment(parser, environ, archives=options.all)
-        sites = _count(paths, Sites(options.tz, by_machine=options.machines))
+        sites = _count(
+            paths, Sites(options.tz, site_attributes(parser, environ), by_machine=options.machines)
+        )
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED

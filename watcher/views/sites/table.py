@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from watcher.views.sites.counts import NO_SITE, SiteCounts
+from common.sites import GLIDEIN
+from watcher.counting.sites import NO_SITE, SiteCounts
 from watcher.views.sites.verdict import culprits, is_bad
 
 _HEADS = (
@@ -68,7 +69,11 @@ def _advice(sites: Sequence[tuple[str, SiteCounts]], *, by_machine: bool) -> lis
     bad = culprits(sites)
     if not bad and any(is_bad(counts) for _, counts in sites):
         lines.append(Text("  no site fares better than these: the cause may be the taskforces (--status)"))
-    usable = [name for name, _ in bad if not set(name) & set(',="\\$')]
+    usable = [
+        name if counts.attribute in ("", GLIDEIN) else f"{counts.attribute}={name}"
+        for name, counts in bad
+        if not set(name) & set(',="\\$')
+    ]
     if usable and not by_machine:
         lines.append(Text(f"  in TMS_EXCLUDED_SITES, besides those that are there: {', '.join(usable)}"))
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from watcher.views.sites.counts import NO_SITE, OTHERS, SiteCounts
+from watcher.counting.sites import NO_SITE, OTHERS, SiteCounts
 
 FEW = 10  # starts; fewer prove nothing about a site
 BAD = 0.5  # a site is worth a look if this part of its starts came to nothing

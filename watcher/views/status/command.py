@@ -20,7 +20,12 @@ from common.exit_codes import EX_FAILED, EX_OK
 from watcher.reading.batch import keep_memory
 from watcher.reading.log_file import Unreadable
 from watcher.views.days import WAYS, parse_day
-from watcher.views.scratch_logs import accept_logs, logs_of_day, logs_of_the_service
+from watcher.views.scratch_logs import (
+    accept_logs,
+    logs_of_day,
+    logs_of_the_service,
+    site_attributes,
+)
 from watcher.views.status.as_json import to_json
 from watcher.views.status.overview import Status
 from watcher.views.wms_phases import WmsPhases
@@ -48,7 +53,9 @@ def main(arguments: Sequence[str]) -> int:
         paths = _paths(parser, options, environ)
         paths()
         with WmsPhases(environ) as phases:
-            return _show(Status(paths, phases, options.tz, with_ended=with_ended), options)
+            names = site_attributes(parser, environ)
+            status = Status(paths, phases, options.tz, with_ended=with_ended, site_attributes=names)
+            return _show(status, options)
     except Unreadable as error:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED

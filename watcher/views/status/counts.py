@@ -15,6 +15,7 @@ import numpy as np
 from common.joblog.dates import parse_date
 from common.joblog.events import EventCode
 from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.sites import DEFAULTS, SiteCounts, Sites, merged
 from watcher.counting.tally import Tally
 from watcher.reading.batch import Batch
 from watcher.reading.event_log import EventLog
@@ -22,7 +23,6 @@ from watcher.reading.event_stream import Events
 from watcher.reading.log_file import UNREADABLE, LogFile, complaint, in_order
 from watcher.reading.progress_bar import ProgressBar
 from watcher.views.cluster_spans import ClusterSpans
-from watcher.views.sites.counts import SiteCounts, Sites, merged
 
 HOUR = 3600
 ENOUGH = 10  # ends that a rate is computed from
@@ -102,12 +102,12 @@ class Progress:
 class DayLogs:
     """The logs of one day, its archives first, read on as they grow."""
 
-    def __init__(self, name: str, zone: tzinfo | None) -> None:
+    def __init__(self, name: str, zone: tzinfo | None, site_attributes: Sequence[str]) -> None:
         self.name = name
         self._seconds = lru_cache(maxsize=1 << 14)(lambda date: parse_date(date, zone))
         self._tally = Tally()
         self._spans = ClusterSpans(zone)
-        self.sites = Sites(zone)
+        self.sites = Sites(zone, site_attributes)
         self._started: set[int] = set()
         self._ends: dict[int, Counter[bytes]] = {}  # cluster -> minute -> jobs that ended in it
         self._archives: dict[Path, int] = {}  # damaged bytes of each
@@ -194,8 +194,8 @@ class DayLogs:
 class ScratchLogs:
     """Logs, and archives if asked for, grouped by day."""
 
-    def __init__(self, zone: tzinfo | None) -> None:
-        self._zone = zone
+    def __init__(self, zone: tzinfo | None, site_attributes: Sequence[str] = DEFAULTS) -> None:
+        self._zone, self._site_attributes = zone, site_attributes
         self._days: dict[str, DayLogs] = {}
 
     def read(self, paths: Sequence[Path]) -> None:
@@ -204,7 +204,9 @@ class ScratchLogs:
         for path in in_order(paths):
             dated = _DAY.match(path.name)
             groups.setdefault(dated[0] if dated else path.name, []).append(path)
-        self._days = {day: self._days.get(day) or DayLogs(day, self._zone) for day in groups}
+        self._days = {
+            day: self._days.get(day) or DayLogs(day, self._zone, self._site_attributes) for day in groups
+        }
         for day, logs in self._days.items():
             logs.read(groups[day])
 

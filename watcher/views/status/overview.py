@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from watcher.views.sites.counts import SiteCounts
+from watcher.counting.sites import DEFAULTS, SiteCounts
 from watcher.views.status.counts import Counts, Progress, ScratchLogs
 from watcher.views.status.verdict import Need, Verdict, judge
 from watcher.views.wms_phases import Record, WmsPhases
@@ -72,9 +72,10 @@ class Status:
         zone: tzinfo | None,
         *,
         with_ended: bool,
+        site_attributes: Sequence[str] = DEFAULTS,
     ) -> None:
         self._paths, self._phases, self._with_ended = paths, phases, with_ended
-        self._logs = ScratchLogs(zone)
+        self._logs = ScratchLogs(zone, site_attributes)
         self._asked = -ASK_AGAIN
 
     def read(self, now: float, patience: float | None = None) -> Overview:

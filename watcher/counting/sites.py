@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import lru_cache
@@ -13,6 +13,7 @@ import numpy as np
 from common.joblog.dates import parse_date
 from common.joblog.events import CLUSTER_PROC, Event, EventCode
 from common.joblog.texts import decode_value, safe_key
+from common.sites import DEFAULT, RESOURCE, read_site_attributes
 from watcher.counting.chirps import (
     PILOT_STATUSES,
     ChirpKind,
@@ -24,13 +25,12 @@ from watcher.counting.chirps import (
 from watcher.reading.batch import Batch
 from watcher.reading.event_stream import Events
 
+DEFAULTS = read_site_attributes(DEFAULT)
 NO_SITE = "(the log names none)"
 OTHERS = "(others)"
 MOST_SITES = 5_000  # names counted separately, because a machine may invent one at each start
 
-# Lines of event 001: '\tGLIDEIN_Site = "CHTC"', '\tSlotName: slot1_4@ap1'. The first attribute there counts.
-_SITES = ("GLIDEIN_Site", "OSG_SITE_NAME")
-_RESOURCE = "GLIDEIN_ResourceName"
+# Lines of event 001: '\tGLIDEIN_Site = "CHTC"', '\tSlotName: slot1_4@ap1'.
 _ATTRIBUTE = re.compile(rb'^\t(\w{1,64}) = ("(?:[^"\\\n]|\\.)*")\r?$', re.MULTILINE)
 _SLOT = re.compile(rb"^\tSlotName: [^\n@]*@([^\n]*)", re.MULTILINE)
 
@@ -64,6 +64,7 @@ class SiteCounts:
     removed: int = 0
     hours: float = 0.0
     wasted_hours: float = 0.0
+    attribute: str = ""  # by which machines named it last
 
     @property
     def bad(self) -> int:
@@ -71,7 +72,9 @@ class SiteCounts:
         return self.failed + self.silent + self.evicted + self.held + self.lost
 
     def __add__(self, other: SiteCounts) -> SiteCounts:
-        return SiteCounts(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+        counted = [name for name in self.__slots__ if name != "attribute"]
+        sums = {name: getattr(self, name) + getattr(other, name) for name in counted}
+        return SiteCounts(**sums, attribute=other.attribute or self.attribute)
 
     def add(self, outcome: str, count: int) -> None:
         """Count so many runs with this outcome, which is the name of a counter."""
@@ -88,9 +91,15 @@ class _Run:
 
 
 class Sites:
-    """Counts the events of logs by site; with `by_machine` by machine at each site."""
+    """Counts the events of logs by site; with `by_machine` by machine at each site.
 
-    def __init__(self, writers: tzinfo | None, *, by_machine: bool = False) -> None:
+    The first of `attributes` that a machine has is its site.
+    """
+
+    def __init__(
+        self, writers: tzinfo | None, attributes: Sequence[str] = DEFAULTS, *, by_machine: bool = False
+    ) -> None:
+        self._attributes = attributes
         self._seconds = lru_cache(maxsize=1024)(lambda date: parse_date(date, writers))
         self._by_machine = by_machine
         self._sites: dict[str, SiteCounts] = {}
@@ -140,10 +149,12 @@ class Sites:
         return self._sites.items()
 
     def _start(self, event: Event) -> None:
-        site = self._place(event.text)
+        site, attribute = self._place(event.text)
         self._evicted.pop((event.cluster, event.proc), None)
         self._runs[event.cluster, event.proc] = _Run(site, self._seconds(event.date))
-        self._counts(site).starts += 1
+        counts = self._counts(site)
+        counts.starts += 1
+        counts.attribute = attribute
 
     def _end(self, event: Event) -> None:
         """The run is over: count its outcome."""
@@ -174,18 +185,19 @@ class Sites:
             site = OTHERS
         return self._sites.setdefault(site, SiteCounts())
 
-    def _place(self, text: bytes) -> str:
+    def _place(self, text: bytes) -> tuple[str, str]:
+        """The name of the place where a job started, and the attribute that names its site."""
         names = {name.decode(): raw for name, raw in _ATTRIBUTE.findall(text)}
-        raw = next((names[name] for name in _SITES if name in names), None)
-        site = _shown(raw) if raw else NO_SITE
+        attribute = next((name for name in self._attributes if name in names), "")
+        site = _shown(names[attribute]) if attribute else NO_SITE
         if not self._by_machine:
-            return site
+            return site, attribute
         slot = _SLOT.search(text)
-        resource = names.get(_RESOURCE)
+        resource = names.get(RESOURCE)
         machine = (
             _shown(resource) if resource else safe_key(slot[1].decode("utf-8", "replace")) if slot else "?"
         )
-        return f"{site} / {machine}"
+        return f"{site} / {machine}", attribute
 
 
 def merged(parts: Iterable[Sites]) -> list[tuple[str, SiteCounts]]:
