@@ -127,11 +127,18 @@ class FakeSchedd:
 
     def clusters_of(self, uuid: str, *, since: float, but: Collection[int] = ()) -> list[Cluster]:
         self._answer()
+        return self._clusters_of(uuid, but)
+
+    def _clusters_of(self, uuid: str, but: Collection[int] = ()) -> list[Cluster]:
         found = [c for c in self.known.values() if c.taskforce_uuid == uuid and c.cluster_id not in but]
         queued = [_cluster(c) for c in found if c.alive or c.cluster_id in self.lingering]
         ours = {cluster_id for cluster_id, reason in self.removals if reason.startswith(OUR_REASON)}
         ended = [replace(_cluster(c), removed_by_us=c.cluster_id in ours) for c in found if not self.rotated]
         return queued or ended
+
+    def clusters_by_taskforce(self, uuids: Collection[str]) -> dict[str, list[Cluster]]:
+        self._answer()
+        return {uuid: self._clusters_of(uuid) for uuid in uuids}
 
     def clusters(self) -> list[Cluster]:
         self._answer()

@@ -134,8 +134,10 @@ class MissingEnds:
         lives = {(cluster.cluster_id, cluster.taskforce_uuid) for cluster in followed}
         nameless = {cluster.cluster_id: cluster for cluster in followed if not cluster.taskforce_uuid}
         missing: dict[Life, Taskforce] = {}
-        for taskforce in self.site.wms.taskforces(query, FIELDS):
-            for cluster_id in self._clusters_of(taskforce):
+        taskforces = list(self.site.wms.taskforces(query, FIELDS))
+        unconfirmed = self._unconfirmed_clusters(taskforces)
+        for taskforce in taskforces:
+            for cluster_id in unconfirmed.get(taskforce.taskforce_uuid) or self._clusters_of(taskforce):
                 life = cluster_id, taskforce.taskforce_uuid
                 if cluster_id in nameless and life not in lives:
                     nameless[cluster_id].taskforce_uuid = taskforce.taskforce_uuid
@@ -144,20 +146,33 @@ class MissingEnds:
         return missing
 
     def _clusters_of(self, taskforce: Taskforce) -> list[int]:
-        """The clusters that log into our directory; the WMS has none for a start that is not confirmed."""
-        uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id
-        if cluster_id is not None:
-            stoppers = taskforce.phase == Phase.PENDING_STOPPER  # the stopper removes it and reports that
-            ours = not stoppers and self.site.scratch.holds(taskforce.job_event_log_fpath)
-            return [cluster_id] if ours else []
-        if uuid in self._without_cluster or self.site.scratch.intent(uuid):
-            return []  # with an intent it is the starter's
+        """The cluster that the WMS holds, if it logs into our directory and is not the stopper's."""
+        stoppers = taskforce.phase == Phase.PENDING_STOPPER  # it removes the cluster and reports that
+        ours = not stoppers and self.site.scratch.holds(taskforce.job_event_log_fpath)
+        return [taskforce.cluster_id] if taskforce.cluster_id is not None and ours else []
+
+    def _unconfirmed_clusters(self, taskforces: Collection[Taskforce]) -> dict[str, list[int]]:
+        """The clusters that log into our directory, by taskforce, of those for which the WMS has none.
+
+        Their starts were not confirmed. With an intent such a taskforce is the starter's.
+        """
+        asked = [
+            one.taskforce_uuid
+            for one in taskforces
+            if one.cluster_id is None
+            and one.taskforce_uuid not in self._without_cluster
+            and not self.site.scratch.intent(one.taskforce_uuid)
+        ]
+        if not asked:
+            return {}
         require_same_queue(self.site)
-        found = self.site.schedd.clusters_of(uuid, since=0)
-        clusters = [cluster.cluster_id for cluster in found if self.site.scratch.holds(cluster.log)]
-        if not clusters:
-            self._without_cluster.add(uuid)  # it was stopped, so there will be none either
-        return clusters
+        found = {
+            uuid: [cluster.cluster_id for cluster in clusters if self.site.scratch.holds(cluster.log)]
+            for uuid, clusters in self.site.schedd.clusters_by_taskforce(asked).items()
+        }
+        # They were stopped, so there will be none either.
+        self._without_cluster.update(uuid for uuid, clusters in found.items() if not clusters)
+        return found
 
 
 def end_date(job: EndedJob) -> bytes:

@@ -52,6 +52,7 @@ from common.errors import RemoveRejected, ScheddUnavailable
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Id = TypeVar("Id", int, str)
 
 
 _FORCED = "EWMS: it did not leave the queue after its removal"
@@ -63,7 +64,7 @@ _BORN, _BUSY = "JobQueueBirthdate", "RecentDaemonCoreDutyCycle"
 
 # Cluster ids in one question: a constraint with 15 000 of them is not answered (seen). Each question to the
 # history reads all of it, so there are more ids in one of those.
-QUEUE_SLICE, HISTORY_SLICE = 300, 2_000
+QUEUE_SLICE, HISTORY_SLICE, NAMES_SLICE = 300, 2_000, 1_000
 FEW = 1_000  # jobs, of all users, that are asked for together with the newest one
 
 
@@ -113,6 +114,24 @@ class Schedd:
             end = f"{UUID_ATTRIBUTE} isnt undefined && EnteredCurrentStatus < {int(since)}"
             found = self._ask(lambda schedd: schedd.history(constraint, projection=HISTORY_FIELDS, since=end))
         return read_clusters(found)
+
+    def clusters_by_taskforce(self, uuids: Collection[str]) -> dict[str, list[Cluster]]:
+        """The clusters of each of these taskforces, lowest first: in the queue, or else in the history.
+
+        One question for many taskforces, because each question to the history reads all of it. What ended
+        long ago may be missing there. Raises ScheddUnavailable. Safe to repeat.
+        """
+        found: list[Any] = []
+        for part in _slices(uuids, QUEUE_SLICE):
+            found += self._query(f"member({UUID_ATTRIBUTE}, {_texts(part)})")
+        for part in _slices(set(uuids) - {owner_of(ad) for ad in found}, NAMES_SLICE):
+            constraint = f"{UUID_ATTRIBUTE} isnt undefined && member({UUID_ATTRIBUTE}, {_texts(part)})"
+            found += self._ask(partial(_history, constraint, HISTORY_FIELDS))
+        clusters: dict[str, list[Cluster]] = {uuid: [] for uuid in uuids}
+        for cluster in read_clusters(found):
+            if cluster.taskforce_uuid in clusters:  # member() ignores case
+                clusters[cluster.taskforce_uuid].append(cluster)
+        return clusters
 
     def clusters(self) -> list[Cluster]:
         """All clusters in the queue that carry a taskforce's id. Raises ScheddUnavailable."""
@@ -184,7 +203,7 @@ class Schedd:
                 f"{UUID_ATTRIBUTE} isnt undefined && ClusterId >= {part[0]} && ClusterId <= {part[-1]}"
                 f" && member(ClusterId, {_list(part)})"
             )
-            ads += self._ask(partial(_history, constraint))
+            ads += self._ask(partial(_history, constraint, ENDED_FIELDS))
         return sorted(map(read_ended_job, ads), key=lambda job: job.ended_at)
 
     def remove(self, cluster_id: int, uuid: str, reason: str) -> None:
@@ -496,9 +515,9 @@ def _silent(message: str) -> ScheddUnavailable:
     return ScheddUnavailable(f"the schedd does not identify its queue: {message}")
 
 
-def _slices(cluster_ids: Collection[int], size: int) -> Iterator[list[int]]:
+def _slices(them: Collection[Id], size: int) -> Iterator[list[Id]]:
     """The ids in ascending order, at most `size` at a time."""
-    ids = sorted(cluster_ids)
+    ids = sorted(them)
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
@@ -519,9 +538,14 @@ def _count_live(cluster_ids: list[int], schedd: Any) -> int:
     return read_number(found[0], "Jobs") if found else 0
 
 
-def _history(constraint: str, schedd: Any) -> list[Any]:
-    found: list[Any] = schedd.history(constraint, projection=ENDED_FIELDS)
+def _history(constraint: str, fields: list[str], schedd: Any) -> list[Any]:
+    found: list[Any] = schedd.history(constraint, projection=fields)
     return found
+
+
+def _texts(texts: Collection[str]) -> str:
+    """A list of texts, as ClassAds have it."""
+    return "{" + ", ".join(map(str, map(classad2.quote, texts))) + "}"
 
 
 def _list(cluster_ids: Collection[int]) -> str:

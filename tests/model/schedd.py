@@ -149,6 +149,15 @@ class ModelSchedd:
         return queued or [cluster.record() for cluster in found]
 
     @asked
+    def clusters_by_taskforce(self, uuids: Collection[str]) -> dict[str, list[Cluster]]:
+        """The clusters of each of these taskforces: in the queue, or else in the history."""
+        found: dict[str, list[Cluster]] = {}
+        for uuid in uuids:
+            ours = [] if self.elsewhere else self.all_of(uuid)
+            found[uuid] = [c.record() for c in ours if c.queued] or [c.record() for c in ours]
+        return found
+
+    @asked
     def clusters(self) -> list[Cluster]:
         """The clusters in the queue."""
         return [cluster.record() for cluster in self._in_queue()]

@@ -42,7 +42,7 @@ CALLS = {
     ("stopper", "wms"): ("pending-stopper", "record", "condor-rm", "query"),
     ("stopper", "schedd"): ("queue", "remove", "clusters", "force_out"),
     ("watcher", "wms"): ("query", "statuses", "record", "condor-complete"),
-    ("watcher", "schedd"): ("queue", "owners", "live_clusters", "ended_jobs"),
+    ("watcher", "schedd"): ("queue", "owners", "live_clusters", "ended_jobs", "clusters_by_taskforce"),
 }
 
 

@@ -58,6 +58,12 @@ def test_a_cluster_is_found_by_its_taskforce_until_it_is_removed_and_in_the_hist
     assert schedd.ended_jobs([]) == []
     assert schedd.clusters_of(uuid, since=PAST) == [cluster]
     assert schedd.clusters_of(uuid, since=time.time() + 60) == []
+    queued = schedd.submit(description(directory, f"{uuid}-b"), 1)
+    found = schedd.clusters_by_taskforce([uuid, f"{uuid}-b", f"{uuid}-c", uuid.lower()])
+    ids = {name: [one.cluster_id for one in clusters] for name, clusters in found.items()}
+    assert ids == {uuid: [cluster_id], f"{uuid}-b": [queued], f"{uuid}-c": [], uuid.lower(): []}
+    many = [f"TF-{number:040d}" for number in range(2_500)]  # more than one constraint may have
+    assert set(map(len, schedd.clusters_by_taskforce(many).values())) == {0}
 
 
 def test_an_old_job_that_was_kept_in_the_queue_does_not_end_the_search_of_the_history(

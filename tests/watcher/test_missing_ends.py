@@ -172,6 +172,27 @@ def test_a_cluster_that_neither_log_nor_wms_names_is_found_through_the_schedd(
     assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"null": 2}}
 
 
+def test_the_schedd_is_asked_once_about_all_taskforces_without_a_cluster(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question to its history reads all of it, and there may be hundreds that were stopped early."""
+    for _ in range(50):
+        wms.abort(wms.add_taskforce())
+    asked: list[object] = []
+
+    def counted(ask: Callable[..., object]) -> Callable[..., object]:
+        def count(*arguments: object, **options: object) -> object:
+            asked.append(arguments)
+            return ask(*arguments, **options)
+
+        return count
+
+    for name in ("clusters_of", "clusters_by_taskforce"):
+        monkeypatch.setattr(schedd, name, counted(getattr(schedd, name)))
+    Watcher(n).run_once()
+    assert len(asked) == 1
+
+
 def test_of_a_taskforce_without_any_cluster_the_schedd_is_asked_once(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
