@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.faults.plan import FAULTY
 from tests.faults.truth import Truth
 from tests.faults.waiting import WAITS_IN, Wait, turns_of, waits
 from tests.sandbox.wms import StandInWms
@@ -18,7 +19,7 @@ Json = dict[str, Any]
 Counts = Mapping[str, int]
 Statuses = Mapping[str, Counts]
 MOST_FAILURES = 3  # of one taskforce; then the WMS gives it up
-TOO_LARGE = "more than the schedd ever takes: MAX_JOBS_PER_SUBMISSION = "  # the report of a refusal
+REFUSAL = f"not {FAULTY!r}"  # how the report of a taskforce's own fault ends
 # A worker has about a turn a second. No trouble of the WMS lasts longer than 8 seconds, and what a worker has
 # set aside is due again after as much time again. A few such troubles may follow each other.
 MOST_TURNS = 40
@@ -37,7 +38,8 @@ class Case:
     truth: Truth
     workers: Mapping[str, int]  # taskforce -> number of workers that were asked for
     unlogged: frozenset[str] = field(default=frozenset())
-    limit: float = math.inf  # of jobs in one submission: larger taskforces are to be refused
+    faulty: frozenset[str] = field(default=frozenset())  # those that are to be refused
+    late_above: float = math.inf  # workers, above which jobs are made as they are needed
     waits: Sequence[Wait] = ()
 
     @classmethod
@@ -47,23 +49,28 @@ class Case:
         truth: Truth,
         workers: Mapping[str, int],
         unlogged: frozenset[str] = frozenset(),
-        limit: float = math.inf,
+        faulty: frozenset[str] = frozenset(),
+        late_above: float = math.inf,
     ) -> Case:
         """The case of the taskforces in `workers`, as the WMS has them now."""
         records = [record for record in wms.taskforces() if record["taskforce_uuid"] in workers]
         by_uuid = {record["taskforce_uuid"]: record for record in records}
         requests = wms.requests
         waited = [wait for action in WAITS_IN for wait in waits(turns_of(requests, action), by_uuid, action)]
-        return cls(records, truth, workers, unlogged, limit, waited)
+        return cls(records, truth, workers, unlogged, faulty, late_above, waited)
 
     @property
     def longest_wait(self) -> int:
         """The most turns in a row that came to nothing while another taskforce waited."""
         return max((wait.turns for wait in self.waits), default=0)
 
-    def is_too_large(self, record: Json) -> bool:
-        """Whether the schedd can never take this taskforce."""
-        return self.workers[record["taskforce_uuid"]] > self.limit
+    def is_faulty(self, record: Json) -> bool:
+        """Whether this taskforce can never be started."""
+        return record["taskforce_uuid"] in self.faulty
+
+    def may_lack_jobs(self, record: Json) -> bool:
+        """Whether jobs were to be made later, and the taskforce was stopped before."""
+        return self.workers[record["taskforce_uuid"]] > self.late_above and was_stopped(record)
 
 
 def judge(case: Case) -> list[str]:
@@ -82,18 +89,19 @@ def judge(case: Case) -> list[str]:
 
 
 def one_cluster_each(case: Case) -> Iterator[str]:
-    """Each taskforce became one cluster, ever; only one that was stopped before or is too large has none."""
+    """Each taskforce became one cluster, ever; only one that was stopped before or is faulty has none."""
     for record in case.records:
         uuid, held = record["taskforce_uuid"], record["cluster_id"]
         clusters = case.truth.clusters(uuid)
         if len(clusters) > 1:
             yield f"duplicate: {uuid} became clusters {sorted(clusters)}"
-        if not clusters and not was_stopped(record) and not case.is_too_large(record):
+        if not clusters and not was_stopped(record) and not case.is_faulty(record):
             yield f"lost: {uuid} was never submitted"
         if held is not None and held not in clusters:
             yield f"wrong cluster: the WMS holds {held} for {uuid}, which has {sorted(clusters)}"
         jobs = case.truth.by_taskforce.get(uuid, ())
-        if len(clusters) == 1 and len(jobs) != case.workers[uuid]:
+        lacks = case.workers[uuid] - len(jobs)
+        if len(clusters) == 1 and lacks and not (lacks > 0 and case.may_lack_jobs(record)):
             yield f"wrong size: {uuid} has {len(jobs)} job(s) for {case.workers[uuid]} worker(s)"
 
 
@@ -161,12 +169,10 @@ def right_statuses(case: Case) -> Iterator[str]:
         clusters = case.truth.clusters(uuid)
         for cluster in clusters if held is None else clusters & {held}:
             reported: Statuses | Counts = record["compound_statuses"]
-            true: Statuses | Counts = case.truth.statuses(cluster)
+            statuses = case.truth.statuses(cluster, case.workers[uuid])
+            true: Statuses | Counts = statuses
             if uuid in case.unlogged:
-                reported, true = (
-                    _jobs_only(record["compound_statuses"]),
-                    _jobs_only(case.truth.statuses(cluster)),
-                )
+                reported, true = _jobs_only(record["compound_statuses"]), _jobs_only(statuses)
             if reported != true:
                 yield f"wrong statuses: {uuid} (cluster {cluster}) is reported as {reported}, and is {true}"
 
@@ -185,19 +191,19 @@ def said_once(case: Case) -> Iterator[str]:
 def nothing_failed(case: Case) -> Iterator[str]:
     """No outage was reported as a taskforce's own failure: it has three in its life.
 
-    One that is too large has failed three times by that, or was stopped before.
+    A faulty one has failed three times by that, or was stopped before.
     """
     for record in case.records:
         uuid, refused = record["taskforce_uuid"], 0
         for change in failures(record):
-            if case.is_too_large(record) and change["context"].endswith(f"{TOO_LARGE}{case.limit}"):
+            if case.is_faulty(record) and change["context"].endswith(REFUSAL):
                 refused += 1
             else:
                 yield f"failed: {uuid}: {change['target_phase']}: {change['context']}"
-        if case.is_too_large(record) and (
+        if case.is_faulty(record) and (
             refused > MOST_FAILURES or not (was_stopped(record) or is_given_up(record))
         ):
-            yield f"not refused: {uuid} is too large, and has failed {refused} time(s)"
+            yield f"not refused: {uuid} is faulty, and has failed {refused} time(s)"
 
 
 def nobody_waited(case: Case) -> Iterator[str]:

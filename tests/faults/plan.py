@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 
 WORKERS = ("starter", "stopper", "watcher")
 LARGEST = 20  # workers of a taskforce
-LIMIT = 25  # the schedd takes no more jobs in one submission
+LATE_ABOVE = 12  # workers, above which HTCondor makes the jobs as they are needed
+LIMIT = 25  # the schedd takes no more jobs of one cluster at a time
+HUGE = 60
+FAULTY = "plenty"  # of memory, which is no size
 LAST_ARRIVAL = 0.75  # of the time, so that the last ones are in trouble, too
 
 
@@ -21,6 +24,7 @@ class Arrival:
     pilot_seconds: float
     ended: str  # "", "abort", "finish"
     ended_after: float
+    is_faulty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +97,19 @@ RHYTHMS = (
 
 
 def arrivals(seed: int, seconds: float, taskforces: int) -> list[Arrival]:
-    """The taskforces, in the order of their arrival; few are large, and one in 25 is larger than `LIMIT`."""
+    """The taskforces, in the order of their arrival.
+
+    Few are large; one in 25 has more workers than `LIMIT`, and one in 25 has a fault of its own.
+    """
     chance = random.Random(f"arrivals {seed}")
     times = sorted(chance.uniform(0, seconds * LAST_ARRIVAL) for _ in range(taskforces))
     found = [_arrival(chance, at) for at in times]
-    for number in chance.sample(range(taskforces), max(taskforces // 25, 1)):
-        found[number] = replace(found[number], n_workers=LIMIT + chance.randint(1, 10))
+    some = max(taskforces // 25, 1)
+    numbers = chance.sample(range(taskforces), 2 * some)
+    for number in numbers[:some]:
+        found[number] = replace(found[number], n_workers=chance.randint(LIMIT + 1, HUGE))
+    for number in numbers[some:]:
+        found[number] = replace(found[number], is_faulty=True)
     return found
 
 

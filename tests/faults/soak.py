@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.faults import truth
 from tests.faults.oracles import Case, Json, is_given_up, judge
-from tests.faults.plan import LIMIT, Arrival, Trouble, arrivals, troubles
+from tests.faults.plan import FAULTY, LATE_ABOVE, LIMIT, Arrival, Trouble, arrivals, troubles
 from tests.faults.reader import PipedTms
 from tests.faults.troubles import Troubles
 from tests.sandbox.control import PoolClient
@@ -31,6 +31,7 @@ SMALL = {"worker_memory": "32M", "worker_disk": "1M", "condor_requirements": ""}
 # Shorter than a schedd that hangs, and longer than any delay of the WMS: the workers may post
 # twice what it acts on later than that.
 HURRIED = {"TMS_PASS_TIMEOUT": "20", "TMS_WMS_TIMEOUT": "10"}
+LATE = {"TMS_LATE_MATERIALIZATION_ABOVE": str(LATE_ABOVE), "TMS_MAX_IDLE": "4"}
 PATIENCE = 420.0  # seconds for the service to settle what is left at the end
 
 
@@ -76,6 +77,7 @@ class Soak:
         self.wms, self.tms, self.pool = wms, tms, pool
         self.troubles = Troubles(pool, wms, tms)
         self.workers: dict[str, int] = {}
+        self.faulty: set[str] = set()
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._number = 0
 
@@ -98,13 +100,15 @@ class Soak:
         """The user hands in a taskforce, and ends it later."""
         uuid = self.wms.add_taskforce(
             n_workers=arrival.n_workers,
-            worker_config=SMALL,
+            worker_config=SMALL | ({"worker_memory": FAULTY} if arrival.is_faulty else {}),
             pilot_environment={
                 "SANDBOX_PILOT": arrival.behaviour,
                 "SANDBOX_PILOT_SECONDS": str(arrival.pilot_seconds),
             },
         )
         self.workers[uuid] = arrival.n_workers
+        if arrival.is_faulty:
+            self.faulty.add(uuid)
         if arrival.ended:
             end = self.wms.abort if arrival.ended == "abort" else self.wms.finish
             self.at(arrival.at + arrival.ended_after, lambda: end(uuid))
@@ -139,7 +143,8 @@ class Soak:
     def case(self) -> Case:
         """What the oracles judge."""
         seen = truth.look(self.pool, self.tms.scratch)
-        return Case.of(self.wms, seen, self.workers, frozenset(self.troubles.unlogged), LIMIT)
+        unlogged, faulty = frozenset(self.troubles.unlogged), frozenset(self.faulty)
+        return Case.of(self.wms, seen, self.workers, unlogged, faulty, LATE_ABOVE)
 
     def complaints(self, case: Case) -> list[str]:
         """The oracles' complaints, and whether the service needed a person."""
@@ -162,7 +167,7 @@ def soak(
     pool: PoolClient, wms: StandInWms, tms: PipedTms, *, seconds: float, taskforces: int, seed: int
 ) -> Report:
     """Run one soak on a service that is not started yet, and leave it running."""
-    tms.environment |= HURRIED
+    tms.environment |= HURRIED | LATE
     pool.configure(f"MAX_JOBS_PER_SUBMISSION = {LIMIT}")
     try:
         return _soak(pool, wms, tms, seconds, taskforces, seed)

@@ -141,21 +141,20 @@ def test_a_failure_that_was_reported_is_a_complaint() -> None:
     assert complaints(made, GOOD) == ["failed: TF-1: condor-submit: ERROR: no"]
 
 
-REFUSAL = "3 workers are more than the schedd ever takes: MAX_JOBS_PER_SUBMISSION = "
+REFUSAL = "ERROR: worker_memory must be a size, not 'plenty'"
 
 
 @pytest.mark.parametrize(
     ("context", "times", "stopped", "kinds"),
     [
-        (f"{REFUSAL}2", 3, False, []),
-        (f"{REFUSAL}2", 1, True, []),
-        (f"{REFUSAL}2", 1, False, ["not refused"]),
-        (f"{REFUSAL}2", 4, False, ["not refused"]),
-        (f"{REFUSAL}7", 3, False, ["failed"] * 3),
+        (REFUSAL, 3, False, []),
+        (REFUSAL, 1, True, []),
+        (REFUSAL, 1, False, ["not refused"]),
+        (REFUSAL, 4, False, ["not refused"]),
         ("HTCondor refused", 3, False, ["failed"] * 3),
     ],
 )
-def test_a_taskforce_that_is_too_large_fails_three_times_and_has_no_cluster(
+def test_a_taskforce_that_is_faulty_fails_three_times_and_has_no_cluster(
     context: str, times: int, stopped: bool, kinds: list[str]
 ) -> None:
     failure = {
@@ -167,7 +166,23 @@ def test_a_taskforce_that_is_too_large_fails_three_times_and_has_no_cluster(
     }
     made = record(*["pending-stopper"] * stopped, cluster=None, compound_statuses={})
     made["phase_change_log"] += [failure] * times
-    found = judge(Case([made], Truth(()), {"TF-1": 3}, limit=2))
+    found = judge(Case([made], Truth(()), {"TF-1": 3}, faulty=frozenset(["TF-1"])))
+    assert [complaint.partition(":")[0] for complaint in found] == kinds
+
+
+@pytest.mark.parametrize(
+    ("went", "late_above", "kinds"),
+    [
+        (STOPPED, 3, []),
+        (STOPPED, 4, ["wrong size"]),
+        (WENT, 3, ["wrong size"]),
+    ],
+)
+def test_only_a_large_taskforce_that_was_stopped_may_lack_jobs_which_count_as_removed(
+    went: tuple[str, ...], late_above: int, kinds: list[str]
+) -> None:
+    made = record(*went, compound_statuses={"COMPLETED": {"Done": 2}, "REMOVED": {"null": 2}})
+    found = judge(Case([made], GOOD, {"TF-1": 4}, late_above=late_above))
     assert [complaint.partition(":")[0] for complaint in found] == kinds
 
 

@@ -81,12 +81,17 @@ class Truth:
         found = {job.cluster for job in self.by_taskforce.get(uuid, ())}
         return found | self.submitted.get(uuid, set())
 
-    def statuses(self, cluster: int) -> dict[str, dict[str, int]]:
-        """Job status -> pilot status -> number of jobs of one cluster."""
+    def statuses(self, cluster: int, n_workers: int) -> dict[str, dict[str, int]]:
+        """Job status -> pilot status -> number of jobs of one cluster.
+
+        Jobs that were never made, because the cluster was removed before, count as removed.
+        """
         cells = Counter(
             (job.status, self.pilots.get((cluster, job.proc), "null"))
             for job in self.by_cluster.get(cluster, ())
         )
+        if (lacks := n_workers - cells.total()) > 0:
+            cells[REMOVED, "null"] += lacks
         statuses: dict[str, dict[str, int]] = {}
         for (status, pilot), count in cells.items():
             statuses.setdefault(status, {})[pilot] = count
@@ -119,7 +124,7 @@ def _jobs(pool: PoolClient, scratch: Path) -> Iterator[Job]:
 def _read(text: str, scratch: Path, *, queued: bool) -> Iterator[Job]:
     for line in text.splitlines():
         cluster, proc, number, log, uuid, since, why = line.split(maxsplit=len(_ATTRIBUTES) - 1)
-        if not Path(log).is_relative_to(scratch):
+        if not proc.isdecimal() or not Path(log).is_relative_to(scratch):  # not the cluster's own ad
             continue
         status = _STATUS[int(number)]
         job = Job(int(cluster), int(proc), status, uuid, queued)
