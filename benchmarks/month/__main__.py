@@ -66,10 +66,10 @@ def _print_report(month: Month, took: float, complaints: list[str]) -> None:
         f"{len(month.wanted):,} taskforces, {jobs:,} jobs, {events:,} events, {written / 1e6:,.0f} MB of logs"
         "\n"
     )
-    print(f"{'worker':10} {'passes':>9} {'CPU s a day':>12} {'longest pass, ms':>17}")
+    print(f"{'worker':10} {'passes':>9} {'looks':>10} {'CPU s a day':>12} {'longest pass, ms':>17}")
     for name, effort in month.efforts.items():
         a_day = effort.seconds / simulated * DAY
-        print(f"{name:10} {effort.passes:9,} {a_day:12.2f} {effort.longest * 1e3:17.1f}")
+        print(f"{name:10} {effort.passes:9,} {effort.looks:10,} {a_day:12.2f} {effort.longest * 1e3:17.1f}")
     print(f"\n{'worker':10} {'request':26} {'number':>9} {'a day':>9} {'bytes out':>10} {'bytes in':>10}")
     for (worker, route), kind in sorted(month.traffic.kinds.items()):
         a_day = kind.requests / simulated * DAY

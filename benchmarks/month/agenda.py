@@ -14,7 +14,7 @@ class Agenda:
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.acts = 0
+        self._until = clock.now
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = count()  # acts of one moment happen in the order in which they were put here
 
@@ -28,9 +28,17 @@ class Agenda:
 
     def run_until(self, moment: float) -> None:
         """Do all that is due until then."""
+        self._until = moment
         while self._due and self._due[0][0] <= moment:
             at, _, act = heapq.heappop(self._due)
             self.clock.now = max(self.clock.now, at)
-            self.acts += 1
             act()
         self.clock.now = max(self.clock.now, moment)
+
+    def pass_time(self, seconds: float) -> bool:
+        """Let time pass if nothing is due meanwhile; returns whether it did."""
+        moment = self.clock.now + seconds
+        if moment > self._until or (self._due and self._due[0][0] <= moment):
+            return False
+        self.clock.now = moment
+        return True

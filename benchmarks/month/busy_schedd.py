@@ -87,19 +87,22 @@ class BusySchedd(ModelSchedd):
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)
         self.logs: dict[Path, BusyLog] = {}
+        self._to_write: set[BusyLog] = set()
         self.begin_lives: Callable[[ModelCluster], None] = lambda cluster: None
         self.begin_removal: Callable[[ModelCluster], None] = lambda cluster: None
 
     def jel(self, log: Path) -> BusyLog:
-        """The log of that path, with what it keeps back."""
+        """The log of that path, with what it keeps back; asked for each event."""
         if log not in self.logs:
             self.logs[log] = BusyLog(log, self.clock)
+        self._to_write.add(self.logs[log])
         return self.logs[log]
 
     def flush(self) -> None:
         """Write all that the schedd has to write."""
-        for log in self.logs.values():
+        for log in self._to_write:
             log.flush()
+        self._to_write.clear()
 
     def accept(self, cluster: ModelCluster) -> None:
         """A submit is complete when its events are written."""

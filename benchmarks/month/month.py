@@ -53,7 +53,8 @@ class Month(Place):
         self._chance = random.Random(plan.seed + 2)  # noqa: S311 - no secret
         self._patches.setattr(self.line, "ask", self._counting(self.line.ask))
         self._patches.setattr(self.wms._exchange, "journal", _NoJournal())
-        self._patches.setattr(watchdog, "arm", lambda _seconds: None)  # it would end all three workers
+        for name in ("arm", "disarm"):  # one alarm of this process cannot watch over three workers
+            self._patches.setattr(watchdog, name, lambda *_: None)
         self.processes: dict[str, Process] = {}
         self._lives = Lives(self.busy, self.agenda, plan.hours, plan.seed + 3)
         for name in BUILD:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from benchmarks.month.agenda import Agenda
 from common.neighbours import Neighbours
@@ -18,18 +19,22 @@ from common.worker import Outcome, Worker, run_forever
 from tests.fakes import Killed
 from tests.model.trouble import Pass
 
+Found = TypeVar("Found", Outcome, Outcome | None)
+
 
 @dataclass
 class Effort:
     """What the passes of one worker took: processor seconds of its own code, not of its neighbours'."""
 
     passes: int = 0
+    looks: int = 0  # between passes, which found nothing
     seconds: float = 0.0
     longest: float = 0.0
 
-    def add(self, seconds: float) -> None:
-        """One more pass."""
-        self.passes += 1
+    def add(self, seconds: float, *, passes: bool) -> None:
+        """One more pass, or one more look."""
+        self.passes += passes
+        self.looks += not passes
         self.seconds += seconds
         self.longest = max(self.longest, seconds)
 
@@ -83,6 +88,8 @@ class Process:
 
     def wait(self, seconds: float) -> None:
         """Let time pass; called by the process itself."""
+        if self._turn.agenda.pass_time(seconds):
+            return
         self._wake_after(seconds)
         self._turn.back.release()
         self._mine.acquire()
@@ -122,7 +129,11 @@ class Process:
         try:
             if not self._killed:
                 worker, neighbours = self._started(self.stop)
-                run_forever(replace(worker, run_once=self._counting(worker.run_once)), neighbours)
+                run_once, catch_up = self._counting(worker.run_once), worker.catch_up
+                counted = replace(
+                    worker, run_once=run_once, catch_up=self._counting(catch_up) if catch_up else None
+                )
+                run_forever(counted, neighbours)
         except Killed:
             pass
         except BaseException as error:
@@ -131,14 +142,19 @@ class Process:
             self._over = True
             self._turn.back.release()
 
-    def _counting(self, run_once: Callable[[], Outcome]) -> Callable[[], Outcome]:
-        def counted() -> Outcome:
+    def _counting(self, run_once: Callable[[], Found]) -> Callable[[], Found]:
+        """The same, with its effort counted; a look that finds nothing is none of the passes."""
+
+        def counted() -> Found:
             self.this_pass, self.with_neighbours, began = self._begin_pass(), 0.0, time.thread_time()
+            found = True  # or an error
             try:
-                return run_once()
+                outcome = run_once()
+                found = outcome is not None
+                return outcome
             finally:
                 self.this_pass = None
-                self._effort.add(time.thread_time() - began - self.with_neighbours)
+                self._effort.add(time.thread_time() - began - self.with_neighbours, passes=found)
 
         return counted
 
