@@ -87,6 +87,7 @@ class Watcher:
         self.milestones = Milestones()
         self.queue_tokens = QueueTokens(neighbours.clock, neighbours.monotonic)
         self.troubles = Troubles(logger)
+        self.sent_line = ""  # the last line about what was sent
         self.pace = Pace(neighbours.monotonic, neighbours.settings.watcher_interval)
 
     def run_once(self) -> Outcome:
@@ -235,8 +236,13 @@ class Watcher:
         if taken:
             done = "would send" if self.site.dry_run else "sent"
             counts = {update.taskforce_uuid: update.compound_statuses for update in taken}
-            logger.info("%s to the WMS: %s", done, describe_counts(counts))
+            self._log_sent(f"{done} to the WMS: {describe_counts(counts)}")
         return len(sent.acknowledged)
+
+    def _log_sent(self, line: str) -> None:
+        """Log what the WMS has now, unless it repeats the line before, as where only pilots went on."""
+        logger.log(logging.DEBUG if line == self.sent_line else logging.INFO, "%s", line)
+        self.sent_line = line
 
     def _look_at_tokens(self) -> None:
         """Log where workers wait longer than the tokens of their queues live."""

@@ -56,6 +56,19 @@ def test_the_statuses_that_the_wms_gets_are_logged_in_counts(
     ]
 
 
+def test_where_only_a_pilot_goes_on_the_counts_are_not_logged_again(
+    watcher: Watcher, wms: StandInWms, jel: JelWriter, lines: pytest.LogCaptureFixture
+) -> None:
+    uuid = add_running(wms, 7)
+    jel.submit(7, uuid, 1)
+    jel.execute((7, 0))
+    for status in ("Started", "Tasking"):
+        jel.chirp((7, 0), "Status", f'"{status}"')
+        watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"RUNNING": {"Tasking": 1}}
+    assert with_words(lines, "to the WMS") == [f"sent to the WMS: taskforce {uuid}: 1 running"]
+
+
 def test_a_few_taskforces_are_named_and_many_are_counted() -> None:
     one = {"RUNNING": {"Tasking": 1}, "SUSPENDED": {"Tasking": 2}, "HELD: Job policy: subcode 3": {"null": 4}}
     other = {"HELD": {"Done": 1}, "COMPLETED": {"Done": 5, "Odd": 2}, "REMOVED": {"Tasking": 3}}

@@ -246,6 +246,74 @@ def test_damage_is_counted(scratch: Path, jel: JelWriter, capsys: pytest.Capture
     assert "  8 bytes of 2026-11-22 are damaged" in printed(capsys)
 
 
+# -- jobs that are made as they are needed ---------------------------------------------------------
+
+
+@pytest.fixture
+def late(jel: JelWriter) -> JelWriter:
+    """The log of cluster 8, of whose jobs there are four so far: one has ended, one runs."""
+    jel.event(35, (8, -1), "Cluster submitted from host: <192.0.2.2>", "    EWMSTaskforceUUID=TF-8")
+    jel.submit(8, "TF-8", 4)
+    for proc in (0, 1):
+        jel.execute((8, proc))
+    jel.chirp((8, 0), "Status", '"Done"')
+    jel.terminate((8, 0))
+    return jel
+
+
+@pytest.mark.parametrize("paused", [False, True])
+def test_jobs_that_are_not_made_yet_are_idle_or_held_where_the_wms_knows_their_number(
+    with_wms: None, wms: StandInWms, jel: JelWriter, capsys: pytest.CaptureFixture[str], paused: bool
+) -> None:
+    uuid = add_running(wms, 8, n_workers=50)
+    jel.event(35, (8, -1), "Cluster submitted from host: <192.0.2.2>", f"    EWMSTaskforceUUID={uuid}")
+    jel.submit(8, uuid, 4)
+    jel.execute((8, 0))
+    if paused:
+        jel.event(37, (8, -1), "Job Materialization Paused", "\tmy policy", "\tPauseCode 1", "\tHoldCode 3")
+    (taskforce,) = status(capsys)["taskforces"]
+    counts = [taskforce[name] for name in ("idle", "held", "running", "left", "more_jobs_come")]
+    assert counts == [3 if paused else 49, 46 if paused else 0, 1, 50, False]
+    assert not paused or taskforce["waits_for"].startswith("46 on hold: Job policy")
+
+
+def test_where_nobody_knows_how_many_jobs_come_none_is_left_out_silently(
+    scratch: Path, late: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (taskforce,) = status(capsys)["taskforces"]
+    assert [taskforce[name] for name in ("left", "more_jobs_come", "seconds_left")] == [3, True, None]
+    progress = replace(CLUSTER, counts=Counts(running=3), more=True)
+    lines = [line.plain for line in table(overview(row(progress)), 160, None)]
+    assert any(" 3+ " in line and line.endswith("running; more jobs come") for line in lines)
+    assert any("sum of 1" in line and " 3+ " in line for line in lines)
+
+
+def test_a_cluster_that_makes_no_more_jobs_needs_a_person(
+    scratch: Path, late: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late.event(37, (8, -1), "Job Materialization Paused", "\tmy policy", "\tPauseCode 1", "\tHoldCode 3")
+    (taskforce,) = status(capsys)["taskforces"]
+    assert taskforce["waits_for"].startswith(
+        "no more jobs are made, because the cluster is on hold: Job policy"
+    )
+    assert taskforce["need"] == "person"
+    late.event(38, (8, -1), "Job Materialization Resumed")
+    assert "hold" not in status(capsys)["taskforces"][0]["waits_for"]
+
+
+def test_the_other_views_count_such_jobs_so_far(
+    scratch: Path, late: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--explain", "8"]) == 0
+    text = "  jobs              4 so far; HTCondor makes more as they are needed"
+    assert text in capsys.readouterr().out.splitlines()
+    assert main(["--timeline"]) == 0
+    assert "cluster 8 of taskforce TF-8: 4 jobs so far<" in capsys.readouterr().out
+    late.event(36, (8, -1), "Cluster removed")
+    assert main(["--explain", "8"]) == 0
+    assert "  jobs              4" in capsys.readouterr().out.splitlines()
+
+
 # -- rates ----------------------------------------------------------------------------------------
 
 

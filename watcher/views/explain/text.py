@@ -80,7 +80,8 @@ def _when(event: Event | None) -> list[str]:
 
 
 def _counts(history: ClusterHistory) -> Iterator[str]:
-    yield f"{history.tally.n_jobs}"
+    late = history.tally.is_late and not history.tally.over
+    yield f"{history.tally.n_jobs}{' so far; HTCondor makes more as they are needed' * late}"
     statuses = history.tally.compound_statuses()
     totals = {status: sum(pilots.values()) for status, pilots in statuses.items()}
     yield from _largest(totals, MOST_STATUSES, lambda status: status + _pilots(statuses[status]))

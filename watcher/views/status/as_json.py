@@ -38,6 +38,7 @@ def _row(row: Row) -> dict[str, Any]:
         "last_event": progress.last_event,
         **asdict(progress.counts),
         "left": progress.counts.left,
+        "more_jobs_come": progress.more,
         "rate_per_hour": progress.rate,
         "seconds_left": progress.seconds_left(),
         "holds": dict(progress.holds),

@@ -80,23 +80,30 @@ class Progress:
     rate: float | None
     holds: Mapping[str, int]
     errors: Mapping[str, int]
+    more: bool = False  # HTCondor makes more jobs as they are needed, and no log has how many
+    paused: str = ""  # the hold for which it makes none now
 
     def with_missing(self, n_workers: int | None) -> Progress:
-        """The same, with workers that are in no log: idle ones, or removed ones if the cluster is over.
+        """The same, with workers that are in no log: idle, held, or removed ones if the cluster is over.
 
         The schedd is still writing their events, or makes their jobs as they are needed, or never made them.
         """
-        missing = (n_workers or 0) - self.counts.left - self.counts.ended
+        if n_workers is None:
+            return self
+        missing, counts = n_workers - self.counts.left - self.counts.ended, self.counts
         if missing <= 0:
-            return replace(self, over=self.over or (n_workers is not None and not self.counts.left))
+            return replace(self, more=False, over=self.over or not counts.left)
         if self.over:
-            return replace(self, counts=replace(self.counts, removed=self.counts.removed + missing))
-        return replace(self, counts=replace(self.counts, idle=self.counts.idle + missing))
+            return replace(self, counts=replace(counts, removed=counts.removed + missing))
+        if self.paused:
+            holds = {**self.holds, self.paused: self.holds.get(self.paused, 0) + missing}
+            return replace(self, more=False, counts=replace(counts, held=counts.held + missing), holds=holds)
+        return replace(self, more=False, counts=replace(counts, idle=counts.idle + missing))
 
     def seconds_left(self) -> float | None:
         """Seconds at this rate until all jobs but the held ones have ended; None if unknown."""
         left = self.counts.left - self.counts.held
-        return left * HOUR / self.rate if self.rate and left else None
+        return left * HOUR / self.rate if self.rate and left and not self.more else None
 
 
 class DayLogs:
@@ -146,6 +153,8 @@ class DayLogs:
                 self._rate(cluster.cluster_id, since, until),
                 _holds(cluster),
                 cluster.top_task_errors(),
+                cluster.is_late and not cluster.over,
+                cluster.statuses.texts[cluster.paused].removeprefix("HELD: ") if cluster.paused else "",
             )
 
     def _new_events(self, path: Path) -> Iterator[Events]:

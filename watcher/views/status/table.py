@@ -176,8 +176,8 @@ def _columns(overview: Overview, names: Names, zone: tzinfo | None, *, wide: boo
         ),
         Column(
             "LEFT",
-            lambda row: Text(str(row.progress.counts.left)),
-            lambda all_: Text(str(all_.sum.left)),
+            lambda row: Text(f"{row.progress.counts.left}{'+' * row.progress.more}"),
+            lambda all_: Text(f"{all_.sum.left}{'+' * any(row.progress.more for row in all_.rows)}"),
             drop=7,
         ),
         Column(

@@ -56,7 +56,7 @@ def judge(progress: Progress, now: float, record: Record | None, *, wms_answered
         return Verdict(Need.OVER, _end(progress, record))
     if progress.counts.running or progress.counts.suspended:
         return Verdict(Need.RUNS, _running(progress))
-    return Verdict(Need.WAITS, "waits for machines", explain)
+    return Verdict(Need.WAITS, f"waits for machines{'; more jobs come' * progress.more}", explain)
 
 
 _Reason = tuple[Need, str, str]
@@ -89,6 +89,8 @@ def _by_counts(progress: Progress) -> list[_Reason]:
     if progress.over:
         return []
     held = f"{counts.held} on hold{_most_frequent(progress.holds)}" if counts.held else ""
+    if progress.paused and not held:
+        held = f"no more jobs are made, because the cluster is on hold: {progress.paused}"
     failed = f"{_failed(progress)}{_most_frequent(progress.errors)}" if bad and bad >= MANY * ended else ""
     holds: _Reason = (Need.PERSON, held, "")
     failures: _Reason = (Need.PERSON if counts.mostly_failed else Need.LOOK, failed, "")
@@ -116,7 +118,7 @@ def _by_age(progress: Progress, now: float) -> list[_Reason]:
 def _running(progress: Progress) -> str:
     suspended = f", {progress.counts.suspended} suspended" if progress.counts.suspended else ""
     failed = f"; {how}{_most_frequent(progress.errors)}" if (how := _failed(progress)) else ""
-    return f"running{suspended}{failed}"
+    return f"running{suspended}{'; more jobs come' * progress.more}{failed}"
 
 
 def _end(progress: Progress, record: Record | None) -> str:

@@ -128,7 +128,8 @@ def _title(paths: Sequence[Path]) -> str:
 
 def _heading(cluster: ClusterTally) -> str:
     whose = f" of taskforce {cluster.taskforce_uuid}" if cluster.taskforce_uuid else ""
-    return f"cluster {cluster.cluster_id}{whose}: {cluster.n_jobs:,} job{'s' * (cluster.n_jobs != 1)}"
+    so_far = " so far" * (cluster.is_late and not cluster.over)
+    return f"cluster {cluster.cluster_id}{whose}: {cluster.n_jobs:,} job{'s' * (cluster.n_jobs != 1)}{so_far}"
 
 
 def _when(span: tuple[int, int], bins: Bins, writers: tzinfo | None) -> str:
