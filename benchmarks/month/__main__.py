@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.month.delays import Delays
 from benchmarks.month.judge import Judge, size_of
 from benchmarks.month.month import HOUR, Month
 from benchmarks.month.plan import DAY, Plan
@@ -39,7 +40,7 @@ def run(plan: Plan, *, quiet: bool = False) -> list[str]:
         took = time.perf_counter() - began
         complaints = judge.complaints()
         if not quiet:
-            _print_report(month, took, complaints)
+            _print_report(month, judge.delays, took, complaints)
         return complaints
     finally:
         month.close()
@@ -55,7 +56,7 @@ def _print_day(month: Month, day: int, seconds: float) -> None:
     )
 
 
-def _print_report(month: Month, took: float, complaints: list[str]) -> None:
+def _print_report(month: Month, delays: Delays, took: float, complaints: list[str]) -> None:
     plan, busy = month.plan, month.busy
     simulated = month.clock() - BEGIN
     jobs = sum(len(cluster.jobs) for cluster in month.clusters())
@@ -80,6 +81,7 @@ def _print_report(month: Month, took: float, complaints: list[str]) -> None:
         f"{'all':10} {'':26} {total.requests:9,} {total.requests / simulated * DAY:9,.0f};"
         f" {total.sent / simulated:,.0f} and {total.received / simulated:,.0f} bytes a second"
     )
+    print(f"\n{delays.describe()}")
     if plan.troubles:
         print("\n" + ", ".join(f"{what} {count}" for what, count in sorted(month.happened.items())))
     print(f"\ncomplaints: {len(complaints)}", *complaints[:50], sep="\n  ")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.generate import EVICTION, HOST, SLOT, USAGE
 from tests.fakes import FakeClock
-from tests.model.schedd import Job, ModelCluster, ModelJel, ModelSchedd
+from tests.model.schedd import Job, ModelCluster, ModelJel, ModelSchedd, WriteEvent
 
 SITES = ("CHTC", "Nebraska", "UConn-OSG", "Syracuse University ITS", "MWT2")
 
@@ -87,6 +87,7 @@ class BusySchedd(ModelSchedd):
     def __init__(self, clock: FakeClock) -> None:
         super().__init__(clock)
         self.logs: dict[Path, BusyLog] = {}
+        self.on_event: Callable[[ModelCluster, Job], None] = lambda cluster, job: None
         self._to_write: set[BusyLog] = set()
         self.begin_lives: Callable[[ModelCluster], None] = lambda cluster: None
         self.begin_removal: Callable[[ModelCluster], None] = lambda cluster: None
@@ -113,6 +114,11 @@ class BusySchedd(ModelSchedd):
         """A removal; those that run leave later."""
         super().take_out(cluster)
         self.begin_removal(cluster)
+
+    def write(self, cluster: ModelCluster, job: Job, event: WriteEvent, trigger: int | None) -> None:
+        """As the model."""
+        super().write(cluster, job, event, trigger)
+        self.on_event(cluster, job)
 
     def note(self, cluster: ModelCluster, job: Job, code: int, text: str, *body: str) -> None:
         """An event that changes nothing."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
 
+from benchmarks.month.delays import Delays
 from benchmarks.month.month import Month
 from benchmarks.month.plan import DAY
 from tests.faults.oracles import Case, is_given_up, judge
@@ -36,10 +37,12 @@ class Judge:
             see(cluster, reason)
 
         month.schedd.on_remove = on_remove
+        self.delays = Delays(month)
         month.on_statuses = self._see_statuses
 
     def _see_statuses(self, by_taskforce: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
         """What the watcher reports sums to the number of workers, at every moment."""
+        self.delays.note_report(by_taskforce)
         for uuid, statuses in by_taskforce.items():
             jobs = sum(sum(pilots.values()) for pilots in statuses.values())
             if jobs != self.month.wanted[uuid]:

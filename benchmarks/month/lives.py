@@ -71,7 +71,7 @@ class Lives:
             if fate > 0.95:
                 schedd.note(cluster, job, 8, 'HTChirpEWMSPilotError: "RuntimeError: 1 TASK(S) FAILED"')
             schedd.chirp(cluster, job, "FatalError" if fate > 0.95 else "Done")
-            yield 2
+            yield 5
             self._write_output(cluster, job)
             schedd.end(cluster, job)
 

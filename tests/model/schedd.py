@@ -136,7 +136,7 @@ class ModelSchedd:
         self._of_taskforces[uuid].append(cluster)
         self.on_submit(cluster)
         for job in jobs:
-            self._write(cluster, job, lambda jel, at: jel.submit_one(at, uuid), 0)
+            self.write(cluster, job, lambda jel, at: jel.submit_one(at, uuid), 0)
         self.accept(cluster)
         return cluster_id
 
@@ -324,14 +324,14 @@ class ModelSchedd:
         """An idle job starts on a machine."""
         if job.live and job.status == "IDLE":
             job.put("RUNNING", forgets=True)
-            self._write(cluster, job, JelWriter.execute, 1)
+            self.write(cluster, job, JelWriter.execute, 1)
 
     def chirp(self, cluster: ModelCluster, job: Job, status: str) -> None:
         """A running job's pilot reports its status."""
         if job.queued and job.status == "RUNNING":
             job.pilot = status
             job.reported.add(status)
-            self._write(cluster, job, lambda jel, at: jel.chirp(at, "Status", f'"{status}"'), None)
+            self.write(cluster, job, lambda jel, at: jel.chirp(at, "Status", f'"{status}"'), None)
 
     def suspend(self, cluster: ModelCluster, job: Job) -> None:
         """A running job is suspended, or a suspended one goes on."""
@@ -339,30 +339,30 @@ class ModelSchedd:
             running = job.status == "RUNNING"
             job.put("SUSPENDED" if running else "RUNNING")
             code, text = (10, "Job was suspended.") if running else (11, "Job was unsuspended.")
-            self._write(cluster, job, lambda jel, at: jel.event(code, at, text), code)
+            self.write(cluster, job, lambda jel, at: jel.event(code, at, text), code)
 
     def evict(self, cluster: ModelCluster, job: Job) -> None:
         """A running job goes back to idle."""
         if job.live and job.status in ("RUNNING", "SUSPENDED"):
             job.put("IDLE", forgets=True)
-            self._write(cluster, job, lambda jel, at: jel.evict(at, 1000 + 4), 4)
+            self.write(cluster, job, lambda jel, at: jel.evict(at, 1000 + 4), 4)
 
     def hold(self, cluster: ModelCluster, job: Job) -> None:
         """A job is held, or a held one is released."""
         if job.live and job.status == "HELD: User request":
             job.put("IDLE", forgets=True)
-            self._write(cluster, job, JelWriter.release, 13)
+            self.write(cluster, job, JelWriter.release, 13)
         elif job.live:
             if job.status in ("RUNNING", "SUSPENDED"):
-                self._write(cluster, job, lambda jel, at: jel.evict(at), 4)
+                self.write(cluster, job, lambda jel, at: jel.evict(at), 4)
             job.put("HELD: User request")
-            self._write(cluster, job, lambda jel, at: jel.hold(at, 1, 0, "via condor_hold"), 12)
+            self.write(cluster, job, lambda jel, at: jel.hold(at, 1, 0, "via condor_hold"), 12)
 
     def end(self, cluster: ModelCluster, job: Job) -> None:
         """A running job ends by itself."""
         if job.live and job.status == "RUNNING":
             self._take_away(cluster, job, "COMPLETED")
-            self._write(cluster, job, JelWriter.terminate, 5)
+            self.write(cluster, job, JelWriter.terminate, 5)
 
     def forge(self, cluster: ModelCluster, how: str) -> None:
         """Somebody forges its end in the log."""
@@ -379,9 +379,9 @@ class ModelSchedd:
 
     def _leave(self, cluster: ModelCluster, job: Job) -> None:
         if job.status in ("RUNNING", "SUSPENDED"):
-            self._write(cluster, job, lambda jel, at: jel.evict(at, 1023), 4)
+            self.write(cluster, job, lambda jel, at: jel.evict(at, 1023), 4)
         self._take_away(cluster, job, "REMOVED")
-        self._write(cluster, job, JelWriter.abort, 9)
+        self.write(cluster, job, JelWriter.abort, 9)
 
     def _take_away(self, cluster: ModelCluster, job: Job, status: str) -> None:
         """The job goes from the queue into the history."""
@@ -393,13 +393,8 @@ class ModelSchedd:
         if not cluster.left:
             del self._queued[cluster.cluster_id]
 
-    def _write(
-        self,
-        cluster: ModelCluster,
-        job: Job,
-        event: Callable[[ModelJel, tuple[int, int]], None],
-        trigger: int | None,
-    ) -> None:
+    def write(self, cluster: ModelCluster, job: Job, event: WriteEvent, trigger: int | None) -> None:
+        """Write an event of a job into its log, and the job-ad-information event after it."""
         if self.mute:
             cluster.logged = False
             return
@@ -407,6 +402,9 @@ class ModelSchedd:
         event(jel, at)
         if trigger is not None and "job_ad_information_attrs" in cluster.description:
             jel.information(at, cluster.taskforce_uuid, trigger)
+
+
+WriteEvent = Callable[["ModelJel", tuple[int, int]], None]
 
 
 class ModelJel(JelWriter):
