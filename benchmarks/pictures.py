@@ -46,7 +46,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         logs = write_day(Path(scratch), taskforces(11, 60, NOW, seed=6), NOW)
         (pictures / "status.svg").write_text(_terminal(table(_overview(logs, ended=False), COLUMNS, UTC)))
-        (pictures / "timeline.svg").write_text(draw(picture_of(logs, UTC)))
+        few = write_day(Path(scratch) / "few", taskforces(4, 60, NOW, seed=6), NOW)
+        (pictures / "timeline.svg").write_text(draw(picture_of(few, UTC)))
         page = Path(scratch) / "day.html"
         day = datetime.fromtimestamp(NOW, UTC).date()
         page.write_text(write_page(page_of(day, logs, _overview(logs, ended=True), Sites(UTC), UTC)))
