@@ -43,6 +43,7 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "clock": lambda: _clock(transport),
         "zone": zone,
         "schedd": lambda: _schedd(neighbours),
+        "history": lambda: history(neighbours),
         "submit": lambda: _submit(neighbours),
         "load": lambda: load(neighbours),
         "jobs": lambda: jobs(neighbours),
@@ -111,6 +112,15 @@ def _submit(neighbours: Neighbours) -> str:
         settings = neighbours.settings
         why = why_refused(settings.condor_collector, settings.condor_schedd or settings.schedd_name)
         raise ScheddUnavailable(f"{error} {why}".strip()) from error
+
+
+def history(neighbours: Neighbours) -> str:
+    """Whether the schedd keeps a history (HTCondor's setting HISTORY); nothing is started without one."""
+    try:
+        neighbours.schedd.clusters_of("TF-check", since=neighbours.clock())
+    except ScheddUnavailable as error:
+        raise ScheddUnavailable(f"nothing is started without the schedd's history: {error}") from error
+    return "the schedd's history answers"
 
 
 def load(neighbours: Neighbours) -> str:

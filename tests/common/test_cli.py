@@ -151,6 +151,7 @@ def test_a_check_has_a_line_for_each_thing_and_fails_if_one_does(environment: di
         "zone": "ok",
         "schedd": "FAIL",
         "submit": "FAIL",
+        "history": "FAIL",
         "load": "FAIL",
         "jobs": "FAIL",
         "scratch": "ok",

@@ -74,3 +74,15 @@ def test_a_saturated_schedd_is_a_warning(
     assert capsys.readouterr().out.startswith(
         "warn load     the schedd was busy for 99% of its time, TMS_MAX"
     )
+
+
+def test_a_schedd_without_a_history_is_a_fault(
+    n: Neighbours, schedd: FakeSchedd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.passes("history", lambda: doctor.history(n))
+    schedd.down = True
+    assert not doctor.passes("history", lambda: doctor.history(n))
+    assert capsys.readouterr().out.splitlines() == [
+        "ok   history  the schedd's history answers",
+        "FAIL history  nothing is started without the schedd's history: Failed to connect to schedd",
+    ]

@@ -19,6 +19,7 @@ from starter.existing_cluster import clusters_in_log
 from tests.jel import read_events
 from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
+from tests.sandbox.tms import Tms
 from tests.waiting import eventually
 from watcher.reading.event_log import EventLog
 
@@ -255,6 +256,20 @@ def test_more_jobs_than_one_submission_may_have_are_refused_and_none_is_left(
         schedd.submit(description(directory, "TF-large"), 20_001)
     assert schedd.clusters_of("TF-large", since=PAST) == []
     assert not (directory / "x.tms.jel").exists()
+
+
+def test_without_a_history_no_cluster_is_taken_for_absent_and_the_check_shows_why(
+    schedd: Schedd, tms: Tms, pool: PoolClient
+) -> None:
+    pool.configure("HISTORY =")
+    try:
+        with pytest.raises(ScheddUnavailable, match="HISTORY"):
+            schedd.clusters_of("TF-none", since=PAST)
+        checked = tms.worker("starter", "--check")
+        assert "FAIL history  nothing is started without the schedd's history: HISTORY" in checked.stdout
+    finally:
+        pool.configure()
+    assert schedd.clusters_of("TF-none", since=PAST) == []
 
 
 def test_more_jobs_than_an_owner_may_ever_have_are_refused_and_what_is_full_now_waits(

@@ -182,3 +182,13 @@ def test_whether_thousands_of_clusters_live_is_asked_in_slices(monkeypatch: pyte
     schedd, asked = answered(monkeypatch, [])
     assert schedd.live_clusters(range(100_000, 101_000)) == {}
     assert max(map(len, asked.constraints)) < 4_000
+
+
+def test_the_ends_and_owners_of_thousands_are_asked_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constraint with 15 000 ids is not answered (seen)."""
+    schedd, asked = answered(monkeypatch, [])
+    assert schedd.ended_jobs(range(100_000, 115_000)) == []
+    assert schedd.owners(range(100_000, 115_000)) == {}
+    names = [f"TF-{number:032x}" for number in range(5_000)]
+    assert set(schedd.clusters_by_taskforce(names)) == set(names)
+    assert max(map(len, asked.constraints)) < 50_000
