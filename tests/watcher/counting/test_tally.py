@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from common.joblog.dates import parse_date
+from common.joblog.events import Event
 from tests.jel import JelWriter
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import MOST_NAMELESS, Tally
@@ -560,3 +561,25 @@ def test_the_first_half_of_an_end_adds_no_job_that_was_not_seen_before(jel: JelW
     assert tally_of(jel.path).clusters == {}
     jel.hold(JOB, 13, 2, "no such file")
     assert cluster_of(jel).compound_statuses() == {"HELD: Transfer input error: subcode 2": {"null": 1}}
+
+
+def test_in_a_block_in_which_no_taskforce_is_named_no_submit_event_is_searched_for_one(
+    jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logs of others' clusters would be read at half the speed."""
+    monkeypatch.setattr(event_stream, "FEW", 0)
+    searched: list[int] = []
+    name_by = Tally.name_by
+
+    def counted(tally: Tally, event: Event) -> bool:
+        searched.append(event.cluster)
+        return name_by(tally, event)
+
+    monkeypatch.setattr(Tally, "name_by", counted)
+    for cluster_id in range(7, 10):
+        jel.event(0, (cluster_id, 0), "Job submitted from host: <192.0.2.2:9618>")
+    assert len(tally_of(jel.path).clusters) == 3
+    assert searched == []
+    jel.submit(10, "TF-10", 1)
+    assert 10 in {cluster.cluster_id for cluster in tally_of(jel.path).lives() if cluster.taskforce_uuid}
+    assert 10 in searched
