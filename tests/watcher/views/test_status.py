@@ -512,6 +512,16 @@ def test_where_not_all_have_room_the_number_of_the_others_is_shown() -> None:
     assert any(line.startswith("  sum of 300 ") and " 900 " in line for line in lines)
 
 
+def test_where_not_all_have_room_reason_and_command_share_a_line() -> None:
+    held = replace(CLUSTER, counts=Counts(held=3), holds={"x" * 40: 3})
+    seen = overview(*(row(replace(held, cluster_id=n, taskforce_uuid=f"TF-{n:08}")) for n in range(40)))
+    more = "  > tms-watcher --explain TF-00000000"
+    whole, dense = ([line.plain for line in table(seen, 80, None, most)] for most in (None, 24))
+    assert whole[2:4] == [f"    3 on hold: {'x' * 40}", f"  {more}"]
+    assert dense[2] == f"    3 on hold: {'x' * 25}...{more}"
+    assert len(dense) <= 24
+
+
 def test_a_reason_too_long_for_its_line_is_cut_before_the_command() -> None:
     held = replace(CLUSTER, counts=Counts(held=3), holds={"x" * 1000: 3})
     (line,) = (line.plain for line in table(overview(row(held)), 160, None) if line.plain.startswith("!"))

@@ -35,6 +35,7 @@ _COLOURS = {name: colour for name, _, colour in PARTS}
 BAR, SHORT_BAR = 16, 10
 WIDE, WIDEST = 132, 220  # columns that dates, and whole ids, need
 LEAST_NOTE = 40  # columns; a narrower note gets a line of its own
+LEAST_REASON = 30  # columns; to see a longer one of a row is worth more than another row
 SHORTEST_UUID = 11  # characters: TF-6b063d63
 UNKNOWN = "-"
 MOST_REFUSED = 3  # refused taskforces that are listed with the reason
@@ -67,15 +68,15 @@ def table(
     columns, widths = _fit(overview, names, width, zone)
     used = sum(widths) + len(widths) + 1
     beside = width - used - 1 if width - used > LEAST_NOTE else 0
-    rows: list[list[Text]] = []
-    for row in overview.rows:
+
+    def lines_of(row: Row, *, dense: bool) -> list[Text]:
         line = _line(row.verdict.need.mark, [c.cell(row) for c in columns], columns, widths)
         line.stylize(_NEED_STYLE.get(row.verdict.need, ""), 0, 1)
         command = _command(row, names)
         if beside:
-            rows.append([line.append(" ").append_text(_note(row, command, beside))])
-        else:
-            rows.append([line, *_below(row, command, width)])
+            return [line.append(" ").append_text(_note(row, command, beside))]
+        return [line, *_below(row, command, width, dense=dense)]
+
     head = _line(" ", [Text(c.head, "bold") for c in columns], columns, widths)
     if beside:
         head.append(" WHAT IT WAITS FOR", "bold")
@@ -83,7 +84,11 @@ def table(
     total = _line(" ", [c.total(overview) for c in columns], columns, widths)
     total.stylize("bold")
     rest = [_line(" ", [Text("-" * w) for w in widths], columns, widths), total, *remarks]
-    lines = (head, *_shortened(rows, None if most is None else most - 1 - len(rest), hint), *rest)
+    room = None if most is None else most - 1 - len(rest)
+    rows = [lines_of(row, dense=False) for row in overview.rows]
+    if room is not None and sum(map(len, rows)) > room:
+        rows = [lines_of(row, dense=True) for row in overview.rows]
+    lines = (head, *_shortened(rows, room, hint), *rest)
     return [_cut(line, width) for line in lines]
 
 
@@ -233,13 +238,19 @@ def _note(row: Row, command: str, width: int) -> Text:
     return _cut(shown.append_text(more), width)
 
 
-def _below(row: Row, command: str, width: int) -> Iterator[Text]:
-    """What the row waits for, in lines of their own; nothing where there is nothing to do."""
+def _below(row: Row, command: str, width: int, *, dense: bool) -> Iterator[Text]:
+    """What the row waits for, below it; nothing where there is nothing to do.
+
+    `dense` is one line, with a reason as long as it can be; else the reason is as whole as it can be.
+    """
     if not command:
         return
     reason = Text("    ").append_text(_reason(row))
     more = Text().append("> ", GREY).append(command)
-    if cell_len(reason.plain) + 2 + cell_len(more.plain) <= width:
+    room = width - 2 - cell_len(more.plain)
+    if dense and room >= LEAST_REASON:
+        reason = _cut(reason, room)
+    if cell_len(reason.plain) <= room:
         yield reason.append("  ").append_text(more)
     else:
         yield _cut(reason, width)
