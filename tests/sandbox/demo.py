@@ -108,7 +108,7 @@ def table(wms: StandInWms, shown: list[Scenario], *, final: bool = False) -> Tab
     made.add_column("phase", no_wrap=True, min_width=len("condor-complete"))
     made.add_column("what the WMS holds: statuses, errors", no_wrap=True, overflow="ellipsis")
     if final:
-        made.add_column("")
+        made.add_column("", no_wrap=True, min_width=1)
     for scenario in shown:
         got, expected = scenario.view(wms), scenario.expected
         verdict = ["[green]✓[/]" if got == expected else "[red]✗[/]"] if final else []
