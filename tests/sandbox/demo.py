@@ -103,12 +103,12 @@ def show(console: Console, wms: StandInWms, shown: list[Scenario]) -> bool:
 
 def table(wms: StandInWms, shown: list[Scenario], *, final: bool = False) -> Table:
     """What the WMS holds of each taskforce; at the end whether that was expected. Fits 80 columns."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False)
-    made.add_column("taskforce", min_width=21, max_width=24)
-    made.add_column("phase", no_wrap=True, min_width=len("condor-complete"))
-    made.add_column("what the WMS holds: statuses, errors", no_wrap=True, overflow="ellipsis")
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
+    made.add_column("taskforce", width=21)
+    made.add_column("phase", width=len("condor-complete"))
+    made.add_column("what the WMS holds: statuses, errors", no_wrap=True, overflow="ellipsis", ratio=1)
     if final:
-        made.add_column("", no_wrap=True, min_width=1)
+        made.add_column("", width=1)
     for scenario in shown:
         got, expected = scenario.view(wms), scenario.expected
         verdict = ["[green]✓[/]" if got == expected else "[red]✗[/]"] if final else []
