@@ -106,7 +106,7 @@ def table(wms: StandInWms, shown: list[Scenario], *, final: bool = False) -> Tab
     made = Table(box=SIMPLE_HEAD, pad_edge=False, expand=True)
     made.add_column("taskforce", width=21)
     made.add_column("phase", width=len("condor-complete"))
-    made.add_column("what the WMS holds: statuses, errors", no_wrap=True, overflow="ellipsis", ratio=1)
+    made.add_column("jobs and errors in the WMS", no_wrap=True, overflow="ellipsis", ratio=1)
     if final:
         made.add_column("", width=1)
     for scenario in shown:
