@@ -311,11 +311,16 @@ def test_without_a_collector_the_schedd_goes_on_being_asked(
     try:
         schedd._location.ask_again()
         assert schedd.queue() == queue
+        with pytest.raises(ScheddUnavailable):
+            Schedd().queue()  # a worker that starts now
+        htcondor2.param["SCHEDD_ADDRESS_FILE"] = str(pool.layout.spool / ".schedd_address")
+        assert Schedd().queue() == queue
         cluster_id = schedd.submit(description(directory, "TF-alone", requirements="false"), 1)
         assert [cluster.cluster_id for cluster in schedd.clusters_of("TF-alone", since=PAST)] == [cluster_id]
         schedd.remove(cluster_id, "TF-alone", "EWMS: a test")
         assert not schedd.has_live_jobs(cluster_id, "TF-alone")
     finally:
+        htcondor2.reload_config()
         pool.start_daemon("collector")
         pool.restart_daemon("schedd")  # so that the new collector learns of it soon
     eventually(is_known, "the collector knows the schedd again")
