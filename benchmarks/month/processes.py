@@ -45,7 +45,7 @@ class Turn:
 
     agenda: Agenda
     of: Process | None = None
-    back: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    back: threading.Lock = field(default_factory=lambda: _locked())
 
 
 class Process:
@@ -71,7 +71,7 @@ class Process:
         self.with_neighbours = 0.0  # processor seconds of this pass that are not the worker's own
         self._killed = self._over = False
         self._error: BaseException | None = None
-        self._mine = threading.Semaphore(0)
+        self._mine = _locked()
         self._waits = 0
         threading.Thread(target=self._live, name=name, daemon=True).start()
         self._wake_after(0)
@@ -97,14 +97,13 @@ class Process:
             raise Killed
 
     @contextmanager
-    def apart(self, *, count: bool) -> Iterator[None]:
-        """What is done in here is a neighbour's effort, if it counts."""
+    def apart(self) -> Iterator[None]:
+        """What is done in here is a neighbour's effort."""
         began = time.thread_time()
         try:
             yield
         finally:
-            if count:
-                self.with_neighbours += time.thread_time() - began
+            self.with_neighbours += time.thread_time() - began
 
     def _wake_after(self, seconds: float) -> None:
         self._waits += 1
@@ -170,3 +169,10 @@ class WaitsInTime(Stop):
         if not self.is_set():
             self._process.wait(seconds)
         return self.is_set()
+
+
+def _locked() -> threading.Lock:
+    """A lock that is taken; whoever waits for it goes on when somebody else releases it."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
