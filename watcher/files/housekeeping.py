@@ -16,7 +16,7 @@ from common.sizes import shown
 from watcher.files import archive, leaving
 from watcher.files.clock import FileClock
 from watcher.files.needs import ask
-from watcher.files.retention import Action, Verdict, plan
+from watcher.files.retention import Action, Verdict, past_their_time, plan
 from watcher.files.survey import Kind, survey
 
 logger = logging.getLogger(__name__)
@@ -80,8 +80,9 @@ class Housekeeping:
     def _plan(self) -> list[Verdict]:
         site, short = self.site, self._is_short()
         entries = survey(site.scratch.directory, site.proceed)
-        needs = ask(site, entries)
-        now = self._clock.now()
+        latest = site.clock()
+        needs = ask(site, entries if short else past_their_time(entries, site.settings, latest))
+        now = min(self._clock.now(), latest)  # so no file is judged that nobody was asked about
         verdicts = plan(entries, needs, site.settings, now, short=short)
         interval = site.settings.file_interval
         self._next_plan = site.monotonic() + (min(ASK_AGAIN, interval) if short else interval)

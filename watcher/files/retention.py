@@ -53,6 +53,15 @@ def plan(
     return sorted(verdicts, key=_order)
 
 
+def past_their_time(entries: Iterable[Entry], settings: Settings, now: float) -> list[Entry]:
+    """The entries whose time is over, so that they go unless somebody needs them; all others wait anyway."""
+    return [
+        entry
+        for entry in entries
+        if entry.kind is not Kind.FOREIGN and entry.changed + _expiry(entry, settings, known=True) <= now
+    ]
+
+
 def way_out(kind: Kind) -> Action:
     """What is done with a file that nobody needs when its time is over."""
     return Action.DELETE if kind in _ARCHIVES else Action.ARCHIVE

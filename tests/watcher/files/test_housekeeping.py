@@ -187,8 +187,9 @@ def test_work_at_the_files_ends_when_the_watcher_is_wanted_and_takes_a_tenth_of_
 
 
 def test_many_taskforces_are_asked_for_in_pieces(n: Neighbours, wms: StandInWms) -> None:
+    then = n.clock() - 10 * DAY
     for number in range(1100):
-        n.scratch.make_taskforce_dir(f"TF-{number}")
+        os.utime(n.scratch.make_taskforce_dir(f"TF-{number}"), (then, then))
     look(n)
     assert [len(r.body["query"]["taskforce_uuid"]["$in"]) for r in wms.requests_to("POST", QUERY)] == [
         500,
@@ -488,3 +489,23 @@ def test_a_survey_of_many_files_shows_that_it_goes_on(n: Neighbours, wms: StandI
     signs: list[None] = []
     survey(n.scratch.directory, lambda: signs.append(None))
     assert len(signs) == 2
+
+
+def test_the_wms_is_asked_only_about_what_has_had_its_time(
+    n: Neighbours, wms: StandInWms, clock: FakeClock
+) -> None:
+    """Days' worth of directories and archives wait for their time, and each plan would name all of them."""
+    old, young = Old(n, wms, "condor-complete"), Old(n, wms, "condor-complete", age=0.5)
+    look(n)
+    asked = "".join(str(one.body) for one in wms.requests_to("POST", QUERY))
+    assert (old.uuid in asked, young.uuid in asked) == (True, False)
+    assert young.is_whole()
+
+
+def test_on_a_full_disk_the_wms_is_asked_about_all_files(
+    n: Neighbours, wms: StandInWms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = Old(n, wms, "condor-complete", age=0.5)
+    monkeypatch.setattr(type(n.scratch), "free_space", lambda _: 0)
+    look(n)
+    assert not young.is_whole()
