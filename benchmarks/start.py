@@ -9,6 +9,7 @@ time. Each case is measured in passes with one start, and in one pass with many.
 from __future__ import annotations
 
 import argparse
+import logging
 import multiprocessing
 import os
 import statistics
@@ -16,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
@@ -105,7 +106,8 @@ class WmsProcess:
 
     def __init__(self, schedd: str) -> None:
         self._here, there = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("fork").Process(target=_serve, args=(there, schedd))
+        context = multiprocessing.get_context("fork")
+        self._process = context.Process(target=_serve, args=(there, self._here, schedd))
         self._process.start()
         self.environment: dict[str, str] = self._here.recv()
 
@@ -120,8 +122,9 @@ class WmsProcess:
         self._process.join()
 
 
-def _serve(connection: Connection, schedd: str) -> None:
-    with StandInWms(schedd=schedd, token_seconds=3600) as wms:
+def _serve(connection: Connection, other_end: Connection, schedd: str) -> None:
+    other_end.close()  # so that this process ends with the other one
+    with suppress(EOFError), StandInWms(schedd=schedd, token_seconds=3600) as wms:
         connection.send(wms.environment())
         while taskforces := connection.recv():
             for _ in range(taskforces):
@@ -270,6 +273,7 @@ def main() -> int:
     parser.add_argument("--log", type=float, default=1.0, help="gigabytes of the day's log")
     parser.add_argument("--history", type=int, nargs="*", default=[20_000, 200_000], help="ended jobs")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.ERROR)
     pool = PoolClient.from_environment()
     if pool is None:
         print("there is no pool: python -m tests.sandbox.pool run -- python -m benchmarks.start")

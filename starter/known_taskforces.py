@@ -26,6 +26,7 @@ from starter.existing_cluster import DAY, recent_logs
 logger = logging.getLogger(__name__)
 
 FRESH = 5.0  # seconds for which a look holds
+HOUR = 3600.0  # a look goes so much further back than it has to, as the next taskforce may be a little older
 MOST_ENDED = 100_000  # taskforces that may be kept although the history has forgotten their jobs
 
 
@@ -36,6 +37,7 @@ class KnownTaskforces:
         self.site = site
         self._due = 0.0  # monotonic seconds
         self._reach = math.inf  # since when all is known, in epoch seconds
+        self._day_ends = 0.0  # monotonic seconds: then what is older than it has to be is forgotten
         self._queue: JobQueue | None = None  # that was looked at, in this pass
         self._queued: set[str] = set()  # taskforces with a cluster in it
         self._submitted: set[str] = set()  # since then
@@ -73,10 +75,13 @@ class KnownTaskforces:
     def _look(self, earliest: float) -> None:
         site, began = self.site, self.site.monotonic()
         self.begin_pass()  # until all was asked, nothing is known
+        if began >= self._day_ends:
+            self._reach, self._day_ends = math.inf, began + DAY
+        if earliest < self._reach:
+            self._reach = max(earliest - HOUR, 0)
         queue = require_same_queue(site)
         self._queued = {cluster.taskforce_uuid for cluster in site.schedd.clusters()}
         self._submitted = set()
-        self._reach = min(self._reach, earliest)
         self._ended.read(site, queue, self._reach)
         self._logs.read(site, self._reach)
         self._queue, self._due = queue, began + FRESH

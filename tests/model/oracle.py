@@ -123,7 +123,9 @@ class Oracle:
             return f"the WMS holds {cluster_id}, and there are {[c.cluster_id for c in clusters]}"
         if phase in WANTED and not ended:
             if phase == "pending-starter":
-                return "never confirmed"
+                # Nobody can watch it, and we may not remove it: the taskforce waits for a person.
+                stays = any(c.live and not c.mine and not is_logged(c) for c in clusters)
+                return "" if stays else "never confirmed"
             if live != [cluster_id] and known[0].live:
                 return f"{cluster_id} is held, {live} live"
         elif live and known[-1].mine:

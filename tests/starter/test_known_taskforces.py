@@ -17,7 +17,7 @@ from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
 from starter import known_taskforces
 from starter.existing_cluster import DAY
-from starter.known_taskforces import FRESH, KnownTaskforces
+from starter.known_taskforces import FRESH, HOUR, KnownTaskforces
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd, FakeStop
 from tests.jel import JelWriter
@@ -257,7 +257,34 @@ def test_the_history_is_read_from_the_newest_job_back_to_the_one_that_is_known(
     known.begin_pass()
     known.may_have_cluster("TF-2", now)
     # Twice as far where that was not far enough, and all of it where another queue has another history.
-    assert asked == [(now - DAY, None), (now - DAY, (7, 0)), (now - 4 * DAY, None), (now - 2 * DAY, None)]
+    first, deeper = DAY + HOUR, 2 * DAY + HOUR
+    assert asked == [
+        (now - first, None),
+        (now - first, (7, 0)),
+        (now - 2 * deeper, None),
+        (now - deeper, None),
+    ]
+
+
+def test_a_taskforce_that_is_a_little_older_needs_no_other_look(
+    known: KnownTaskforces, clock: FakeClock, calls: list[str]
+) -> None:
+    for minutes in range(60):
+        known.may_have_cluster("TF-1", clock.now - 60 * minutes)
+    assert calls.count("clusters") == 1
+
+
+def test_a_log_that_only_an_old_taskforce_needed_is_forgotten_a_day_later_and_read_again_for_another(
+    known: KnownTaskforces, log: Path, clock: FakeClock
+) -> None:
+    old = log.with_name("2020-01-01.tms.jel")
+    submitted(old, "TF-1")
+    assert known.may_have_cluster("TF-1", 0)
+    known.begin_pass()
+    assert known.may_have_cluster("TF-1", clock.now)
+    clock.now += DAY
+    assert not known.may_have_cluster("TF-1", clock.now)
+    assert known.may_have_cluster("TF-1", 0)
 
 
 def test_what_the_history_has_forgotten_does_not_pile_up(
