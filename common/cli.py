@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from common import doctor, logs
+from common import logs
 from common.condor.location import full_hostname
 from common.condor.schedd import Schedd
 from common.errors import AlreadyRunning, ConfigError, Unavailable
@@ -77,6 +77,8 @@ def main(
     transport = Transport(settings, stop)
     neighbours = _meet(name, settings, transport, stop, dry_run=dry_run)
     if arguments.check:
+        from common import doctor  # which only a check needs in memory
+
         return EX_OK if doctor.check(neighbours, transport) else EX_FAILED
     if chosen:
         return EX_OK if _show(options[chosen], neighbours, getattr(arguments, chosen)) else EX_FAILED

@@ -19,7 +19,6 @@ is no help here, because it loses an event that it once saw half written (measur
 from __future__ import annotations
 
 import re
-from xml.etree.ElementTree import ParseError, fromstring
 
 from common.joblog.events import CLUSTER_PROC, DATE, Event, EventCode
 
@@ -86,6 +85,8 @@ def _weight(damage: bytes) -> int:
 
 
 def _event(element: bytes) -> Event | None:
+    from xml.etree.ElementTree import ParseError, fromstring  # few logs are XML, and the parser is large
+
     # The document begins with <c>, so no DOCTYPE can stand before it: there are no entities to expand.
     try:
         record = fromstring(_NOT_XML.sub("\ufffd", element.decode("utf-8", "replace")))  # noqa: S314

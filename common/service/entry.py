@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import NoReturn
 
 from common.exit_codes import EX_CONFIG, EX_OK, EX_USAGE
@@ -47,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return health.main(rest)
         case ["--version"]:
+            from importlib.metadata import version
+
             print(f"tms {version('ewms-tms')}")
             return EX_OK
         case ["-h" | "--help"]:

@@ -1,7 +1,8 @@
 """supervisord's event listener that ends the service when a worker is FATAL (`-m common.service.guard`).
 
 Left alone, supervisord would go on without the worker, and nobody would notice. The guard speaks the protocol
-of supervisord's event listeners on stdin and stdout (Supervisor manual, Events).
+of supervisord's event listeners on stdin and stdout (Supervisor manual, Events). It does so itself, because
+supervisor's own module for it would take as much memory as supervisord.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import logging
 import os
 import signal
 import sys
-
-from supervisor import childutils
+from typing import TextIO
 
 from common import logs
 from common.parent import end_with_parent
@@ -28,13 +28,33 @@ def main() -> None:
     forget_secrets(os.environ)
     handler = logging.StreamHandler(sys.stderr)  # stdout carries the protocol
     logs.configure("guard", style=os.environ.get("LOG_FORMAT", ""), handler=handler)
-    while True:
-        headers, payload = childutils.listener.wait(sys.stdin, sys.stdout)
-        if headers["eventname"] == "PROCESS_STATE_FATAL":
-            name = childutils.get_headers(payload)["processname"]
-            logger.critical("%s cannot be kept alive, so the service ends", name)
+    while event := next_event(sys.stdin, sys.stdout):
+        if event["eventname"] == "PROCESS_STATE_FATAL":
+            logger.critical("%s cannot be kept alive, so the service ends", event["processname"])
             os.kill(os.getppid(), signal.SIGTERM)
-        childutils.listener.ok(sys.stdout)
+        write(sys.stdout, "RESULT 2\nOK")  # 2: the length of "OK"
+
+
+def next_event(stdin: TextIO, stdout: TextIO) -> dict[str, str]:
+    """Ask for the next event and return its fields; empty if supervisord has gone.
+
+    For example, a line `ver:3.0 eventname:PROCESS_STATE_FATAL len:58 ...` comes first, and then so many
+    characters: `processname:watcher groupname:watcher from_state:BACKOFF`.
+    """
+    write(stdout, "READY\n")
+    header = _fields(stdin.readline())
+    return header | _fields(stdin.read(int(header.get("len", 0))))
+
+
+def write(file: TextIO, text: str) -> None:
+    """Write to supervisord, at once."""
+    file.write(text)
+    file.flush()
+
+
+def _fields(text: str) -> dict[str, str]:
+    pairs = (word.partition(":") for word in text.split())
+    return {name: value for name, _, value in pairs}
 
 
 if __name__ == "__main__":

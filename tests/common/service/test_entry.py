@@ -35,6 +35,30 @@ def test_a_worker_is_reached_with_its_own_command_line(worker: str) -> None:
         assert tms(name, "--version", environment={}).stdout.startswith(f"tms-{worker} ")
 
 
+LIBRARIES = {"htcondor2", "numpy", "prometheus_client", "pydantic", "requests", "rich", "supervisor"}
+
+
+@pytest.mark.parametrize(
+    ("process", "needs"),
+    [
+        ("common.service.service", set()),
+        ("common.service.guard", set()),
+        ("common.service.supervisord", {"supervisor"}),
+        ("starter.__main__", {"htcondor2", "pydantic", "requests"}),
+        ("stopper.__main__", {"htcondor2", "pydantic", "requests"}),
+    ],
+)
+def test_each_process_of_the_service_loads_no_library_that_it_does_not_use(
+    process: str, needs: set[str]
+) -> None:
+    program = f"import sys, {process}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    loaded = set(done.stdout.split())
+    assert process in loaded
+    assert loaded & LIBRARIES == needs
+    assert "common.doctor" not in loaded
+
+
 def test_it_lists_what_it_can_do_and_anything_else_is_a_usage_error() -> None:
     assert "supervisorctl" in tms("--help", environment={}).stdout
     assert tms("--version", environment={}).stdout == f"tms {version('ewms-tms')}\n"
