@@ -1,4 +1,4 @@
-"""`python -m benchmarks.passes`: what a pass of the watcher costs when nothing changed, and when one job did.
+"""`python -m benchmarks.passes`: what the watcher's rounds and looks cost when nothing or one job changed.
 
 The logs are on disk; WMS and schedd answer at once, from memory.
 """
@@ -10,6 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from common.neighbours import Neighbours
@@ -18,7 +19,10 @@ from common.settings import Settings
 from common.stop import Stop
 from common.wms.client import Wms
 from common.wms.transport import Json
+from watcher.pace import MOST
 from watcher.watcher import Watcher
+
+LOOKS = 2_000
 
 SUBMIT = "000 ({:03d}.{:03d}.000) 2026-11-23 18:00:00 Job submitted from host: <192.0.2.2:9618>\n"
 NOTE = "    EWMSTaskforceUUID=TF-{}\n...\n"
@@ -57,7 +61,7 @@ class RunningTaskforces:
 
 
 def main() -> int:
-    """Follow many running taskforces through quiet passes, then through passes with one changed job each."""
+    """Follow many running taskforces through quiet rounds, looks without news, and one changed job each."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.passes", description=__doc__)
     parser.add_argument("--taskforces", type=int, default=2_000)
     parser.add_argument("--jobs", type=int, default=50, help="of each taskforce")
@@ -67,22 +71,39 @@ def main() -> int:
         http = RunningTaskforces(options.jobs)
         watcher, log = _watcher(Path(directory), http)
         _write(log, options.taskforces, options.jobs)
-        first = _timed(watcher)
+        first = _timed(watcher.run_once)
         asked = http.requests
-        quiet = [_timed(watcher) for _ in range(options.passes)]
+        quiet = [_timed(watcher.run_once) for _ in range(options.passes)]
+        watcher.pace.charge(-MOST)
+        began = time.process_time()
+        for _ in range(LOOKS):
+            watcher.catch_up()
+        look = (time.process_time() - began) / LOOKS
         if http.requests != asked:
-            raise SystemExit("a quiet pass asks the WMS")
-        changed = []
-        for number in range(options.passes):
-            with log.open("a") as file:
-                file.write(CHIRP.format(1 + number % options.taskforces, number))
-            changed.append(_timed(watcher))
+            raise SystemExit("without news the WMS is asked")
+        in_round = [_timed(watcher.run_once) for _ in _changes(log, options.passes, options.taskforces)]
+        at_once, asked = [], http.requests
+        for _ in _changes(log, options.passes, options.taskforces):
+            watcher.pace.charge(-MOST)  # as if no request had been made
+            at_once.append(_timed(watcher.catch_up))
+        if http.requests != asked + options.passes:
+            raise SystemExit("a change is not reported between rounds")
     print(
-        f"{options.taskforces:,} taskforces of {options.jobs}: first pass {first:.0f} ms,"
-        f" quiet pass {statistics.median(quiet):.2f} ms,"
-        f" one changed job {statistics.median(changed):.2f} ms (medians)"
+        f"{options.taskforces:,} taskforces of {options.jobs}: first round {first:.0f} ms,"
+        f" quiet round {statistics.median(quiet):.2f} ms,"
+        f" one changed job {statistics.median(in_round):.2f} ms in a round,"
+        f" {statistics.median(at_once):.2f} ms between rounds (medians of wall time);"
+        f" a look each second takes {look:.4%} of a core"
     )
     return 0
+
+
+def _changes(log: Path, changes: int, taskforces: int) -> Iterator[None]:
+    """Let one job report something new, again and again."""
+    for number in range(changes):
+        with log.open("a") as file:
+            file.write(CHIRP.format(1 + number % taskforces, f"{log.stat().st_size}"))
+        yield
 
 
 def _watcher(directory: Path, http: RunningTaskforces) -> tuple[Watcher, Path]:
@@ -112,9 +133,9 @@ def _write(log: Path, taskforces: int, jobs: int) -> None:
                 file.write(EXECUTE.format(cluster, proc))
 
 
-def _timed(watcher: Watcher) -> float:
+def _timed(act: Callable[[], object]) -> float:
     start = time.perf_counter()
-    watcher.run_once()
+    act()
     return (time.perf_counter() - start) * 1e3
 
 
