@@ -33,7 +33,8 @@ from watcher.__main__ import main
 from watcher.counting.sites import NO_SITE, SiteCounts
 from watcher.views.status.counts import Counts, Progress, ScratchLogs
 from watcher.views.status.overview import Overview, Row
-from watcher.views.status.table import PARTS, bar_of, table
+from watcher.views.status.signs import PARTS, bar_of
+from watcher.views.status.table import table
 from watcher.views.status.verdict import PATIENCE, QUIET, Need, judge
 from watcher.views.wms_phases import Change, Record
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
@@ -11,35 +11,19 @@ from rich.text import Text
 
 from common.joblog.texts import printable
 from watcher.durations import short_duration
-from watcher.views.sites.verdict import culprits
+from watcher.views.status.brief import cut, distinct_length
 from watcher.views.status.counts import Counts, Progress
 from watcher.views.status.overview import Overview, Row
-from watcher.views.status.verdict import Need
+from watcher.views.status.remarks import remarks_on
+from watcher.views.status.signs import GREY, NEED_STYLE, PARTS, bar_of
 
-# Colours of Okabe and Ito, which people with any kind of colour vision can distinguish, each with a sign.
-GREEN, BLUE, ORANGE, VERMILLION, PURPLE, GREY = "#009e73", "#56b4e9", "#e69f00", "#d55e00", "#cc79a7", "dim"
-# Column, sign in the bar, colour, in the order of drawing.
-PARTS = (
-    ("done", "#", GREEN),
-    ("failed", "x", VERMILLION),
-    ("silent", "?", PURPLE),
-    ("removed", "~", GREY),
-    ("running", "=", BLUE),
-    ("suspended", "z", BLUE),
-    ("held", "!", ORANGE),
-    ("idle", "-", GREY),
-)
-_NEED_STYLE = {Need.PERSON: f"bold {VERMILLION}", Need.LOOK: ORANGE}
 _COLOURS = {name: colour for name, _, colour in PARTS}
 
 BAR, SHORT_BAR = 16, 10
 WIDE, WIDEST = 132, 220  # columns that dates, and whole ids, need
 LEAST_NOTE = 40  # columns; a narrower note gets a line of its own
 LEAST_REASON = 30  # columns; to see a longer one of a row is worth more than another row
-SHORTEST_UUID = 11  # characters: TF-6b063d63
 UNKNOWN = "-"
-MOST_REFUSED = 3  # refused taskforces that are listed with the reason
-MOST_SITES = 3  # sites that are listed
 
 Names = dict[tuple[str, int, str], str]  # log, cluster and taskforce -> taskforce, as it is shown
 
@@ -63,7 +47,7 @@ def table(
     `hint` is how a person sees the rows that have no room.
     """
     if not overview.rows:
-        return [_cut(Text("No taskforce is at work."), width), *_remarks(overview, width)]
+        return [cut(Text("No taskforce is at work."), width), *remarks_on(overview, width)]
     names = _names([row.progress for row in overview.rows], whole=width >= WIDEST)
     columns, widths = _fit(overview, names, width, zone)
     used = sum(widths) + len(widths) + 1
@@ -71,7 +55,7 @@ def table(
 
     def lines_of(row: Row, *, dense: bool) -> list[Text]:
         line = _line(row.verdict.need.mark, [c.cell(row) for c in columns], columns, widths)
-        line.stylize(_NEED_STYLE.get(row.verdict.need, ""), 0, 1)
+        line.stylize(NEED_STYLE.get(row.verdict.need, ""), 0, 1)
         command = _command(row, names)
         if beside:
             return [line.append(" ").append_text(_note(row, command, beside))]
@@ -80,7 +64,7 @@ def table(
     head = _line(" ", [Text(c.head, "bold") for c in columns], columns, widths)
     if beside:
         head.append(" WHAT IT WAITS FOR", "bold")
-    remarks = _remarks(overview, width)
+    remarks = remarks_on(overview, width)
     total = _line(" ", [c.total(overview) for c in columns], columns, widths)
     total.stylize("bold")
     rest = [_line(" ", [Text("-" * w) for w in widths], columns, widths), total, *remarks]
@@ -89,7 +73,7 @@ def table(
     if room is not None and sum(map(len, rows)) > room:
         rows = [lines_of(row, dense=True) for row in overview.rows]
     lines = (head, *_shortened(rows, room, hint), *rest)
-    return [_cut(line, width) for line in lines]
+    return [cut(line, width) for line in lines]
 
 
 def _shortened(rows: Sequence[list[Text]], most: int | None, hint: str) -> Iterator[Text]:
@@ -199,29 +183,6 @@ def _columns(overview: Overview, names: Names, zone: tzinfo | None, *, wide: boo
     return columns
 
 
-def bar_of(counts: Counts, width: int) -> Text:
-    """A bar of signs, one part for each status; each part that is not empty has a sign at least."""
-    numbers = [getattr(counts, name) for name, _, _ in PARTS]
-    text = Text("[")
-    for (_, sign, colour), cells in zip(PARTS, _shares(numbers, width), strict=True):
-        text.append(sign * cells, colour)
-    return text.append("]")
-
-
-def _shares(numbers: Sequence[int], width: int) -> list[int]:
-    """How many of `width` cells each number gets: for example 1 of [1, 999], 9 of the others, for 10."""
-    total = sum(numbers)
-    if not total:
-        return [0] * len(numbers)
-    cells = [max(number * width // total, number > 0) for number in numbers]
-    while (excess := sum(cells) - width) != 0:
-        largest = max(
-            range(len(cells)), key=lambda at: (numbers[at], cells[at]) if excess < 0 else (cells[at],)
-        )
-        cells[largest] -= 1 if excess > 0 else -1
-    return cells
-
-
 def _rate(rate: float | None) -> Text:
     if rate is None:
         return Text(UNKNOWN, GREY)
@@ -232,10 +193,10 @@ def _note(row: Row, command: str, width: int) -> Text:
     """What the row waits for, and the command for more; if room is short, the reason is cut."""
     reason = _reason(row)
     if not command:
-        return _cut(reason, width)
+        return cut(reason, width)
     more = Text("  ").append("> ", GREY).append(command)
-    shown = Text().append_text(_cut(reason, max(width - cell_len(more.plain), 16)))
-    return _cut(shown.append_text(more), width)
+    shown = Text().append_text(cut(reason, max(width - cell_len(more.plain), 16)))
+    return cut(shown.append_text(more), width)
 
 
 def _below(row: Row, command: str, width: int, *, dense: bool) -> Iterator[Text]:
@@ -249,16 +210,16 @@ def _below(row: Row, command: str, width: int, *, dense: bool) -> Iterator[Text]
     more = Text().append("> ", GREY).append(command)
     room = width - 2 - cell_len(more.plain)
     if dense and room >= LEAST_REASON:
-        reason = _cut(reason, room)
+        reason = cut(reason, room)
     if cell_len(reason.plain) <= room:
         yield reason.append("  ").append_text(more)
     else:
-        yield _cut(reason, width)
-        yield _cut(Text("    ").append_text(more), width)
+        yield cut(reason, width)
+        yield cut(Text("    ").append_text(more), width)
 
 
 def _reason(row: Row) -> Text:
-    return Text(printable(row.verdict.text), _NEED_STYLE.get(row.verdict.need, GREY))
+    return Text(printable(row.verdict.text), NEED_STYLE.get(row.verdict.need, GREY))
 
 
 def _command(row: Row, names: Names) -> str:
@@ -266,63 +227,6 @@ def _command(row: Row, names: Names) -> str:
     uuid = row.progress.taskforce_uuid
     command = row.verdict.command
     return printable(command.replace(uuid, names[_key(row.progress)]) if uuid else command)
-
-
-def _remarks(overview: Overview, width: int) -> list[Text]:
-    remarks = []
-    if overview.rows:
-        signs = "  ".join(f"{sign} {name}" for name, sign, _ in PARTS if getattr(overview.sum, name))
-        remarks.append(Text(f"  {signs}", GREY))
-    person, look = overview.count(Need.PERSON), overview.count(Need.LOOK)
-    failed = f", {overview.ended_badly} failed" if overview.ended_badly else ""
-    ended = f"; ended (--all): {overview.ended}{failed}" if overview.ended else ""
-    remarks.append(Text(f"  needs a person (!): {person}; worth a look (?): {look}{ended}"))
-    remarks += _pending(overview)
-    remarks += _bad_sites(overview)
-    if overview.wms:
-        remarks.append(Text(f"  no phases: the WMS {printable(overview.wms)}", GREY))
-    for day, damaged in overview.damage.items():
-        remarks.append(Text(f"  {damaged} bytes of {printable(day)} are damaged", ORANGE))
-    remarks += [Text(f"  cannot be read: {printable(text)}", ORANGE) for text in overview.complaints]
-    return [_cut(remark, width) for remark in remarks]
-
-
-def _pending(overview: Overview) -> Iterator[Text]:
-    """The taskforces that have no cluster yet: how many, and those that were refused."""
-    if not overview.pending:
-        return
-    yield Text(f"  waiting for their start, by the WMS: {len(overview.pending)}")
-    refused = [
-        (uuid, record.last_refusal) for uuid, record in overview.pending.items() if record.last_refusal
-    ]
-    length = _distinct_length(set(overview.pending))
-    for uuid, reason in refused[:MOST_REFUSED]:
-        text = Text("    ").append(printable(f"{uuid[:length]} was refused: {reason}"), ORANGE)
-        yield text
-    if refused:
-        yield Text("    ").append("> ", GREY).append(printable(f"tms-starter --show {refused[0][0]}"))
-
-
-def _bad_sites(overview: Overview) -> Iterator[Text]:
-    """The sites that eat jobs; nothing where none stands out."""
-    bad = culprits(overview.sites)
-    for name, counts in bad[:MOST_SITES]:
-        ways = [
-            f"{number} {way}"
-            for way, number in (
-                ("failed", counts.failed),
-                ("silent", counts.silent),
-                ("evicted", counts.evicted),
-                ("held", counts.held),
-                ("lost", counts.lost),
-            )
-            if number
-        ]
-        text = f"site {name}: {counts.bad} of {counts.starts} starts came to nothing: {', '.join(ways)}"
-        yield Text("  ").append("! ", _NEED_STYLE[Need.PERSON]).append(printable(text), VERMILLION)
-    if bad:
-        more = f"; {len(bad) - MOST_SITES} more such sites" if len(bad) > MOST_SITES else ""
-        yield Text("    ").append("> ", GREY).append(f"tms-watcher --sites{more}")
 
 
 def _line(mark: str, cells: Sequence[Text], columns: Sequence[Column], widths: Sequence[int]) -> Text:
@@ -334,15 +238,6 @@ def _line(mark: str, cells: Sequence[Text], columns: Sequence[Column], widths: S
     return line
 
 
-def _cut(text: Text, width: int) -> Text:
-    """The text, cut to so many columns; a cut text ends in three dots."""
-    if cell_len(text.plain) <= width:
-        return text
-    text = text.copy()
-    text.truncate(max(width - 3, 0))
-    return text.append("..."[:width])
-
-
 def _key(progress: Progress) -> tuple[str, int, str]:
     return progress.log, progress.cluster_id, progress.taskforce_uuid
 
@@ -350,14 +245,6 @@ def _key(progress: Progress) -> tuple[str, int, str]:
 def _names(clusters: Sequence[Progress], *, whole: bool) -> Names:
     """The taskforce of each cluster: its whole id, or a prefix that no other has."""
     uuids = {cluster.taskforce_uuid for cluster in clusters}
-    length = _distinct_length(uuids)
+    length = distinct_length(uuids)
     shown = {uuid: uuid if whole else uuid[:length] for uuid in uuids}
     return {_key(cluster): printable(shown[cluster.taskforce_uuid]) or "(unknown)" for cluster in clusters}
-
-
-def _distinct_length(uuids: Collection[str]) -> int:
-    """How many characters distinguish these ids, SHORTEST_UUID at least."""
-    length, longest = SHORTEST_UUID, max(map(len, uuids), default=0)
-    while length < longest and len({uuid[:length] for uuid in uuids}) < len(uuids):
-        length += 1
-    return length
