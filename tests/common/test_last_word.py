@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from common.errors import ScratchUnavailable
 from common.last_word import Completion, Ended, confirm_complete, confirm_stopped, may_complete
 from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
@@ -83,21 +84,34 @@ def test_condor_complete_is_posted_where_the_record_allows_it(
 
 
 @pytest.mark.parametrize(
-    ("phase", "cluster_id", "after"),
+    ("phase", "cluster_id", "after", "has_stopped"),
     [
-        ("pending-stopper", 7, "condor-rm"),
-        ("pending-stopper", None, "condor-rm"),
-        ("pending-stopper", 8, "pending-stopper"),
-        ("condor-complete", 7, "condor-complete"),
-        ("condor-submit", 7, "condor-submit"),
+        ("pending-stopper", 7, "condor-rm", True),
+        ("pending-stopper", None, "condor-rm", True),
+        ("pending-stopper", 8, "pending-stopper", False),
+        ("condor-rm", 7, "condor-rm", True),
+        ("condor-rm", 8, "condor-rm", False),
+        ("condor-complete", 7, "condor-complete", True),
+        ("condor-submit", 7, "condor-submit", False),
     ],
 )
 def test_condor_rm_is_posted_for_a_pending_stop_only(
-    n: Neighbours, wms: StandInWms, phase: str, cluster_id: int | None, after: str
+    n: Neighbours, wms: StandInWms, phase: str, cluster_id: int | None, after: str, has_stopped: bool
 ) -> None:
     uuid = add(wms, phase, cluster_id)
-    confirm_stopped(n, uuid, 7)
+    assert confirm_stopped(n, uuid, 7) is has_stopped
     assert wms.taskforce(uuid)["phase"] == after
+
+
+def test_a_stop_ends_the_wait_for_another_worker_that_has_the_lock(n: Neighbours, wms: StandInWms) -> None:
+    uuid = add(wms, "pending-stopper")
+    n.stop.set()
+    with n.scratch.phase_lock(Stop()):
+        with pytest.raises(ScratchUnavailable):
+            confirm_stopped(n, uuid, 7)
+        with pytest.raises(ScratchUnavailable):
+            complete(n, uuid)
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
 
 
 def test_the_record_is_read_and_the_phase_posted_under_one_lock(n: Neighbours, wms: StandInWms) -> None:
@@ -129,6 +143,7 @@ def test_one_that_the_wms_refuses_holds_up_no_other(n: Neighbours, wms: StandInW
         Completion.POSTED,
     ]
     assert "400" in results[0].refusal
+    assert results[0].record is not None
 
 
 def test_the_stopper_waits_for_a_bounded_time_while_the_watcher_completes_many(
@@ -162,6 +177,23 @@ def test_nothing_is_posted_while_the_wms_has_other_statuses_than_the_final_ones(
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
     n.wms.report_statuses({uuid: final}, {})
     assert complete(n, uuid, final) is Completion.POSTED
+
+
+@pytest.mark.parametrize(
+    ("phase", "statuses", "expected"),
+    [
+        ("condor-submit", {}, Completion.POSTED),
+        ("condor-submit", {"COMPLETED": {"Done": 1}}, Completion.OTHER_STATUSES),
+        ("condor-complete", {}, Completion.NOT_ALLOWED),
+    ],
+)
+def test_each_result_has_the_record_by_which_it_was_decided(
+    n: Neighbours, wms: StandInWms, phase: str, statuses: dict[str, dict[str, int]], expected: Completion
+) -> None:
+    ((_, result),) = confirm_complete(n, [Ended(uuid := add(wms, phase), 7, 1_795_000_000, statuses)])
+    assert result.completion is expected
+    assert result.record is not None
+    assert (result.record.taskforce_uuid, result.record.phase) == (uuid, phase)
 
 
 def test_nothing_is_posted_for_a_taskforce_that_the_wms_does_not_know(n: Neighbours, wms: StandInWms) -> None:

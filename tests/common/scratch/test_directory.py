@@ -57,6 +57,25 @@ def test_an_intent_is_found_again_with_its_cluster(scratch: Scratch) -> None:
     assert scratch.intents() == []
 
 
+def test_a_persons_decision_settles_all_that_was_doubtful() -> None:
+    halted = INTENT.withdraw().halt("cluster 7 or 8?", [7, 8])
+    adopted = halted.decide(7)
+    assert (adopted.halted, adopted.doubtful, adopted.unseen) == ("", (), False)
+    assert (adopted.cluster_id, adopted.ignored()) == (7, ())
+    forgotten = halted.decide(None)
+    assert (forgotten.halted, forgotten.doubtful, forgotten.unseen) == ("", (), False)
+    assert (forgotten.cluster_id, forgotten.ignored()) == (None, (7, 8))
+    again = INTENT.submitted(9).halt("and 10?", [10]).decide(None)
+    assert (again.unseen, again.ignored()) == (False, (10,))
+
+
+def test_attempts_are_counted_while_they_are_the_same_taskforces_in_a_row(scratch: Scratch) -> None:
+    assert [scratch.begin_attempt(uuid) for uuid in ("TF-1", "TF-1", "TF-2", "TF-1")] == [1, 2, 1, 1]
+    scratch.end_attempt()
+    scratch.end_attempt()
+    assert [scratch.begin_attempt("TF-1") for _ in range(2)] == [1, 2]
+
+
 def test_an_adopted_cluster_brings_its_own_log_and_size() -> None:
     adopted = INTENT.adopted(Cluster(9, "TF-1", "/s/earlier.tms.jel", 5, 0))
     assert (adopted.cluster_id, adopted.n_workers, adopted.log) == (9, 5, "/s/earlier.tms.jel")

@@ -107,6 +107,20 @@ def test_a_dry_run_is_answered_as_the_wms_would(n: Neighbours) -> None:
     assert dry.report_statuses({"TF-1": {}}, {"TF-2": {}}).updated == {"TF-1", "TF-2"}
 
 
+def test_a_dry_run_asks_the_wms_as_usual_and_posts_nothing(n: Neighbours, wms: StandInWms) -> None:
+    uuid = wms.add_taskforce(taskforce={"phase": "condor-submit"})
+    dry = Wms(ReadOnlyHttp(Transport(n.settings, n.stop)), "ap1")
+    wms.fault("lose-reply", method="POST", route="/v1/query/taskforces", times=1)  # a question is repeated
+    assert [
+        record.taskforce_uuid for record in dry.taskforces({"taskforce_uuid": uuid}, ["taskforce_uuid"])
+    ] == [uuid]
+    record = dry.taskforce(uuid)
+    assert record is not None
+    dry.confirm_complete(uuid, 1)
+    assert wms.taskforce(uuid)["phase"] == record.phase == "condor-submit"
+    assert not [request for request in wms.requests if request.path.startswith("/v1/tms/")]
+
+
 def test_a_lost_reply_about_a_taskforce_that_the_wms_does_not_know_is_no_acknowledgement(
     n: Neighbours, wms: StandInWms
 ) -> None:
