@@ -38,6 +38,8 @@ class Traffic:
         """One request, and the sizes of its body and of its answer's."""
         in_headers = sum(len(name) + len(value) + 4 for name, value in headers.items())
         route = route_of(url) if "/v1/" in url else "token service"
+        if route.startswith("pending-") and received > len("{}"):
+            route += ", an offer"
         self.kinds[worker, route].add(len(url) + in_headers + sent, received + ANSWER_HEADERS)
 
     def total(self) -> Kind:

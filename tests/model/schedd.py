@@ -324,7 +324,7 @@ class ModelSchedd:
         """An idle job starts on a machine."""
         if job.live and job.status == "IDLE":
             job.put("RUNNING", forgets=True)
-            self.write(cluster, job, JelWriter.execute, 1)
+            self.write(cluster, job, lambda jel, at: jel.execute(at), 1)
 
     def chirp(self, cluster: ModelCluster, job: Job, status: str) -> None:
         """A running job's pilot reports its status."""
@@ -351,7 +351,7 @@ class ModelSchedd:
         """A job is held, or a held one is released."""
         if job.live and job.status == "HELD: User request":
             job.put("IDLE", forgets=True)
-            self.write(cluster, job, JelWriter.release, 13)
+            self.write(cluster, job, lambda jel, at: jel.release(at), 13)
         elif job.live:
             if job.status in ("RUNNING", "SUSPENDED"):
                 self.write(cluster, job, lambda jel, at: jel.evict(at), 4)
@@ -362,7 +362,7 @@ class ModelSchedd:
         """A running job ends by itself."""
         if job.live and job.status == "RUNNING":
             self._take_away(cluster, job, "COMPLETED")
-            self.write(cluster, job, JelWriter.terminate, 5)
+            self.write(cluster, job, lambda jel, at: jel.terminate(at), 5)
 
     def forge(self, cluster: ModelCluster, how: str) -> None:
         """Somebody forges its end in the log."""
@@ -381,7 +381,7 @@ class ModelSchedd:
         if job.status in ("RUNNING", "SUSPENDED"):
             self.write(cluster, job, lambda jel, at: jel.evict(at, 1023), 4)
         self._take_away(cluster, job, "REMOVED")
-        self.write(cluster, job, JelWriter.abort, 9)
+        self.write(cluster, job, lambda jel, at: jel.abort(at), 9)
 
     def _take_away(self, cluster: ModelCluster, job: Job, status: str) -> None:
         """The job goes from the queue into the history."""
