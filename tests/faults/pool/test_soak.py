@@ -13,7 +13,7 @@ from tests.sandbox.control import PoolClient
 from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 
-SEED = int(os.environ.get("SEED", "46"))
+SEED = int(os.environ.get("SEED", "172"))
 
 
 @pytest.fixture
