@@ -24,6 +24,7 @@ from tests.faults.oracles import Case, Json, is_given_up, judge
 from tests.faults.plan import FAULTY, LATE_ABOVE, LIMIT, Arrival, Trouble, arrivals, troubles
 from tests.faults.reader import PipedTms
 from tests.faults.troubles import Troubles
+from tests.faults.truth import Job
 from tests.sandbox.control import PoolClient
 from tests.sandbox.wms import StandInWms
 
@@ -32,7 +33,7 @@ SMALL = {"worker_memory": "32M", "worker_disk": "1M", "condor_requirements": ""}
 # twice what it acts on later than that.
 HURRIED = {"TMS_PASS_TIMEOUT": "20", "TMS_WMS_TIMEOUT": "10"}
 LATE = {"TMS_LATE_MATERIALIZATION_ABOVE": str(LATE_ABOVE), "TMS_MAX_IDLE": "4"}
-PATIENCE = 420.0  # seconds for the service to settle what is left at the end
+PATIENCE = 420.0  # seconds without any change at the end, after which what is left will never settle
 
 
 @dataclass
@@ -120,11 +121,25 @@ class Soak:
             self.at(trouble.at + trouble.seconds, end)
 
     def settle(self) -> float:
-        """Wait until nothing is left to do, as the WMS and the queue have it; how long that took."""
-        began = time.monotonic()
-        while not self._settled() and time.monotonic() - began < PATIENCE:
+        """Wait until nothing is left to do, as the WMS and the queue have it; how long that took.
+
+        As long as something changes, however slow the machine is.
+        """
+        began = changed = time.monotonic()
+        before: object = None
+        while not self._settled() and time.monotonic() - changed < PATIENCE:
+            if (now := self._state()) != before:
+                before, changed = now, time.monotonic()
             time.sleep(1)
         return time.monotonic() - began
+
+    def _state(self) -> object:
+        """What changes while the service settles what is left."""
+        records = [(record["phase"], record["compound_statuses"]) for record in self.wms.taskforces()]
+        return records, sorted((job.cluster, job.proc, job.status) for job in self._queued())
+
+    def _queued(self) -> list[Job]:
+        return truth.queued(self.pool, self.tms.scratch)
 
     def _settled(self) -> bool:
         left = [
@@ -132,7 +147,7 @@ class Soak:
             for record in self.wms.taskforces()
             if record["phase"] != "condor-complete" and not self._never_starts(record)
         ]
-        return not left and not truth.queued(self.pool, self.tms.scratch)
+        return not left and not self._queued()
 
     def _never_starts(self, record: Json) -> bool:
         """Whether it was stopped before, or cannot be started: the WMS leaves it there permanently."""
