@@ -39,7 +39,7 @@ class Number:
     """One number, or one for each value of a `label`.
 
     A name that ends in `_total` is a counter: it only grows, from the worker's start. A label has few values,
-    and they are words of ours: no id of a taskforce and no text of a user.
+    and they are words of ours, or names of sites made safe: no id of a taskforce and no text of a user.
     """
 
     name: str

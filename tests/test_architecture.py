@@ -68,7 +68,7 @@ FLOORS = {
         "__main__",
         "watcher views",  # so the service uses no view
         "outcomes milestones",
-        "missing_ends totals job_numbers queue_tokens pace crowd",
+        "missing_ends totals job_numbers site_numbers queue_tokens pace crowd",
         "completion records followed_logs rebuilt_counts",
         "counting",
         "reading files report refusals troubles durations",  # so `files` knows nothing of what is in a log

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.sites import Sites
 from watcher.counting.tally import Tally
 from watcher.reading.event_log import EventLog
 from watcher.troubles import Troubles
@@ -14,15 +15,18 @@ from watcher.troubles import Troubles
 logger = logging.getLogger(__name__)
 
 Relieve = Callable[[Path, Tally], object]  # drops the clusters that nobody owns from a log's crowded counts
+NewSites = Callable[[], Sites]  # what counts the events of a log by site, too
 Identity = tuple[int, int, int, int]  # of a file at one moment: device, inode, size, time of its last change
 
 
 class FollowedLog:
     """One log, how far it is read, and the counts of its clusters."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, new_sites: NewSites | None = None) -> None:
         self.log = EventLog(path)
         self.tally = Tally()
+        self.sites = new_sites() if new_sites else None
+        self._new_sites = new_sites
         self.caught_up = False  # until its end is reached, its counts are partial
         self._seen: Identity | None = None
 
@@ -47,9 +51,14 @@ class FollowedLog:
         if seen == self._seen:
             return True
         self._seen, restarts = None, self.log.restarts
+        known = restarts
         try:
             for events in self.log.read():
                 self.tally.count(events)
+                if self._new_sites and self.log.restarts != known:
+                    self.sites, known = self._new_sites(), self.log.restarts  # else a start counted twice
+                if self.sites:
+                    self.sites.count(events)
                 if self.tally.is_crowded:
                     relieve(self.log.path, self.tally)
                 if not proceed():
@@ -67,7 +76,8 @@ class FollowedLogs:
     of its name is there again, so no count falls back to that of a new log alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, new_sites: NewSites | None = None) -> None:
+        self._new_sites = new_sites
         self.logs: dict[Path, FollowedLog] = {}
         self.lost: dict[Path, FollowedLog] = {}
         self._events = self._damaged_bytes = 0  # of logs that are not here any more
@@ -86,7 +96,7 @@ class FollowedLogs:
         self._lose(self.logs.keys() - set(paths))
         for path in paths:
             if path not in self.logs:
-                self.logs[path] = self.lost.pop(path) if path in self.lost else FollowedLog(path)
+                self.logs[path] = self.lost.pop(path) if path in self.lost else self._new(path)
             try:
                 if not self.logs[path].read(proceed, relieve):
                     return False
@@ -94,6 +104,13 @@ class FollowedLogs:
             except OSError as error:
                 self._troubles.begin(str(path), f"{path} cannot be read: {error}", logging.ERROR)
         return True
+
+    def _new(self, path: Path) -> FollowedLog:
+        return FollowedLog(path, self._new_sites)
+
+    def sites(self) -> list[Sites]:
+        """The counts by site of each log that is here; none without `new_sites`."""
+        return [followed.sites for followed in self.logs.values() if followed.sites]
 
     def have_grown(self, today: Path) -> bool:
         """Whether one of them has grown, or `today`, the log of the day's first start, is new."""

@@ -32,6 +32,8 @@ from common.wms.contract import Phase, Taskforce
 from common.worker import Outcome, Worker
 from watcher.completion import Witness, find_live, witness
 from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.recent_sites import RecentSites
+from watcher.counting.sites import Sites
 from watcher.counting.tally import Tally
 from watcher.crowd import relieve
 from watcher.files.housekeeping import Housekeeping
@@ -46,6 +48,7 @@ from watcher.reading.batch import keep_memory
 from watcher.records import Records
 from watcher.refusals import Refusals
 from watcher.report import Sent, Update, send
+from watcher.site_numbers import site_numbers
 from watcher.totals import Totals
 from watcher.troubles import Troubles
 
@@ -73,7 +76,7 @@ class Watcher:
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.site = neighbours
-        self.logs = FollowedLogs()
+        self.logs = FollowedLogs(self._new_sites if neighbours.settings.metrics_dir else None)
         self.records = Records(neighbours.wms, neighbours.monotonic)
         patience = neighbours.settings.refusal_patience
         self.refused = Refusals(neighbours.monotonic, patience)  # taskforces whose statuses the WMS refuses
@@ -157,7 +160,10 @@ class Watcher:
         records = ((cluster, self.records.of(cluster)) for _, cluster in self._all())
         totals = self.totals.numbers(self.logs, ((c, r.n_workers if r else None) for c, r in records))
         going_on = [self._statuses(cluster) for _, cluster in self._all()]
-        return [*totals, *self.job_numbers.numbers(going_on)]
+        return [*totals, *self.job_numbers.numbers(going_on), *site_numbers(self.logs.sites())]
+
+    def _new_sites(self) -> Sites:
+        return RecentSites(None, self.site.settings.site_attributes, self.site.clock)
 
     # -- read -----------------------------------------------------------------------------------------
 

@@ -38,6 +38,14 @@ WELL = {
     'jobs{worker="watcher",status="IDLE"}': "20x240",
     'jobs{worker="watcher",status="HELD"}': "15x240",
     'jobs{worker="watcher",status="COMPLETED"}': "0x240",
+    'site_starts{worker="watcher",site="CHTC"}': "30x240",
+    'site_starts_bad{worker="watcher",site="CHTC"}': "15x240",
+    'site_starts{worker="watcher",site="Few"}': "15x240",
+    'site_starts_bad{worker="watcher",site="Few"}': "15x240",
+    'site_starts{worker="watcher",site="other"}': "40x240",
+    'site_starts_bad{worker="watcher",site="other"}': "40x240",
+    'site_starts{worker="watcher",site="Eats"}': "30x240",
+    'site_starts_bad{worker="watcher",site="Eats"}': "10x60 30x30 10x150",
     'log_lag_bytes{worker="watcher"}': "1e6x100 5e8x20 0x120",
     'scratch_free_bytes{worker="watcher"}': "9e9x240",
     'scratch_least_free_bytes{worker="watcher"}': "1e9x240",
@@ -56,6 +64,11 @@ WRONG = {
     "EwmsTmsRefusesTaskforces": ({'taskforces_refused_total{worker="starter"}': "0x60 0+1x180"}, 70, 75),
     "EwmsTmsSetAside": ({'set_aside_seconds{worker="starter"}': "0+60x240"}, 65, 66),
     "EwmsTmsHeld": ({'jobs{worker="watcher",status="HELD"}': "0x60 21x180"}, 120, 121),
+    "EwmsTmsBadSite": (
+        {'site_starts_bad{worker="watcher",site="Eats"}': "10x60 20x180"},
+        120,
+        121,
+    ),
     "EwmsTmsBehind": ({'log_lag_bytes{worker="watcher"}': "0x60 5e8x180"}, 90, 91),
     "EwmsTmsSpace": ({'scratch_free_bytes{worker="watcher"}': "9e9x60 1.9e9x180"}, 75, 76),
     "EwmsTmsUnprotectedJobs": ({'unprotected_job_attributes{worker="starter"}': "0x60 1x180"}, 120, 121),
@@ -110,6 +123,11 @@ def test_an_alert_fires_for_its_cause_and_not_before(alert: str, tmp_path: Path)
     series, silent, loud = WRONG[alert]
     expected = [firing(alert, silent, 0), firing(alert, loud, 1)]
     assert fires_as_expected(series, expected, tmp_path) == ""
+
+
+def test_where_every_site_is_bad_none_is_to_blame(tmp_path: Path) -> None:
+    bad = {f'site_starts_bad{{worker="watcher",site="{site}"}}': "25x240" for site in ("Eats", "CHTC")}
+    assert fires_as_expected(bad, [firing("EwmsTmsBadSite", 200, 0)], tmp_path) == ""
 
 
 def test_the_tests_of_alerts_can_fail(tmp_path: Path) -> None:

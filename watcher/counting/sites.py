@@ -149,10 +149,10 @@ class Sites:
         return self._sites.items()
 
     def _start(self, event: Event) -> None:
-        site, attribute = self._place(event.text)
+        (site, attribute), at = self._place(event.text), self._seconds(event.date)
         self._evicted.pop((event.cluster, event.proc), None)
-        self._runs[event.cluster, event.proc] = _Run(site, self._seconds(event.date))
-        counts = self._counts(site)
+        self._runs[event.cluster, event.proc] = _Run(site, at)
+        counts = self._counts(site, at)
         counts.starts += 1
         counts.attribute = attribute
 
@@ -164,7 +164,7 @@ class Sites:
         if run is None:
             self._correct(job, ended, outcome)
             return
-        counts = self._counts(run.site)
+        counts = self._counts(run.site, ended)
         hours = max(ended - run.since, 0) / 3600 if ended is not None and run.since is not None else 0.0
         counts.hours += hours
         if outcome != "done":
@@ -180,7 +180,8 @@ class Sites:
             counts.add("evicted", -1)
             counts.add(outcome, 1)
 
-    def _counts(self, site: str) -> SiteCounts:
+    def _counts(self, site: str, at: int | None) -> SiteCounts:
+        """Where to count what happened at a site at this time (epoch seconds; None: not known)."""
         if site not in self._sites and len(self._sites) >= MOST_SITES:
             site = OTHERS
         return self._sites.setdefault(site, SiteCounts())
