@@ -16,7 +16,7 @@ PYTEST  := python -m pytest --durations=12
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: pictures demo test lint unit pool pools faults faults-alone faults-on-pool soak mutants container image fuzz bench lock clean
+.PHONY: pictures demo test lint unit pool pools faults faults-alone faults-on-pool soak mutants container image fuzz bench bench-on-pool lock clean
 
 demo: $(VENV)/.ready
 	@$(if $(KEEP),$(PYTHON_) -m tests.sandbox.kept) $(POOL) python -m tests.sandbox.demo $(if $(KEEP),--keep) \
@@ -45,12 +45,20 @@ fuzz: $(VENV)/.ready
 	    tests/watcher/reading/test_xml_stream.py
 	$(POOL) env FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) tests/pool/test_hostile_jobs.py -k whatever
 
-# The figures of docs/performance.md: four minutes on an otherwise idle machine.
+# The figures of docs/performance.md: a quarter of an hour on an otherwise idle machine.
 bench: $(VENV)/.ready
 	$(PYTHON_) -m benchmarks.speed
 	$(PYTHON_) -m benchmarks.memory
 	$(PYTHON_) -m benchmarks.one_change
 	$(PYTHON_) -m benchmarks.passes
+	$(PYTHON_) -m benchmarks.first_pass
+	$(PYTHON_) -m benchmarks.month --days 1 --taskforces 20 --workers 3 --no-troubles
+	$(PYTHON_) -m benchmarks.month
+
+# Those that need a pool.
+bench-on-pool: $(VENV)/.ready
+	$(POOL) python -m benchmarks.start
+	$(PYTHON_) -m tests.sandbox.memory
 
 # The pictures of the README, by the programs that they show; a browser (chromium) for the page of the report.
 pictures: $(VENV)/.ready
