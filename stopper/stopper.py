@@ -24,7 +24,7 @@ from common.wms.contract import Phase, Taskforce
 from common.worker import Outcome, Worker
 from stopper.changed_jobs import ChangedJobs
 from stopper.held_jobs import HeldJobs
-from stopper.lingering import force_out
+from stopper.lingering import Lingering, patience
 from stopper.orphans import remove_orphans
 
 logger = logging.getLogger(__name__)
@@ -39,10 +39,10 @@ class Stopper:
     def __init__(self, neighbours: Neighbours) -> None:
         self.site = neighbours
         self.aside = SetAside(neighbours.monotonic, neighbours.settings.outer_loop_wait)
-        self.changed_jobs = ChangedJobs(neighbours)
+        self.changed_jobs, self.lingering = ChangedJobs(neighbours), Lingering(neighbours)
         self.held_jobs = HeldJobs(neighbours, self.changed_jobs)
         self._orphans_due = neighbours.monotonic()
-        self.offered = self.stopped = self.refused = self.orphans = self.forced = 0
+        self.offered = self.stopped = self.refused = self.orphans = 0
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where a neighbour answers nothing; safe to repeat."""
@@ -57,11 +57,8 @@ class Stopper:
                 turn.put(taskforce.taskforce_uuid, str(error))
                 self._refuse(taskforce, str(error))
         if site.proceed():
-            orphans = self._remove_orphans(turn)
-            forced = force_out(site.schedd, site.scratch.holds, site.clock() - self._patience())
-            self.orphans += orphans
-            self.forced += forced
-            turn.done += forced + self.changed_jobs.look() + self.held_jobs.release()
+            self.orphans += self._remove_orphans(turn)
+            turn.done += self.lingering.force_out() + self.changed_jobs.look() + self.held_jobs.release()
         self.aside.keep(seen)
         return turn.outcome()
 
@@ -79,7 +76,9 @@ class Stopper:
                 "stops_refused_total", "Tries to remove a cluster that is not ours to remove.", self.refused
             ),
             Number("orphans_removed_total", "Clusters that nobody would have stopped.", self.orphans),
-            Number("jobs_forced_out_total", "Removed jobs that did not end by themselves.", self.forced),
+            Number(
+                "jobs_forced_out_total", "Removed jobs that did not end by themselves.", self.lingering.forced
+            ),
             *self.changed_jobs.numbers(),
             *self.held_jobs.numbers(),
             *self.aside.numbers(),
@@ -117,12 +116,8 @@ class Stopper:
         if now < self._orphans_due and not self.aside:
             return 0
         orphans = remove_orphans(self.site, turn)
-        self._orphans_due = now + self._patience()
+        self._orphans_due = now + patience(self.site.settings)
         return orphans
-
-    def _patience(self) -> float:
-        """Seconds that a removed job has to end, and between two looks for orphans: at most ten minutes."""
-        return min(600.0, 10 * self.site.settings.outer_loop_wait)
 
     def _stop(self, taskforce: Taskforce) -> bool:
         uuid, cluster_id = taskforce.taskforce_uuid, taskforce.cluster_id

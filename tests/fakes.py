@@ -101,7 +101,7 @@ class FakeSchedd:
     released: list[HeldJob] = field(default_factory=list)  # as they were before
     compared: list[list[int]] = field(default_factory=list)  # the clusters of each comparison
     probes: list[str] = field(default_factory=list)  # the tags of jobs that were to show it
-    lingering: dict[int, float] = field(default_factory=dict)  # removed jobs that run on, since when
+    lingering: set[int] = field(default_factory=set)  # removed clusters that run on
     busy: float = 0.0  # its duty cycle
     asked_load: int = 0
     refusals: list[Exception | None] = field(default_factory=list)  # of the next submits, in turn
@@ -191,15 +191,14 @@ class FakeSchedd:
         self.removals.append((cluster_id, reason))
         self.after_remove()
 
-    def force_out(self, is_ours: Callable[[str], bool], *, removed_before: float) -> int:
+    def lingering_jobs(self, is_ours: Callable[[str], bool]) -> set[str]:
         self._answer()
-        late = [
-            cluster
-            for cluster, removed in self.lingering.items()
-            if removed < removed_before and is_ours(self.known[cluster].description["log"])
-        ]
-        for cluster in late:
-            del self.lingering[cluster]
+        return {f"{number}.0" for number in self.lingering if is_ours(self.known[number].description["log"])}
+
+    def force_out(self, jobs: Collection[str]) -> int:
+        self._answer()
+        late = [number for number in self.lingering if f"{number}.0" in jobs]
+        self.lingering -= set(late)
         return len(late)
 
     def count_jobs(self, is_ours: Callable[[str], bool]) -> int:

@@ -15,7 +15,7 @@ import classad2
 
 from common.condor.ads import cluster_id_of, owner_of, read_number
 from common.condor.protection import BINDING
-from common.condor.records import BY_REQUEST, CHANGED_AD, HELD, UUID_ATTRIBUTE, ChangedJob
+from common.condor.records import BY_REQUEST, CHANGED_AD, COMPLETED, HELD, REMOVED, UUID_ATTRIBUTE, ChangedJob
 
 # PeriodicRelease binds no job, but would release one that is held for its changes.
 RELEASES_ITSELF = "PeriodicRelease"
@@ -64,8 +64,9 @@ def read_changed(
 def _changed(job: Any, cluster: Any, attributes: Collection[str]) -> ChangedJob:
     changed = tuple(name for name in attributes if _value(job, name) != _value(cluster, name))
     is_ours = (job.get("HoldReasonCode"), job.get("HoldReasonSubCode")) == (BY_REQUEST, CHANGED_AD)
-    is_held = job.get("JobStatus") == HELD and is_ours
-    return ChangedJob(cluster_id_of(job), read_number(job, "ProcId"), owner_of(cluster), changed, is_held)
+    status, proc = job.get("JobStatus"), read_number(job, "ProcId")
+    is_held, is_over = status == HELD and is_ours, status in (REMOVED, COMPLETED)
+    return ChangedJob(cluster_id_of(job), proc, owner_of(cluster), changed, is_held, is_over)
 
 
 def _text(attribute: str) -> str:

@@ -249,35 +249,30 @@ class Schedd:
         alive = f"ClusterId == {cluster_id} && JobStatus != {REMOVED} && JobStatus != {COMPLETED}"
         return bool(self._ask(lambda schedd: schedd.query(alive, projection=["ProcId"], limit=1)))
 
-    def force_out(self, is_ours: Callable[[str], bool], *, removed_before: float) -> int:
-        """Force out of the queue the jobs that were removed before then and are still there; returns how
-        many.
+    def lingering_jobs(self, is_ours: Callable[[str], bool]) -> set[str]:
+        """The ids of jobs that were removed and are still in the queue, such as 7.0.
 
-        Only jobs of clusters whose log `is_ours`, and none that ended and is kept there by LeaveJobInQueue;
-        `removed_before` is in epoch seconds. Raises ScheddUnavailable. Safe to repeat.
+        Only jobs of clusters whose log `is_ours`, and none that ended and is kept there by LeaveJobInQueue.
+        Raises ScheddUnavailable. Safe to repeat.
         """
-        lingers = (
-            f"JobStatus == {REMOVED} && EnteredCurrentStatus < {int(removed_before)}"
-            f" && {UUID_ATTRIBUTE} isnt undefined && {_RUNS_ON}"
-        )
-        found = self._ask(lambda schedd: schedd.query(lingers, projection=["ClusterId"]))
-        ours = [
+        lingers = f"JobStatus == {REMOVED} && {UUID_ATTRIBUTE} isnt undefined && {_RUNS_ON}"
+        found = self._ask(lambda schedd: schedd.query(lingers, projection=["ClusterId", "ProcId"]))
+        ours = {
             cluster.cluster_id
             for part in _slices({cluster_id_of(ad) for ad in found}, QUEUE_SLICE)
             for cluster in map(read_cluster, self._query(f"member(ClusterId, {_list(part)})"))
             if is_ours(cluster.log)  # the cluster's ad has it, which no job can change
-        ]
-        return sum(
-            self._force_out(f"{lingers} && member(ClusterId, {_list(part)})")
-            for part in _slices(ours, QUEUE_SLICE)
-        )
+        }
+        return {f"{cluster_id_of(ad)}.{ad['ProcId']}" for ad in found if cluster_id_of(ad) in ours}
 
-    def _force_out(self, constraint: str) -> int:
-        if self._dry_run:
+    def force_out(self, jobs: Collection[str]) -> int:
+        """Force these jobs, given by their ids, out of the queue; returns how many were there.
+
+        Raises ScheddUnavailable. Safe to repeat.
+        """
+        if self._dry_run or not jobs:
             return 0
-        act = htcondor2.JobAction.RemoveX
-        totals = self._ask(lambda schedd: schedd.act(act, constraint, reason=(_FORCED, 0)))
-        return int(totals["TotalSuccess"])
+        return self._act(htcondor2.JobAction.RemoveX, sorted(jobs), (_FORCED, 0))
 
     def count_jobs(self, is_ours: Callable[[str], bool]) -> int:
         """How many jobs of clusters whose log `is_ours` are in the queue. Raises ScheddUnavailable.
@@ -371,11 +366,12 @@ class Schedd:
         return changed_ads.read_changed(found, {cluster_id_of(ad): ad for ad in clusters}, attributes)
 
     def hold_changed(self, jobs: Collection[ChangedJob]) -> int:
-        """Hold these jobs, so that no policy releases them; returns how many are held now.
+        """Hold these jobs, so that no policy releases them; returns how many that succeeded for.
 
         A job that runs may itself have set all that shows a hold, and then the schedd neither holds nor
         vacates it (measured): one that seems to be held already is released first. It may also have set
-        PeriodicRelease, which becomes false. Raises ScheddUnavailable. Safe to repeat.
+        PeriodicRelease, which becomes false. One that seems to be over cannot be held, and is forced out of
+        the queue. Raises ScheddUnavailable. Safe to repeat.
         """
         if self._dry_run:
             logger.warning("dry run: would hold %d job(s) that changed their own ads", len(jobs))
@@ -386,7 +382,10 @@ class Schedd:
             reason = (f"{OUR_REASON}the job changed its own ad: {', '.join(changed)}", CHANGED_AD)
             if seem_held := [job.id for job in alike if job.is_held]:
                 self._act(htcondor2.JobAction.Release, seem_held, reason)
-            held += self._act(htcondor2.JobAction.Hold, [job.id for job in alike], reason)
+            if seem_over := [job.id for job in alike if job.is_over]:
+                held += self._act(htcondor2.JobAction.RemoveX, seem_over, reason)
+            if others := [job.id for job in alike if not job.is_over]:
+                held += self._act(htcondor2.JobAction.Hold, others, reason)
             if changed_ads.RELEASES_ITSELF in changed:
                 for job in alike:
                     self._forbid_release(job)

@@ -218,18 +218,30 @@ class ModelSchedd:
             self.take_out(cluster)
 
     @asked
-    def force_out(self, is_ours: Callable[[str], bool], *, removed_before: float) -> int:
-        """Let go of jobs that run on though they were removed."""
+    def lingering_jobs(self, is_ours: Callable[[str], bool]) -> set[str]:
+        """The jobs that run on though they were removed."""
+        return {f"{cluster.cluster_id}.{job.proc}" for cluster, job in self._lingering(is_ours)}
+
+    @asked
+    def force_out(self, jobs: Collection[str]) -> int:
+        """Let go of these jobs."""
         late = [
             (cluster, job)
-            for cluster in self._in_queue()
-            if cluster.is_removed and is_ours(str(cluster.log))
-            for job in cluster.jobs
-            if job.queued and job.removed_at is not None and job.removed_at < removed_before
+            for cluster, job in self._lingering(lambda _: True)
+            if f"{cluster.cluster_id}.{job.proc}" in jobs
         ]
         for cluster, job in late:
             self._leave(cluster, job)
         return len(late)
+
+    def _lingering(self, is_ours: Callable[[str], bool]) -> list[tuple[ModelCluster, Job]]:
+        return [
+            (cluster, job)
+            for cluster in self._in_queue()
+            if cluster.is_removed and is_ours(str(cluster.log))
+            for job in cluster.jobs
+            if job.queued and job.removed_at is not None
+        ]
 
     @asked
     def count_jobs(self, is_ours: Callable[[str], bool]) -> int:

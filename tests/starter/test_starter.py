@@ -376,7 +376,7 @@ def test_a_withdrawn_cluster_that_is_slow_to_go_does_not_hide_the_one_after_it(
     uuid = wms.add_taskforce()
     schedd.mute = True
     Starter(n).run_once()
-    schedd.lingering[100] = clock()
+    schedd.lingering.add(100)
     schedd.mute, schedd.after_submit = False, killed
     with pytest.raises(Killed):
         Starter(n).run_once()

@@ -92,7 +92,7 @@ def test_while_the_wms_has_no_word_for_it_the_note_of_a_withdrawn_cluster_is_kep
     uuid = wms.add_taskforce()
     schedd.mute = True
     Starter(n).run_once()
-    schedd.lingering[100] = clock()
+    schedd.lingering.add(100)
     wms.fault(answer, method="GET", route=RECORD, status=404)
     wms.fault(answer, method="GET", route="/v1/tms/pending-starter/taskforces", status=404, times=1)
     with contextlib.suppress(TmsError):

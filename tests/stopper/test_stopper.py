@@ -154,13 +154,14 @@ def test_the_metrics_count_what_was_stopped_and_what_the_net_caught(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
     (stopped, _), (denied, denied_cluster), (_, lost) = (started(n, wms) for _ in range(3))
+    schedd.lingering.add(lost)
+    stopper = Stopper(n)
+    stopper.run_once()
     wms.abort(stopped)
     wms.abort(denied)
     schedd.known[denied_cluster].mine = False
     schedd.known[900] = replace(schedd.known[lost], cluster_id=900)
-    schedd.lingering[lost] = clock.now
     clock.now += 3600
-    stopper = Stopper(n)
     stopper.run_once()
     assert values(stopper.numbers()) == {
         "taskforces_stopped_total": 1,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from common.condor.schedd import Schedd
@@ -18,7 +17,7 @@ def test_a_removed_job_that_is_kept_in_the_queue_by_an_administrator_is_left_the
     kept = description(directory, uuid, requirements="false", leave_in_queue="true")
     cluster_id = schedd.submit(kept, 1)
     schedd.remove(cluster_id, uuid, "stopped")
-    assert schedd.force_out(Scratch(directory).holds, removed_before=time.time() + 60) == 0
+    assert schedd.lingering_jobs(Scratch(directory).holds) == set()
     assert cluster_id in {cluster.cluster_id for cluster in schedd.clusters()}
 
 
@@ -48,10 +47,12 @@ def test_a_removed_job_that_runs_on_is_forced_out_of_the_queue(pool: PoolClient,
     link = directory.with_name(f"{directory.name}-link")
     link.symlink_to(directory)
     ours = Scratch(link).holds  # however the directory is spelled
-    assert schedd.force_out(ours, removed_before=time.time() - 60) == 0
-    assert schedd.force_out(Scratch(directory / "other").holds, removed_before=time.time() + 60) == 0
+    assert schedd.lingering_jobs(Scratch(directory / "other").holds) == set()
+    lingering = schedd.lingering_jobs(ours)
+    assert lingering == {f"{cluster_id}.0"}
     assert is_in_queue()
 
-    assert schedd.force_out(ours, removed_before=time.time() + 60) == 1
+    assert schedd.force_out(lingering) == 1
+    assert schedd.force_out(["999999.0"]) == 0
     eventually(lambda: not is_in_queue(), "the cluster leaves the queue")
     assert b"\n009 (" in log.read_bytes()
