@@ -40,7 +40,7 @@ CALLS = {
     ("starter", "wms"): ("pending-starter", "condor-submit", "record"),
     ("starter", "schedd"): ("queue", "clusters", "ended_taskforces", "clusters_of", "submit", "remove"),
     ("stopper", "wms"): ("pending-stopper", "record", "condor-rm", "query"),
-    ("stopper", "schedd"): ("queue", "remove", "clusters", "lingering_jobs", "force_out"),
+    ("stopper", "schedd"): ("queue", "remove", "clusters", "lingering_jobs"),
     ("watcher", "wms"): ("query", "statuses", "record", "condor-complete"),
     ("watcher", "schedd"): ("queue", "owners", "live_clusters", "ended_jobs", "clusters_by_taskforce"),
 }
