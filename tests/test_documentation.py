@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.condor.protection import BINDING, configuration
 from common.metrics import NEIGHBOURS, OUTCOMES, MetricsFile
 from common.neighbours import Neighbours
 from common.settings import Settings
@@ -56,3 +57,7 @@ def test_every_path_in_the_guide_for_contributors_exists() -> None:
     assert named
     for name in named:
         assert list(TOP.glob(name.rstrip("/"))), name
+
+
+def test_the_line_for_the_access_points_administrator_is_the_one_that_the_service_prints() -> None:
+    assert f"    {configuration(BINDING)}\n" in (TOP / "docs" / "security.md").read_text()

@@ -32,6 +32,9 @@ BINDING = (
     *("JobStarterDebug", "ManifestDesired", "ManifestDir", "ToolDaemonOutput", "ToolDaemonError"),
     # how far that may reach, and with whose credentials
     *("LimitDirectoryAccess", "WantIOProxy", "X509UserProxy", "OAuthServicesNeeded", "SendCredential"),
+    *("DockerSendCredentials", "ClaimStartd"),
+    # which other jobs the schedd removes when this one ends, whosever they are, and which it writes into
+    *("OtherJobRemoveRequirements", "DAGManJobId"),
     # whether it runs again, what an administrator's programs do with it, and whose it is
     *("OnExitRemove", "LeaveJobInQueue", "JobUniverse", "HookKeyword", "EWMSTaskforceUUID"),
 )
@@ -54,7 +57,8 @@ def configuration(attributes: Iterable[str]) -> str:
 def explain_open(attributes: Collection[str]) -> str:
     """Why it matters that jobs can change these, and how to prevent it, in one line for a person."""
     return (
-        f"a job can change {len(attributes)} attribute(s) that keep it from files and logs of this account;"
+        f"a job can change {len(attributes)} attribute(s) that keep it from files and logs of this account"
+        " and from others' jobs;"
         f" this closes it in the access point's configuration: {configuration(attributes)}"
     )
 

@@ -6,6 +6,7 @@ asks for, nothing is read, nothing is changed, and no event is forged, whatever 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -102,8 +103,8 @@ def attack(pool: PoolClient, directory: Path, name: str, moves: Moves, pause: fl
     return Target(place, submit_any(pool, home, BODY.format(moves=again, pause=pause)))
 
 
-def all_over(pool: PoolClient, targets: dict[str, Target], seconds: float) -> dict[str, set[str]]:
-    """What each has reached when all have ended; what still runs is removed."""
+def all_ended(targets: dict[str, Target], seconds: float) -> None:
+    """Wait until all have ended, but not for longer than this."""
 
     def ended() -> bool:
         return all(
@@ -113,6 +114,11 @@ def all_over(pool: PoolClient, targets: dict[str, Target], seconds: float) -> di
     deadline = time.monotonic() + seconds
     while not ended() and time.monotonic() < deadline:
         time.sleep(0.5)
+
+
+def all_over(pool: PoolClient, targets: dict[str, Target], seconds: float) -> dict[str, set[str]]:
+    """What each has reached when all have ended; what still runs is removed."""
+    all_ended(targets, seconds)
 
     def queued() -> bool:
         return bool(pool.tool("condor_q", "-all", "-af", "ClusterId").stdout.strip())
@@ -159,6 +165,42 @@ def test_with_the_printed_configuration_none_of_them_does(pool: PoolClient, dire
     harm = all_over(pool, targets, seconds=60)
     assert {name: seen for name, seen in harm.items() if seen} == {}
     assert all("run 0 of the job" in target.job.output for target in targets.values())
+
+
+REMOVES = [("OtherJobRemoveRequirements", '"EWMSTaskforceUUID isnt undefined"')]
+
+
+def bystander(pool: PoolClient, directory: Path) -> AnyJob:
+    """A job of another taskforce that waits for a machine."""
+    home = directory / "bystander"
+    home.mkdir(parents=True)
+    return submit_any(pool, home, "pass", requirements="false")
+
+
+def ad_of(pool: PoolClient, job: AnyJob) -> dict[str, object]:
+    """What the queue has of a job and of its cluster, without what the negotiator notes."""
+    shown = pool.tool("condor_q", str(job.cluster_id), "-json").stdout
+    ads: list[dict[str, object]] = json.loads(shown or "[]")
+    own = re.compile("LastRej|LastMatch|AutoCluster|ServerTime|JobsIdle|ClusterSize")
+    return {name: value for ad in ads for name, value in ad.items() if not own.match(name)}
+
+
+def test_on_a_stock_schedd_a_job_that_ends_removes_those_of_others(pool: PoolClient, directory: Path) -> None:
+    other = bystander(pool, directory)
+    attack(pool, directory, "removes", REMOVES).job.ends(60)
+    eventually(lambda: other.has(9), "the other job is removed", 30)
+    assert "OtherJobRemoveRequirements" in other.events()
+
+
+@pytest.mark.usefixtures("protected")
+def test_with_the_printed_configuration_it_removes_none(pool: PoolClient, directory: Path) -> None:
+    other = bystander(pool, directory)
+    target = attack(pool, directory, "removes", REMOVES)
+    target.job.ends(60)
+    eventually(lambda: "set_job_attr OtherJobRemoveRequirements" in target.job.output, "its output is back")
+    time.sleep(2)
+    assert pool.tool("condor_q", str(other.cluster_id), "-af", "JobStatus").stdout.split() == ["1"]
+    pool.tool("condor_rm", "-all")
 
 
 EVENTS = {
@@ -287,6 +329,7 @@ OTHERS = [
 # Every attribute that HTCondor knows; tests.pool.sweep tries each of them by itself.
 ALL = tuple(Path(__file__).with_name("attributes.txt").read_text().split())
 VALUES = (
+    '"true"',
     '"{secret}"',
     '"{place}"',
     '"file://{secret}"',
@@ -334,12 +377,16 @@ def test_whatever_jobs_set_in_any_order_reaches_nothing(pool: PoolClient, direct
     while True:
         chance = random.Random(seed)
         names = [f"s{seed}n{number}" for number in range(12)]
+        other = bystander(pool, directory / f"o{seed}")
+        before = ad_of(pool, other)
         targets = {
             name: attack(pool, directory, name, random_moves(chance), chance.random() / 10) for name in names
         }
-        harm = all_over(pool, targets, seconds=25)
+        all_ended(targets, seconds=25)
+        assert ad_of(pool, other) == before, f"HOSTILE_SEED={seed}"
+        harm = all_over(pool, targets, seconds=0)
         assert {name: seen for name, seen in harm.items() if seen} == {}, f"HOSTILE_SEED={seed}"
-        expected |= {*names, *(f"{name}-private" for name in names)}
+        expected |= {*names, *(f"{name}-private" for name in names), f"o{seed}"}
         assert {path.name for path in directory.iterdir()} == expected, f"HOSTILE_SEED={seed}"
         again += sum("run 1 of the job" in target.job.output for target in targets.values())
         seed += 1
