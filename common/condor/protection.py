@@ -32,7 +32,7 @@ BINDING = (
     *("JobStarterDebug", "ManifestDesired", "ManifestDir", "ToolDaemonOutput", "ToolDaemonError"),
     # how far that may reach, and with whose credentials
     *("LimitDirectoryAccess", "WantIOProxy", "X509UserProxy", "OAuthServicesNeeded", "SendCredential"),
-    *("DockerSendCredentials", "ClaimStartd"),
+    *("DockerSendCredentials", "ClaimStartd", "ReleaseClaim"),
     # which other jobs the schedd removes when this one ends, whosever they are, and which it writes into
     *("OtherJobRemoveRequirements", "DAGManJobId"),
     # whether it runs again, what an administrator's programs do with it, and whose it is
