@@ -23,6 +23,7 @@ class Lives:
         self.schedd, self.agenda, self.hours = schedd, agenda, hours
         self.chance = random.Random(seed)  # noqa: S311 - no secret
         schedd.begin_lives = self.begin
+        schedd.on_made = lambda cluster, job: self._go_on(self._life(cluster, job))
         schedd.begin_removal = self.remove
 
     def begin(self, cluster: ModelCluster) -> None:

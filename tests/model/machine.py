@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -73,9 +76,11 @@ MOVED = st.sampled_from(["", *ALL_JOBS])  # what jobs do just before a pass of t
 class Machine(RuleBasedStateMachine):
     """The rules; what they do is in World, what must hold in Oracle."""
 
+    settings: ClassVar[Mapping[str, str]] = {}  # of the workers
+
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self.world = World(**self.settings)
         self.oracle = Oracle(self.world)
 
     def teardown(self) -> None:

@@ -154,6 +154,9 @@ def truth_of(cluster: ModelCluster) -> dict[str, dict[str, int]]:
     for job in cluster.jobs:
         pilots = counts.setdefault(job.status, {})
         pilots[job.pilot] = pilots.get(job.pilot, 0) + 1
+    if cluster.unmade:
+        pilots = counts.setdefault("IDLE" if cluster.queued else "REMOVED", {})
+        pilots["null"] = pilots.get("null", 0) + cluster.unmade
     return counts
 
 
@@ -163,6 +166,7 @@ def is_logged(cluster: ModelCluster) -> bool:
     One that stands behind a torn event, without a line end between them, does not count.
     """
     log = cluster.log
-    event = rf"^000 \({cluster.cluster_id:03d}\.\d+\.000\).*\n    EWMSTaskforceUUID={cluster.taskforce_uuid}$"
+    header = rf"^0(?:00|35) \({cluster.cluster_id:03d}\.(?:\d+|-01)\.000\).*"
+    event = rf"{header}\n    EWMSTaskforceUUID={cluster.taskforce_uuid}$"
     text = log.read_text(errors="replace") if log.exists() else ""
     return re.search(event, text, re.MULTILINE) is not None

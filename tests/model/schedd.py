@@ -50,31 +50,47 @@ class Job:
 
 @dataclass
 class ModelCluster:
-    """One cluster: what it was submitted as, and its jobs."""
+    """One cluster: what it was submitted as, and its jobs so far.
+
+    With `max_idle` in its description its other jobs are made as they are needed.
+    """
 
     cluster_id: int
     taskforce_uuid: str
     description: dict[str, str]
-    jobs: list[Job]
+    n_workers: int
     submitted_at: int
+    jobs: list[Job] = field(default_factory=list)
     mine: bool = True  # ours to remove
     logged: bool = True  # its log has all of its events, undamaged
     forged: bool = False  # and such as never were
     is_removed: bool = False
-    left: int = field(init=False)  # jobs in the queue
-
-    def __post_init__(self) -> None:
-        self.left = len(self.jobs)
+    left: int = 0  # jobs in the queue
 
     @property
     def live(self) -> bool:
-        """Whether one of its jobs runs or may run."""
-        return self.queued and any(job.live for job in self.jobs)
+        """Whether one of its jobs runs or may run, or will be made."""
+        return self.makes_more or (self.queued and any(job.live for job in self.jobs))
 
     @property
     def queued(self) -> bool:
         """Whether the queue has it."""
-        return self.left > 0
+        return self.left > 0 or self.makes_more
+
+    @property
+    def is_late(self) -> bool:
+        """Whether its jobs are made as they are needed."""
+        return "max_idle" in self.description
+
+    @property
+    def makes_more(self) -> bool:
+        """Whether it will have more jobs."""
+        return not self.is_removed and len(self.jobs) < self.n_workers
+
+    @property
+    def unmade(self) -> int:
+        """How many jobs it has not, or not yet."""
+        return self.n_workers - len(self.jobs)
 
     @property
     def log(self) -> Path:
@@ -83,7 +99,7 @@ class ModelCluster:
 
     def record(self) -> Cluster:
         """The schedd's answer about it."""
-        size = len(self.jobs)
+        size = self.n_workers
         return Cluster(self.cluster_id, self.taskforce_uuid, str(self.log), size, self.submitted_at)
 
 
@@ -121,6 +137,7 @@ class ModelSchedd:
         self.through: Callable[[str, Callable[[], Any]], Any] = lambda call, act: act()
         self.on_submit: Callable[[ModelCluster], None] = lambda cluster: None
         self.on_remove: Callable[[ModelCluster, str], None] = lambda cluster, reason: None
+        self.on_made: Callable[[ModelCluster, Job], None] = lambda cluster, job: None
         self._ticks = 0
 
     # -- what workers ask -----------------------------------------------------------------------------
@@ -130,13 +147,13 @@ class ModelSchedd:
         """Queue the jobs and write their submit events."""
         cluster_id = 100 + len(self.known)
         uuid = description["+EWMSTaskforceUUID"].strip('"')
-        jobs = [Job(proc) for proc in range(count)]
-        cluster = ModelCluster(cluster_id, uuid, dict(description), jobs, int(self.clock()))
+        cluster = ModelCluster(cluster_id, uuid, dict(description), count, int(self.clock()))
         self.known[cluster_id] = self._queued[cluster_id] = cluster
         self._of_taskforces[uuid].append(cluster)
         self.on_submit(cluster)
-        for job in jobs:
-            self.write(cluster, job, lambda jel, at: jel.submit_one(at, uuid), 0)
+        if cluster.is_late:
+            self._write_of(cluster, 35, "Cluster submitted from host:", f"    EWMSTaskforceUUID={uuid}")
+        self._make_jobs(cluster)
         self.accept(cluster)
         return cluster_id
 
@@ -325,6 +342,7 @@ class ModelSchedd:
                 job.removed_at = self.clock()
                 if job.status not in ("RUNNING", "SUSPENDED"):
                     self._leave(cluster, job)
+        self._close(cluster)
 
     def let_go(self, cluster: ModelCluster) -> None:
         """The jobs that were removed have ended, and leave the queue."""
@@ -337,6 +355,7 @@ class ModelSchedd:
         if job.live and job.status == "IDLE":
             job.put("RUNNING", forgets=True)
             self.write(cluster, job, lambda jel, at: jel.execute(at), 1)
+            self._make_jobs(cluster)
 
     def chirp(self, cluster: ModelCluster, job: Job, status: str) -> None:
         """A running job's pilot reports its status."""
@@ -375,6 +394,8 @@ class ModelSchedd:
         if job.live and job.status == "RUNNING":
             self._take_away(cluster, job, "COMPLETED")
             self.write(cluster, job, lambda jel, at: jel.terminate(at), 5)
+            self._make_jobs(cluster)
+            self._close(cluster)
 
     def forge(self, cluster: ModelCluster, how: str) -> None:
         """Somebody forges its end in the log."""
@@ -382,8 +403,10 @@ class ModelSchedd:
         jel = self.jel(cluster.log)
         if how == "removal":
             jel.event(36, (cluster.cluster_id, -1), "Cluster removed")
+        # Of a job that has ended, a forged end would be the last that the log has, and nobody could know.
         for job in cluster.jobs if how == "ends" else ():
-            jel.abort((cluster.cluster_id, job.proc))
+            if job.queued:
+                jel.abort((cluster.cluster_id, job.proc))
 
     def jel(self, log: Path) -> ModelJel:
         """What writes the events of now into a log."""
@@ -394,6 +417,7 @@ class ModelSchedd:
             self.write(cluster, job, lambda jel, at: jel.evict(at, 1023), 4)
         self._take_away(cluster, job, "REMOVED")
         self.write(cluster, job, lambda jel, at: jel.abort(at), 9)
+        self._close(cluster)
 
     def _take_away(self, cluster: ModelCluster, job: Job, status: str) -> None:
         """The job goes from the queue into the history."""
@@ -402,8 +426,32 @@ class ModelSchedd:
         self._places[cluster.cluster_id, job.proc] = len(self._history)
         self._history.append((cluster, job))
         cluster.left -= 1
-        if not cluster.left:
+
+    def _make_jobs(self, cluster: ModelCluster) -> None:
+        """Make the jobs that are needed now, and write their submit events."""
+        most = int(cluster.description.get("max_idle", cluster.n_workers))
+        idle = sum(job.status == "IDLE" for job in cluster.jobs) if cluster.makes_more else 0
+        while cluster.makes_more and idle < most:
+            job, idle = Job(len(cluster.jobs)), idle + 1
+            cluster.jobs.append(job)
+            cluster.left += 1
+            self.write(cluster, job, lambda jel, at: jel.submit_one(at, cluster.taskforce_uuid), 0)
+            if len(cluster.jobs) > most:  # the others were accepted with the cluster
+                self.on_made(cluster, job)
+
+    def _close(self, cluster: ModelCluster) -> None:
+        """Once its last job has left it, the cluster leaves the queue."""
+        if not cluster.queued and cluster.cluster_id in self._queued:
             del self._queued[cluster.cluster_id]
+            if cluster.is_late:
+                self._write_of(cluster, 36, "Cluster removed")
+
+    def _write_of(self, cluster: ModelCluster, code: int, text: str, *body: str) -> None:
+        """An event about the cluster as a whole."""
+        if self.mute:
+            cluster.logged = False
+        else:
+            self.jel(cluster.log).event(code, (cluster.cluster_id, -1), text, *body)
 
     def write(self, cluster: ModelCluster, job: Job, event: WriteEvent, trigger: int | None) -> None:
         """Write an event of a job into its log, and the job-ad-information event after it."""

@@ -20,8 +20,9 @@ MOST = 6  # taskforces
 class World(Place):
     """The truth about taskforces, clusters, jobs and files, and the only way to change it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
         super().__init__()
+        self.settings = settings  # of the workers
         self.passes: list[Pass] = []
         self.workers: dict[str, Worker] = {}
         self.copies: dict[Path, bytes] = {}  # logs as they were some time ago
@@ -59,7 +60,7 @@ class World(Place):
 
     def _worker(self, name: str) -> Worker:
         if name not in self.workers:
-            self.workers[name] = BUILD[name](self.neighbours(FakeStop(self.clock)))
+            self.workers[name] = BUILD[name](self.neighbours(FakeStop(self.clock), **self.settings))
         return self.workers[name]
 
     def do(self, action: str) -> None:
