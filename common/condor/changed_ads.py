@@ -17,7 +17,7 @@ from common.condor.ads import cluster_id_of, owner_of, read_number
 from common.condor.protection import BINDING
 from common.condor.records import BY_REQUEST, CHANGED_AD, COMPLETED, HELD, REMOVED, UUID_ATTRIBUTE, ChangedJob
 
-# PeriodicRelease binds no job, but would release one that is held for its changes.
+# PeriodicRelease binds no job, but might release one that is held for its changes. By itself it is no change.
 RELEASES_ITSELF = "PeriodicRelease"
 WATCHED = (*BINDING, RELEASES_ITSELF)
 
@@ -58,7 +58,7 @@ def read_changed(
         for ad in found
         if "ProcId" in ad and cluster_id_of(ad) in clusters.keys() - unlike
     ]
-    return [job for job in jobs if job.attributes]
+    return [job for job in jobs if {*job.attributes} - {RELEASES_ITSELF}]
 
 
 def _changed(job: Any, cluster: Any, attributes: Collection[str]) -> ChangedJob:

@@ -339,7 +339,8 @@ class Schedd:
             location = self._location.ad()
             named = protection.in_transforms(location)
             listed = protection.open_by_list(location, changed_ads.WATCHED)
-            return [attribute for attribute in listed if attribute.lower() not in named]
+            found = [attribute for attribute in listed if attribute.lower() not in named]
+            return found if found != [changed_ads.RELEASES_ITSELF] else []
 
         try:
             return self._call(ask)

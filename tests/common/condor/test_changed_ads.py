@@ -54,13 +54,18 @@ def test_a_job_as_it_was_submitted_does_not_differ_nor_does_the_cluster_itself()
         ("Out", '"cluster-7/3.err"'),
         ("Err", '"cluster-7/3.err"'),
         ("LimitDirectoryAccess", '"/"'),
-        ("PeriodicRelease", "true"),
         ("EWMSTaskforceUUID", '"TF-2"'),
         ("Iwd", '"/s/a"'),
     ],
 )
 def test_whatever_a_job_changed_is_found(name: str, value: str) -> None:
     assert found(job(3, **{name: value})) == [ChangedJob(7, 3, "TF-1", (name,))]
+
+
+def test_a_job_that_would_release_itself_is_found_only_if_it_changed_something_else() -> None:
+    assert found(job(3, PeriodicRelease="true")) == []
+    both = found(job(3, PeriodicRelease="true", In='"x"'))
+    assert both == [ChangedJob(7, 3, "TF-1", ("In", "PeriodicRelease"))]
 
 
 def test_the_texts_of_two_attributes_cannot_be_mistaken_for_each_other() -> None:
