@@ -149,6 +149,12 @@ class Machine(RuleBasedStateMachine):
     def watcher_is_cut(self, moved: str, trouble: Trouble) -> None:
         self.watcher(moved, trouble)
 
+    @rule(moved=MOVED, trouble=st.none() | wrongs("watcher") | cuts("watcher"))
+    def watcher_catches_up(self, moved: str, trouble: Trouble | None) -> None:
+        if moved:
+            self.world.do(moved)
+        self.world.run("watcher", trouble, between=True)
+
     def watcher(self, moved: str, trouble: Trouble) -> None:
         """A pass of the watcher, most often with jobs that move just before."""
         if moved:

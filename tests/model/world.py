@@ -25,6 +25,7 @@ class World(Place):
         self.settings = settings  # of the workers
         self.passes: list[Pass] = []
         self.workers: dict[str, Worker] = {}
+        self._calm: set[str] = set()  # the workers whose last pass went well
         self.copies: dict[Path, bytes] = {}  # logs as they were some time ago
 
     # -- workers --------------------------------------------------------------------------------------
@@ -33,13 +34,21 @@ class World(Place):
         """The innermost of the passes that run."""
         return self.passes[-1] if self.passes else None
 
-    def run(self, name: str, trouble: Trouble | None = None) -> None:
-        """One pass of a worker, as its loop makes it; a worker that is killed is gone."""
+    def run(self, name: str, trouble: Trouble | None = None, *, between: bool = False) -> None:
+        """One pass of a worker, as its loop makes it; a worker that is killed is gone.
+
+        A pass `between` two rounds is made only after one that went well.
+        """
         if any(one.worker == name for one in self.passes):
             return  # there is one of each
+        worker = self._worker(name)
+        act = worker.catch_up if between and name in self._calm else worker.run_once
+        self._calm.discard(name)
         self.passes.append(Pass(name, trouble))
         try:
-            self._worker(name).run_once()
+            if act:
+                act()
+            self._calm.add(name)
         except (Unavailable, WmsRejected):
             pass
         except Killed:
@@ -57,6 +66,7 @@ class World(Place):
     def restart(self, name: str) -> None:
         """A new process makes the next pass."""
         self.workers.pop(name, None)
+        self._calm.discard(name)
 
     def _worker(self, name: str) -> Worker:
         if name not in self.workers:
