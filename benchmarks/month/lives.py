@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from functools import partial
@@ -85,3 +86,5 @@ class Lives:
                 path = place / which.replace("$(ProcId)", str(job.proc))
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 path.write_text(f"output of job {cluster.cluster_id}.{job.proc}\n")
+                for written in (path, path.parent):  # at the simulated time
+                    os.utime(written, (self.schedd.clock(), self.schedd.clock()))
