@@ -58,6 +58,8 @@ bench: $(VENV)/.ready
 # Those that need a pool.
 bench-on-pool: $(VENV)/.ready
 	$(POOL) python -m benchmarks.start
+	$(PYTHON_) -m tests.sandbox.pool run --cpus 16 --version $(VERSION) -- python -m benchmarks.many_workers
+	$(POOL) python -m tests.sandbox.latency
 	$(PYTHON_) -m tests.sandbox.memory
 
 # The pictures of the README, by the programs that they show; a browser (chromium) for the page of the report.
