@@ -60,6 +60,12 @@ def jobs_end_while_the_queue_is_asked_about_forged_ends(machine: Machine) -> Non
     machine.watcher("", Trouble("queue", "before: all_end"))
 
 
+def a_cluster_that_its_log_does_not_show_is_not_ours_to_remove(machine: Machine) -> None:
+    machine.starter(1, Trouble("submit", "reply lost"))
+    machine.damage("truncated")
+    machine.disown()
+
+
 def a_log_is_put_back_as_it_was_before_a_job_ended(machine: Machine) -> None:
     machine.works("starter")
     machine.jobs("all_start")
@@ -79,6 +85,7 @@ SEQUENCES = (
     a_start_is_stopped_before_its_confirmation_and_its_log_is_lost,
     a_log_is_put_back_as_it_was_before_a_job_ended,
     jobs_end_while_the_queue_is_asked_about_forged_ends,
+    a_cluster_that_its_log_does_not_show_is_not_ours_to_remove,
 )
 
 
