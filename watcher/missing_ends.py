@@ -92,12 +92,9 @@ class MissingEnds:
 
     def count_ends(self, gone: Gone) -> None:
         """Count how the jobs of these clusters ended. Raises ScheddUnavailable. Safe to repeat."""
-        ids = {cluster.cluster_id for cluster in gone.clusters} | {
-            cluster_id for cluster_id, _ in gone.missing
-        }
-        ends = defaultdict(list)
-        for job in self.site.schedd.ended_jobs(ids):
-            ends[job.cluster_id].append(job)
+        ends = self._ends_of(
+            {cluster.cluster_id for cluster in gone.clusters} | {cluster_id for cluster_id, _ in gone.missing}
+        )
         for cluster in gone.clusters:
             self._count(cluster, _of(cluster, ends[cluster.cluster_id]))
         for (cluster_id, uuid), taskforce in gone.missing.items():
@@ -108,6 +105,23 @@ class MissingEnds:
                 cluster.set_job(proc, *state)
             cluster.rebuilt = True
             self._count(cluster, known)
+
+    def fill(self, clusters: Collection[ClusterTally]) -> None:
+        """Count the ends of jobs that the logs of removed clusters lack, where the logs were damaged.
+
+        Jobs that the history does not know either were never made. Raises ScheddUnavailable. Safe to repeat.
+        """
+        ends = self._ends_of({cluster.cluster_id for cluster in clusters})
+        for cluster in clusters:
+            for job in _of(cluster, ends[cluster.cluster_id]):
+                cluster.end(job.proc, REMOVED if job.removed else COMPLETED, end_date(job))
+            cluster.filled = True
+
+    def _ends_of(self, ids: Collection[int]) -> defaultdict[int, list[EndedJob]]:
+        ends = defaultdict(list)
+        for job in self.site.schedd.ended_jobs(ids):
+            ends[job.cluster_id].append(job)
+        return ends
 
     def _count(self, cluster: ClusterTally, ends: list[EndedJob]) -> None:
         """Apply the ends that are known; the other jobs have ended, too."""

@@ -70,6 +70,11 @@ class Over:
     record: Taskforce
     seen: Witness
 
+    def lacks_jobs(self) -> bool:
+        """Whether a removed cluster has fewer jobs in its log than workers, and the schedd may know why."""
+        lacks = self.cluster.n_jobs < (self.record.n_workers or 0)
+        return lacks and self.seen is Witness.CLUSTER_REMOVED and not self.cluster.filled
+
 
 class Watcher:
     """The watcher's passes. What it keeps between them can be read again from the logs and the WMS."""
@@ -356,9 +361,13 @@ class Watcher:
         """
         if not over or (news := self._read()) is None:
             return []
-        if news:
+        lacking = [one.cluster for one in over if one.lacks_jobs()]
+        if lacking:
+            self.missing_ends.fill(lacking)
+        ready = [one for one in over if self._has_reported(one.cluster)]
+        if news or len(ready) < len(over):
             self.pace.look_at_once()
-        return [one for one in over if self._has_reported(one.cluster)]
+        return ready
 
     def _has_reported(self, cluster: ClusterTally) -> bool:
         return not cluster.dirty or bool(self.refused.given_up(cluster.taskforce_uuid))

@@ -40,6 +40,7 @@ class ClusterTally:
         self.taskforce_uuid = ""
         self.is_late = False  # event 035: HTCondor makes its jobs as they are needed
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
+        self.filled = False  # and the schedd was asked about jobs that the log does not have
         self.paused = NO_STATUS  # event 037: HTCondor makes no more jobs for now; their status, as held ones
         self.dirty, self.touched = True, False
         self.changed_at = 0.0  # on the monotonic clock
