@@ -67,7 +67,9 @@ FLOORS = {
     "watcher": [
         "__main__",
         "watcher views",  # so the service uses no view
-        "outcomes milestones",
+        "completing",
+        "reporting",
+        "clusters outcomes milestones",
         "missing_ends totals job_numbers site_numbers queue_tokens pace crowd",
         "completion records followed_logs rebuilt_counts",
         "counting",

@@ -8,19 +8,18 @@ from common.condor.records import BY_REQUEST
 from common.errors import ConfigError
 from common.release_rules import NEVER, ReleaseRule, read_rules
 from common.settings import Settings
-from tests.common.test_settings import REQUIRED
 
 
-def test_rules_are_written_in_one_line_and_shown_in_the_same_form() -> None:
+def test_rules_are_written_in_one_line_and_shown_in_the_same_form(environment: dict[str, str]) -> None:
     rules = read_rules(" 12:600:3, 13.28:60:1 ,13:86400:10,")
     assert rules == (
         ReleaseRule(12, None, 600, 3),
         ReleaseRule(13, 28, 60, 1),
         ReleaseRule(13, None, 86400, 10),
     )
-    settings = Settings.from_environment(REQUIRED | {"TMS_RELEASE_HELD": "12:600:3, 13.28:60:1"})
+    settings = Settings.from_environment(environment | {"TMS_RELEASE_HELD": "12:600:3, 13.28:60:1"})
     assert "TMS_RELEASE_HELD=12:600:3,13.28:60:1" in settings.lines()
-    assert Settings.from_environment(REQUIRED).release_held == ()
+    assert Settings.from_environment(environment).release_held == ()
 
 
 def test_a_rule_with_a_subcode_fits_that_one_only() -> None:
@@ -45,9 +44,9 @@ def test_a_rule_with_a_subcode_fits_that_one_only() -> None:
         ("0:600:3", "has hold code 0, which is never released"),
     ],
 )
-def test_a_wrong_one_is_named(text: str, problem: str) -> None:
+def test_a_wrong_one_is_named(environment: dict[str, str], text: str, problem: str) -> None:
     with pytest.raises(ConfigError, match=f"TMS_RELEASE_HELD {problem}"):
-        Settings.from_environment(REQUIRED | {"TMS_RELEASE_HELD": text})
+        Settings.from_environment(environment | {"TMS_RELEASE_HELD": text})
 
 
 def test_no_rule_releases_what_this_service_holds_for_its_changes() -> None:

@@ -14,7 +14,8 @@ from tests.fakes import FakeClock
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
-from watcher.watcher import PASSING, Watcher
+from watcher.reporting import PASSING
+from watcher.watcher import Watcher
 
 Statuses = dict[str, dict[str, dict[str, int]]]
 Errors = dict[str, dict[str, int]]

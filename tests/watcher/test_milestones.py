@@ -208,5 +208,5 @@ def test_a_batch_and_single_events_give_a_cluster_the_same_date_of_its_submit(
         first = int(jel.now.timestamp()) + 1
         jel.submit(cluster, uuid, jobs)
         watcher.run_once()
-        (tally,) = [one for _, one in watcher._all() if one.cluster_id == cluster]
+        (tally,) = [one for _, one in watcher.clusters.all() if one.cluster_id == cluster]
         assert tally.submitted_at(None) == first

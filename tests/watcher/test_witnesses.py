@@ -356,7 +356,7 @@ def test_an_end_that_is_written_while_the_schedd_is_asked_is_the_logs(
     schedd.clusters = end_meanwhile  # type: ignore[method-assign, assignment]
     clock.now += QUIET
     watcher.run_once()
-    ((_, cluster),) = watcher._all()
+    ((_, cluster),) = watcher.clusters.all()
     assert not cluster.gone
     watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
