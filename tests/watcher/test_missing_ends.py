@@ -251,6 +251,18 @@ def test_a_compressed_log_leaves_the_ends_that_the_wms_has(
     assert record["top_task_errors"] == {"RuntimeError: no such file": 1}
 
 
+def test_an_end_that_the_history_knows_counts_before_one_that_the_wms_has(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """A watcher reported jobs as removed that its damaged log lacked, and ended before it knew better."""
+    n.wms.report_statuses({uuid: {"COMPLETED": {"Done": 1}, "REMOVED": {"null": 2}}}, {uuid: {}})
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    schedd.history = [replace(job, removed=False) for job in schedd.history]
+    later(Watcher(n), clock)
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 1, "null": 2}}
+
+
 def test_jobs_with_an_unknown_end_are_not_reported_as_idle(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
 ) -> None:
@@ -319,6 +331,7 @@ def test_a_condor_rm_that_comes_after_the_completion_is_made_up_for(
         jel.execute((100, proc))
         jel.chirp((100, proc), "Status", '"Done"')
     ends_unseen(schedd, clock)
+    schedd.history = [replace(job, removed=False) for job in schedd.history]
     for proc in range(3):
         jel.terminate((100, proc))
     watcher.run_once()

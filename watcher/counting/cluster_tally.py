@@ -184,12 +184,11 @@ class ClusterTally:
         self.move(self.place(proc), pack(self.statuses.number(status), self.pilots.number(pilot), 0))
 
     def end(self, proc: int, status: int, date: bytes) -> None:
-        """The schedd's history has the end of a job. The job keeps an end that is known, and its pilot."""
+        """The schedd's history has the end of a job, which keeps its pilot, and an end that a log showed."""
         place = self.place(proc)
         known, pilot, error = unpack(int(self._jobs.packed[place]))
-        if known not in ENDED:
-            self.move(place, pack(status, pilot, error))
         if known not in ENDED or self.rebuilt:
+            self.move(place, pack(status, pilot, error))
             self.last_end, self.before_end = date, b""  # in UTC: there is nothing to compare
 
     def end_the_rest(self) -> None:
