@@ -27,6 +27,7 @@ class World(Place):
         self.workers: dict[str, Worker] = {}
         self._calm: set[str] = set()  # the workers whose last pass went well
         self.copies: dict[Path, bytes] = {}  # logs as they were some time ago
+        self.set_back = False  # the clock was set, so an older copy may have later dates
 
     # -- workers --------------------------------------------------------------------------------------
 
@@ -85,13 +86,14 @@ class World(Place):
     # -- time -----------------------------------------------------------------------------------------
 
     def wait(self, seconds: float) -> None:
-        """Time passes, and somebody keeps copies of the logs."""
-        self.copies = {log: log.read_bytes() for log in self.logs()}
+        """Time passes, and somebody keeps copies of the logs, unless their dates do not ascend."""
+        if not self.set_back:
+            self.copies = {log: log.read_bytes() for log in self.logs()}
         self.clock.now += seconds
 
     def set_clock(self, by: float) -> None:
         """Somebody sets the clock of the machine: in a log, an earlier date may be a later event's."""
-        self.copies = {}
+        self.copies, self.set_back = {}, True
         self.clock.jump(by)
 
     # -- users and the WMS ----------------------------------------------------------------------------

@@ -52,8 +52,9 @@ class EventLog:
         With `final`, for a log that nobody writes any more, a last separator without its line end counts.
         A log that was truncated or replaced is read again from its start: state is the last status per
         job, so an event that comes twice does no harm. Of an older copy of the log, only events from the date
-        of the last known one on are returned, because earlier ones would take later statuses back. Raises
-        OSError.
+        of the last known one on are returned, because earlier ones would take later statuses back. If the
+        clock was set back meanwhile, later dates stand before the last known one, and all of the copy may be
+        read. Raises OSError.
         """
         with self.path.open("rb", buffering=0) as file:
             descriptor, status = file.fileno(), os.fstat(file.fileno())
