@@ -28,9 +28,9 @@ def publish_sick_version(pool: Pool, published: str) -> str:
     sick = image.with_name("ewms-tms:sick")
     subprocess.run(["cp", "-a", image, sick], check=True)
     module = next(sick.glob("opt/tms/lib/*/site-packages/watcher/watcher.py"))
-    text, sound = module.read_text(), "if not self._read():"
+    text, sound = module.read_text(), "if self.clusters.read() is None:"
     assert sound in text
-    module.write_text(text.replace(sound, "if not self._read_everything():"))
+    module.write_text(text.replace(sound, "if self.clusters.read_everything() is None:"))
     return published.replace("latest", "sick")
 
 
