@@ -48,7 +48,7 @@ def test_the_check_at_the_start_finds_nothing_wrong(instance: Make, wms: StandIn
     checked = instance("checked", wms).run("starter", "--check")
     assert checked.returncode == 0, checked.stdout
     verdicts = re.findall(r"^(ok  |warn|FAIL) (\w+)", checked.stdout, re.MULTILINE)
-    names = ["token", "wms", "clock", "zone", "schedd", "history", "load", "submit", "scratch"]
+    names = ["token", "wms", "clock", "zone", "schedd", "history", "submit", "load", "scratch"]
     assert [name for verdict, name in verdicts if verdict == "ok  "] == names
     # A stock schedd protects nothing, and users' files are not bound into the container.
     assert [name for verdict, name in verdicts if verdict == "warn"] == ["jobs", "inputs"]
