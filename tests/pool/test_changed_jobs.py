@@ -70,7 +70,7 @@ def test_nothing_that_happens_to_honest_jobs_makes_their_ads_differ(
     (directory / "many").mkdir()
     description = describe_any(pool, directory / "many", TICKS) | {"max_idle": "2"}
     many = AnyJob(Schedd().submit(description, 4), directory, directory / "many/any.tms.jel")
-    eventually(lambda: "tick 1" in one.events() and "tick 1" in many.events(), "both run", 60)
+    eventually(lambda: "tick 1" in one.events() and "tick 1" in many.events(), "both run", 180)
     assert found(one, many) == []
     steps = (
         ("condor_vacate_job", str(one.cluster_id), lambda: one.events().count("\n001 (") > 1),
@@ -83,7 +83,7 @@ def test_nothing_that_happens_to_honest_jobs_makes_their_ads_differ(
     )
     for *command, is_done in steps:
         pool.tool(*map(str, command))
-        eventually(is_done, f"{command} is done", 60)
+        eventually(is_done, f"{command} is done", 180)
         assert found(one, many) == [], command
     assert Schedd().changeable_attributes()
 
