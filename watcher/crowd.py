@@ -34,12 +34,15 @@ def relieve(site: Neighbours, records: Records, path: Path, tally: Tally) -> Non
 
 
 def _owned(site: Neighbours, clusters: list[ClusterTally]) -> set[ClusterTally]:
-    """Those that the WMS holds for their taskforces, or that are in the queue while it holds none yet."""
+    """Those that the WMS holds for their taskforces, and of the others those that the queue has.
+
+    That the WMS does not know a taskforce is no proof: another one may answer for a while.
+    """
     found = _records(site, clusters)
     held = {one for one in clusters if found.get(one.taskforce_uuid) == one.cluster_id}
-    unconfirmed = [one for one in clusters if found.get(one.taskforce_uuid, 0) is None]
-    queue = site.schedd.live_clusters({one.cluster_id for one in unconfirmed}) if unconfirmed else {}
-    return held | {one for one in unconfirmed if queue.get(one.cluster_id) == one.taskforce_uuid}
+    others = [one for one in clusters if one not in held]
+    queue = site.schedd.owners({one.cluster_id for one in others}) if others else {}
+    return held | {one for one in others if queue.get(one.cluster_id) == one.taskforce_uuid}
 
 
 def _records(site: Neighbours, clusters: Iterable[ClusterTally]) -> dict[str, int | None]:

@@ -75,6 +75,19 @@ def test_forged_clusters_are_not_followed_and_real_ones_are_counted(
     assert "that neither the WMS nor the schedd has" in caplog.text
 
 
+def test_a_cluster_in_the_queue_is_followed_though_another_wms_answers_that_does_not_know_it(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter
+) -> None:
+    """Seen from the watcher, another WMS at this address is one that has forgotten everything."""
+    cluster = schedd.submit({"+EWMSTaskforceUUID": '"TF-live"', "log": str(jel.path)}, 1)
+    forge(jel, range(10_000, 11_000))
+    watcher = Watcher(n)
+    watcher.run_once()
+    numbers = {one.cluster_id for tally in watcher.logs.tallies() for one in tally.lives()}
+    assert cluster in numbers
+    assert followed(watcher) <= 100
+
+
 def test_a_crowded_log_is_not_read_on_until_the_wms_answers(
     n: Neighbours, wms: StandInWms, jel: JelWriter
 ) -> None:
