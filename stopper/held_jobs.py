@@ -73,13 +73,14 @@ class HeldJobs:
 
     def _unchanged(self, jobs: Sequence[HeldJob]) -> list[HeldJob]:
         """Those of the jobs whose own ads are as their clusters' in what binds them."""
-        clusters = sorted({job.cluster_id for job in jobs})
-        changed = {cluster_id: self.changed_jobs.of(cluster_id) for cluster_id in clusters}
-        return [
-            job
-            for job in jobs
-            if job.id not in changed[job.cluster_id] and len(changed[job.cluster_id]) < MOST_CHANGED
-        ]
+        changed: dict[int, set[str]] = {}
+        for cluster_id in sorted({job.cluster_id for job in jobs}):
+            if not self.site.proceed():  # there may be many clusters, and each has a question of its own
+                break
+            found = self.changed_jobs.of(cluster_id)
+            if len(found) < MOST_CHANGED:
+                changed[cluster_id] = found
+        return [job for job in jobs if job.cluster_id in changed and job.id not in changed[job.cluster_id]]
 
     def _remember(self, jobs: Sequence[HeldJob]) -> None:
         for job in jobs:

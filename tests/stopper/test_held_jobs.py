@@ -129,3 +129,19 @@ def test_a_dry_run_remembers_no_release(ruled: Neighbours, schedd: FakeSchedd, j
     stopper = Stopper(replace(ruled, dry_run=True))
     released_by(stopper, schedd, job)
     assert stopper.held_jobs._times == {}
+
+
+def test_a_stop_ends_the_comparison_and_what_was_not_compared_stays_held(
+    ruled: Neighbours, schedd: FakeSchedd, job: HeldJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_is_asked_for(cluster_ids: object, attributes: object) -> list[ChangedJob]:
+        ruled.stop.set()
+        return []
+
+    schedd.unprotected = ["In"]
+    monkeypatch.setattr(schedd, "changed_jobs", stop_is_asked_for)
+    schedd.on_hold = [job, replace(job, cluster_id=8)]
+    stopper = Stopper(ruled)
+    monkeypatch.setattr(stopper.changed_jobs, "look", lambda: 0)
+    stopper.run_once()
+    assert [one.id for one in schedd.released] == ["7.0"]
