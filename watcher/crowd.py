@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from common.neighbours import Neighbours
+from common.same_queue import require_same_queue
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.records import FIELDS, Records
@@ -36,12 +37,16 @@ def relieve(site: Neighbours, records: Records, path: Path, tally: Tally) -> Non
 def _owned(site: Neighbours, clusters: list[ClusterTally]) -> set[ClusterTally]:
     """Those that the WMS holds for their taskforces, and of the others those that the queue has.
 
-    That the WMS does not know a taskforce is no proof: another one may answer for a while.
+    That the WMS does not know a taskforce is no proof, because another one may answer for a while, and
+    neither is what another queue lacks. Raises Unavailable.
     """
     found = _records(site, clusters)
     held = {one for one in clusters if found.get(one.taskforce_uuid) == one.cluster_id}
     others = [one for one in clusters if one not in held]
-    queue = site.schedd.owners({one.cluster_id for one in others}) if others else {}
+    if not others:
+        return held
+    require_same_queue(site)
+    queue = site.schedd.owners({one.cluster_id for one in others})
     return held | {one for one in others if queue.get(one.cluster_id) == one.taskforce_uuid}
 
 

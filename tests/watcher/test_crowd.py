@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from common.errors import WmsUnavailable
+from common.errors import OtherQueue, WmsUnavailable
 from common.neighbours import Neighbours
+from common.same_queue import note_queue
 from tests.fakes import FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
@@ -86,6 +87,22 @@ def test_a_cluster_in_the_queue_is_followed_though_another_wms_answers_that_does
     numbers = {one.cluster_id for tally in watcher.logs.tallies() for one in tally.lives()}
     assert cluster in numbers
     assert followed(watcher) <= 100
+
+
+def test_a_crowded_log_is_not_read_on_while_another_queue_answers(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter
+) -> None:
+    uuid = add_running(wms, 1)
+    note_queue(n)
+    forge(jel, range(10_000, 11_000))
+    jel.submit(1, uuid, 1)
+    schedd.born += 1
+    watcher = Watcher(n)
+    with pytest.raises(OtherQueue):
+        watcher.run_once()
+    schedd.born -= 1
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"IDLE": {"null": 1}}
 
 
 def test_a_crowded_log_is_not_read_on_until_the_wms_answers(
