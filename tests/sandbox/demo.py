@@ -33,8 +33,8 @@ from tests.sandbox.tms import Tms
 from tests.sandbox.wms import StandInWms
 
 NEXT = """\
-Next: `make demo KEEP=1` leaves it all up, to try `tms-watcher --status` and the other
-commands of README.md and docs/operations.md.
+Next: `make demo KEEP=1` leaves it all up, to try `tms-watcher --status` and the
+other commands of README.md and docs/operations.md.
 """
 PATIENCE = 150.0  # seconds for the five taskforces; about 30 are usual
 SETTLED = 3.0  # seconds for which the WMS's view has to stay as expected
