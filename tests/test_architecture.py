@@ -39,7 +39,7 @@ FLOORS = {
     ],
     "common.condor": [
         "schedd submit_commands",
-        "changed_ads held_jobs",
+        "changed_ads connection held_jobs",
         "ads description expressions location login protection submit_error",
         "records submit_text",  # so neither needs the bindings
     ],

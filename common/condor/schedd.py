@@ -1,9 +1,4 @@
-"""The schedd: submit, find, remove, look.
-
-The bindings raise one class, HTCondorException, for everything that goes wrong beyond this process; only
-the message and the call distinguish the cases (measured with 25.14.1). A call may also block for ever
-(submit, history): the worker's watchdog ends such a pass, see `common.worker`.
-"""
+"""The schedd: submit, find, remove, hold, release."""
 
 from __future__ import annotations
 
@@ -29,8 +24,8 @@ from common.condor.ads import (
     read_ended_job,
     read_number,
 )
+from common.condor.connection import Connection
 from common.condor.description import read_description
-from common.condor.location import Location
 from common.condor.records import (
     CHANGED_AD,
     COMPLETED,
@@ -44,14 +39,12 @@ from common.condor.records import (
     Ended,
     EndedJob,
     HeldJob,
-    JobQueue,
 )
 from common.condor.submit_error import submit_error
 from common.errors import RemoveRejected, ScheddUnavailable
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Id = TypeVar("Id", int, str)
 
 
@@ -60,7 +53,6 @@ _FORCED = "EWMS: it did not leave the queue after its removal"
 # 25.14.1 and 23.9.6).
 _RUNS_ON = "(LeaveJobInQueue =!= true || CurrentHosts > 0)"
 _ON_ITS_WAY_OUT = f"JobStatus == {REMOVED} || JobStatus == {COMPLETED}"
-_BORN, _BUSY = "JobQueueBirthdate", "RecentDaemonCoreDutyCycle"
 
 # Cluster ids in one question: a constraint with 15 000 of them is not answered (seen). Each question to the
 # history reads all of it, so there are more ids in one of those.
@@ -68,16 +60,8 @@ QUEUE_SLICE, HISTORY_SLICE, NAMES_SLICE = 300, 2_000, 1_000
 FEW = 1_000  # jobs, of all users, that are asked for together with the newest one
 
 
-class Schedd:
-    """The schedd that takes our jobs: the named one, or the access point's own.
-
-    A name is looked up at `collector`, or at the access point's own.
-    """
-
-    def __init__(self, name: str = "", *, collector: str = "", dry_run: bool = False) -> None:
-        self._location = Location(name, collector)
-        self._dry_run = dry_run
-        self._located: Any = None
+class Schedd(Connection):
+    """The schedd that takes our jobs."""
 
     def submit(self, description: Mapping[str, str], count: int) -> int:
         """Queue `count` jobs as one cluster and return its id; all of them or none.
@@ -282,47 +266,13 @@ class Schedd:
         ours = [cluster.cluster_id for cluster in self.clusters() if is_ours(cluster.log)]
         return sum(self._ask(partial(_count_live, part)) for part in _slices(ours, QUEUE_SLICE))
 
-    def duty_cycle(self) -> float:
-        """The part of its time, from 0 to 1, for which the schedd was busy lately. Raises ScheddUnavailable.
-
-        Above 0.98 it is saturated (HTCondor manual, RecentDaemonCoreDutyCycle). 0: not known.
-        """
-        ads = self._ask_itself()
-        busy = ads[0].get(_BUSY) if ads else None
-        return float(busy) if isinstance(busy, int | float) else 0.0
-
-    def ping(self) -> str:
-        """Who we are to the schedd when we submit; raises ScheddUnavailable if we may not."""
-        answer = self._ask(lambda _: htcondor2.ping(self._location.ad(), "WRITE"))
-        if not answer.get("AuthorizationSucceeded"):
-            raise ScheddUnavailable(f"the schedd does not let {answer.get('MyRemoteUserName')} submit")
-        return str(answer.get("MyRemoteUserName"))
-
-    def name(self) -> str:
-        """The name under which the pool knows our schedd."""
-        return str(self._ask(lambda _: self._location.ad())["Name"])
-
-    def queue(self) -> JobQueue:
-        """The job queue that we are talking to. Raises ScheddUnavailable.
-
-        It asks the schedd itself, because the collector may still have the ad of the one before.
-        """
-        ads = self._ask_itself()
-        born = read_number(ads[0], _BORN) if ads else 0
-        if not born:  # nothing identifies it: it might be any
-            raise _silent(f"no {_BORN}" if ads else "no answer")
-        return JobQueue(str(ads[0].get("Name", "")), born)
-
     def open_attributes(self, tag: str = "") -> list[str]:
         """The attributes that bind a job of ours and that it could change (`common.condor.protection`).
 
         By the schedd's own list; with a `tag`, also by trying it on a held job that bears the tag. It returns
         the attributes that either shows. Raises ScheddUnavailable. Safe to repeat.
         """
-        try:
-            listed = self._call(lambda _: protection.open_by_list(self._location.ad()))
-        except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
-            listed = self._call(lambda _: protection.open_by_list(self._location.ad()))
+        listed = self._call_twice(lambda _: protection.open_by_list(self._location.ad()))
         if not tag or self._dry_run:
             return listed
         proved = self._ask(lambda schedd: protection.open_by_proof(schedd, tag))
@@ -342,10 +292,7 @@ class Schedd:
             found = [attribute for attribute in listed if attribute.lower() not in named]
             return found if found != [changed_ads.RELEASES_ITSELF] else []
 
-        try:
-            return self._call(ask)
-        except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
-            return self._call(ask)
+        return self._call_twice(ask)
 
     def changed_jobs(self, cluster_ids: Collection[int], attributes: Collection[str]) -> list[ChangedJob]:
         """The jobs of these clusters whose ads differ from their clusters' in one of `attributes`.
@@ -443,14 +390,6 @@ class Schedd:
         except ScheddUnavailable as error:  # no such job any more, or not yet held: the next look tries again
             logger.debug("job %d.%d keeps its PeriodicRelease: %s", job.cluster_id, job.proc, error)
 
-    def _ask_itself(self) -> list[Any]:
-        """The schedd's own ad, from itself. Raises ScheddUnavailable."""
-        location = self._ask(lambda _: self._location.ad())
-        try:
-            return self._call(lambda _: _schedd_ads(location))
-        except ScheddUnavailable:  # once more: a session with the one before a restart fails (measured)
-            return self._call(lambda _: _schedd_ads(location), _silent)
-
     def _ours(self, constraint: str = "true") -> list[Any]:
         """The ads of clusters of taskforces that have jobs in the queue, or will have."""
         ads = self._query(f"{UUID_ATTRIBUTE} isnt undefined && {constraint}")
@@ -483,36 +422,6 @@ class Schedd:
             )
         )
         return ads
-
-    def _ask(self, call: Callable[[Any], T]) -> T:
-        """The schedd's answer to a call that may be repeated."""
-        try:
-            return self._call(call)
-        except ScheddUnavailable as error:
-            if "session" not in str(error):
-                raise
-        return self._call(call)  # the schedd was restarted, and does not know our session any more
-
-    def _call(self, call: Callable[[Any], T], on_error: Callable[[str], Exception] = ScheddUnavailable) -> T:
-        try:
-            if self._located is None:
-                self._located = htcondor2.Schedd(self._location.ad())
-            return call(self._located)
-        except htcondor2.HTCondorException as error:
-            self._located = None
-            self._location.ask_again()  # its address changes when the master restarts
-            raise on_error(" ".join(str(error).split())) from error
-
-
-def _schedd_ads(location: Any) -> list[Any]:
-    """The ad of the schedd at this location; it answers the same query as a collector."""
-    fields = ["Name", _BORN, _BUSY]
-    ads: list[Any] = htcondor2.Collector(location).query(htcondor2.AdType.Schedd, projection=fields)
-    return ads
-
-
-def _silent(message: str) -> ScheddUnavailable:
-    return ScheddUnavailable(f"the schedd does not identify its queue: {message}")
 
 
 def _slices(them: Collection[Id], size: int) -> Iterator[list[Id]]:
