@@ -14,8 +14,11 @@ from common.sites import DEFAULT, SETTING, read_site_attributes
 from watcher.reading.log_file import Unreadable, in_order, zone
 
 
-def accept_logs(parser: ArgumentParser) -> None:
-    """Let a command line name logs, and the time zone in which they were written."""
+def accept_logs(parser: ArgumentParser, *, otherwise: str = "the logs of JOB_EVENT_LOG_DIR") -> None:
+    """Let a command line name logs, and the time zone in which they were written.
+
+    `otherwise` is what is read if it names none.
+    """
     parser.add_argument(
         "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
     )
@@ -25,7 +28,7 @@ def accept_logs(parser: ArgumentParser) -> None:
         default=[],
         type=Path,
         metavar="FILE",
-        help="if none is given: the logs of JOB_EVENT_LOG_DIR",
+        help=f"if none is given: {otherwise}",
     )
 
 

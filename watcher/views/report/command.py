@@ -20,13 +20,13 @@ from common.joblog.events import CLUSTER_PROC, EventCode
 from watcher.counting.sites import Sites
 from watcher.reading.batch import keep_memory
 from watcher.reading.event_stream import Events
-from watcher.reading.log_file import Unreadable, in_order, one_by_one, read_all, zone
+from watcher.reading.log_file import Unreadable, in_order, one_by_one, read_all
 from watcher.reading.progress_bar import ProgressBar
 from watcher.views.days import WAYS, parse_day
 from watcher.views.event_text import describe_hold
 from watcher.views.explain.history import FrequentTexts
 from watcher.views.report.page import Page, write_page
-from watcher.views.scratch_logs import logs_in_environment, logs_of_day, site_attributes
+from watcher.views.scratch_logs import accept_logs, logs_in_environment, logs_of_day, site_attributes
 from watcher.views.status.overview import Overview, Status
 from watcher.views.timeline.command import picture_of
 from watcher.views.wms_phases import WmsPhases
@@ -89,15 +89,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--report", action="store_true", required=True, help="do this, and nothing else")
     parser.add_argument("day", type=parse_day, metavar="DAY", help=WAYS)
-    parser.add_argument(
-        "--tz", type=zone, metavar="ZONE", help="time zone of the logs' writer, if not this machine's"
-    )
-    parser.add_argument(
-        "files",
-        nargs="*",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help="if none is given: the logs and archives of that day in JOB_EVENT_LOG_DIR",
-    )
+    accept_logs(parser, otherwise="the logs and archives of that day in JOB_EVENT_LOG_DIR")
     return parser
