@@ -39,6 +39,7 @@ FLOORS = {
     ],
     "common.condor": [
         "schedd submit_commands",
+        "questions",
         "changed_ads connection held_jobs",
         "ads description expressions location login protection submit_error",
         "records submit_text",  # so neither needs the bindings

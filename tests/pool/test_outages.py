@@ -74,7 +74,7 @@ def test_a_worker_that_is_stuck_in_a_call_is_ended_with_a_traceback_and_started_
     uuid = wms.add_taskforce(worker_config=SMALL)
     eventually(lambda: logged(tms, "starter", "started: version") > 1, "the starter was started again")
     assert "most recent call first" in tms.output.read_text()
-    assert "common/condor/schedd.py" in tms.output.read_text()
+    assert "common/condor/connection.py" in tms.output.read_text()
     pool.signal_daemon("schedd", signal.SIGCONT)
     eventually(lambda: wms.taskforce(uuid)["phase"] == "condor-complete", "complete", seconds=180)
     assert wms.requests_to("POST", FAILED) == []

@@ -103,7 +103,7 @@ def end(schedd: Schedd, directory: Path, uuid: str) -> None:
 def test_the_history_shows_whose_jobs_ended_since_the_last_question(
     schedd: Schedd, directory: Path, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    monkeypatch.setattr("common.condor.schedd.FEW", few)
+    monkeypatch.setattr("common.condor.questions.FEW", few)
     first, second, third = (f"TF-{directory.name}-{number}" for number in range(3))
     end(schedd, directory, first)
     whole = schedd.ended_taskforces(since=PAST, behind=None)
