@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
 
 
 class Troubles:
@@ -12,9 +11,6 @@ class Troubles:
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
         self._lasting: dict[str, str] = {}  # about whom or what -> what was logged
-
-    def __contains__(self, about: str) -> bool:
-        return about in self._lasting
 
     def begin(self, about: str, text: str, level: int = logging.WARNING) -> None:
         """Log a trouble, unless it is the one that was logged before about the same thing."""
@@ -26,8 +22,3 @@ class Troubles:
         """The trouble about this thing is over; `text` is logged if there was one."""
         if self._lasting.pop(about, None) and text:
             self._logger.info("%s", text)
-
-    def keep_only(self, abouts: Collection[str]) -> None:
-        """Forget the troubles about everything else, which is gone."""
-        for about in self._lasting.keys() - set(abouts):
-            del self._lasting[about]

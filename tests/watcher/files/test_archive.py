@@ -95,6 +95,86 @@ def test_a_directory_becomes_a_private_archive_without_its_secrets(scratch: Scra
     assert b"secret" not in unpacked(target)
 
 
+def test_what_is_archived_keeps_its_mode_owner_and_time(scratch: Scratch, directory: Path) -> None:
+    output = directory / "cluster-7" / "0.out"
+    output.chmod(0o640)
+    (directory / "cluster-7").chmod(0o2750)
+    os.utime(output, ns=(0, 1_234_567_890_999_999_999))
+    (directory / "inputs.txt").write_text("an output")
+    (directory / "cluster-7" / "inputs").write_text("another one")
+    os.mkfifo(directory / "pipe")
+    done = finish(archive_directory(scratch, DIRECTORY, NOW))
+    with tarfile.open(scratch.directory / f"{DIRECTORY}.tar.gz") as tar:
+        top, file = tar.getmember(DIRECTORY), tar.getmember(f"{DIRECTORY}/cluster-7/0.out")
+        outputs = tar.getmember(f"{DIRECTORY}/cluster-7")
+        members = {name.removeprefix(f"{DIRECTORY}/") for name in tar.getnames()}
+    assert (top.type, top.mode) == (tarfile.DIRTYPE, 0o700)
+    assert (outputs.type, outputs.mode) == (tarfile.DIRTYPE, 0o2750)
+    assert (file.type, file.mode, file.size, file.mtime) == (tarfile.REGTYPE, 0o640, 3, 1_234_567_890)
+    assert (file.uid, file.gid) == (os.getuid(), os.getgid())
+    assert {"inputs.txt", "cluster-7/inputs"} <= members
+    assert not members & {"inputs", "inputs/table.fits", "pipe"}
+    assert done.startswith("archived 8 file(s) in ")
+    assert done.endswith(f": {DIRECTORY}.tar.gz")
+
+
+def test_how_much_smaller_a_log_became_is_logged(scratch: Scratch, log: Path) -> None:
+    log.write_bytes(b"x" * 10_240)
+    done = finish(compress_log(scratch, LOG, NOW))
+    size = (scratch.directory / f"{LOG}.gz").stat().st_size
+    assert done == f"compressed from 10.0 KiB to {size} bytes: {LOG}.gz"
+
+
+def test_a_log_keeps_no_mode_that_makes_it_a_program(scratch: Scratch, log: Path) -> None:
+    log.chmod(0o4755)
+    finish(compress_log(scratch, LOG, NOW))
+    assert stat.S_IMODE((scratch.directory / f"{LOG}.gz").stat().st_mode) == 0o644
+
+
+def test_a_log_that_becomes_shorter_while_it_is_read_stays(
+    scratch: Scratch, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "CHUNK", 1000)
+    steps = compress_log(scratch, LOG, NOW)
+    next(steps)
+    os.truncate(log, 1500)
+    with pytest.raises(OSError, match="shorter"):
+        finish(steps)
+    assert names(scratch) == {LOG}
+    assert log.stat().st_size == 1500
+
+
+def test_another_log_in_its_place_stays(scratch: Scratch, log: Path) -> None:
+    """Of the same size and time: the archive has the events of the first one, and not those of the second."""
+    steps = compress_log(scratch, LOG, NOW)
+    next(steps)
+    status, other = log.stat(), log.with_name("other")
+    other.write_bytes(CONTENT.replace(b"1", b"2"))
+    os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+    other.replace(log)
+    assert "written meanwhile" in finish(steps)
+    assert names(scratch) == {LOG}
+
+
+def test_what_is_given_back_has_the_mode_of_the_log(scratch: Scratch, log: Path) -> None:
+    log.chmod(0o640)
+    with log.open("ab") as shadow:
+        finish(compress_log(scratch, LOG, NOW))
+        shadow.write(b"late\n...\n")
+    leaving.clear(scratch, unfinished=False)
+    assert log.read_bytes() == b"late\n...\n"
+    assert stat.S_IMODE(log.stat().st_mode) == 0o640
+
+
+def test_an_archive_in_the_making_goes_only_if_nobody_makes_it(scratch: Scratch) -> None:
+    (scratch.leaving / f"{LOG}.gz.new").write_bytes(b"")
+    (scratch.leaving / "notes.txt").write_bytes(b"")
+    assert leaving.clear(scratch, unfinished=False) == []
+    assert names(scratch) == {f"leaving/{LOG}.gz.new", "leaving/notes.txt"}
+    assert leaving.clear(scratch, unfinished=True) == []
+    assert names(scratch) == {"leaving/notes.txt"}
+
+
 def killed_at(at: int, work: Callable[[], object], *, before: bool) -> bool:
     """Do `work` and be killed at that change; False if there were fewer changes."""
     with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,7 @@ import pytest
 
 from common.settings import Settings
 from watcher.files.needs import Needs
-from watcher.files.retention import Action, Verdict, plan
+from watcher.files.retention import Action, Verdict, past_their_time, plan
 from watcher.files.survey import Entry, Kind
 
 HOUR, DAY = 3600.0, 86400.0
@@ -112,5 +112,54 @@ def test_on_a_full_disk_archives_are_made_early_and_deleted_last_each_oldest_fir
     assert late == ["TF-quiet", "2026-11-03", "TF-old", "TF-young"]
 
 
+@pytest.mark.parametrize(
+    ("age", "needs", "short", "action", "reason"),
+    [
+        (DAY, COMPLETE, False, Action.ARCHIVE, "complete, 1.0 days after its last change"),
+        (DAY - 6, COMPLETE, False, Action.WAIT, "complete"),
+        (18 * HOUR, COMPLETE, True, Action.ARCHIVE, "complete, and the disk is short of room"),
+        (18 * HOUR, UNKNOWN, True, Action.WAIT, "unknown to the WMS"),
+        (10.55 * DAY, UNKNOWN, True, Action.ARCHIVE, "unknown to the WMS, 10.6 days after its last change"),
+        (DAY, None, False, Action.KEEP, "nobody knows whether it is needed"),
+    ],
+)
+def test_the_reason_is_named(
+    age: float, needs: Needs | None, short: bool, action: Action, reason: str
+) -> None:
+    found = verdict(entry(Kind.LOG, age), needs, short=short)
+    assert (found.action, found.reason) == (action, reason)
+    assert found.due == (NOW - age + (7 if needs is UNKNOWN else 1) * DAY if needs else None)
+
+
+def test_less_than_a_day_is_named_in_hours() -> None:
+    settings = SETTINGS.model_copy(update={"log_expiry_short": 1800})
+    (found,) = plan([entry(Kind.LOG, 3 * HOUR)], COMPLETE, settings, NOW, short=False)
+    assert found.reason == "complete, 3.0 hours after its last change"
+
+
+def test_what_cannot_be_read_is_kept_and_the_reason_named() -> None:
+    broken = Entry("x", Kind.DIRECTORY, "TF-1", 0, 0.0, "it cannot be read: no")
+    assert verdict(broken, COMPLETE) == Verdict(broken, Action.KEEP, "it cannot be read: no")
+
+
+def test_only_what_has_had_its_time_as_a_complete_one_is_asked_about() -> None:
+    entries = [entry(kind, age) for kind in Kind for age in (5 * DAY - 1, 5 * DAY)]
+    asked = [(one.kind, NOW - one.changed) for one in past_their_time(entries, SETTINGS, NOW)]
+    assert asked == [
+        (Kind.LOG, 5 * DAY - 1),
+        (Kind.LOG, 5 * DAY),
+        (Kind.DIRECTORY, 5 * DAY),
+        (Kind.DIRECTORY_ARCHIVE, 5 * DAY),
+    ]
+
+
+def test_files_of_one_time_go_in_the_order_of_their_names() -> None:
+    entries = [entry(Kind.DIRECTORY, 9 * DAY, f"TF-{name}") for name in "bca"]
+    needs = Needs(over={one.of for one in entries})
+    done = [v.entry.of for v in plan(entries, needs, SETTINGS, NOW, short=False)]
+    assert done == ["TF-a", "TF-b", "TF-c"]
+
+
 def test_foreign_files_stay() -> None:
-    assert verdict(Entry("notes.txt", Kind.FOREIGN, "", 1, 0), COMPLETE, short=True).action is Action.KEEP
+    foreign = Entry("notes.txt", Kind.FOREIGN, "", 1, 0)
+    assert verdict(foreign, COMPLETE, short=True) == Verdict(foreign, Action.KEEP, "not ours")

@@ -1,0 +1,249 @@
+"""A log or an archive is read once, whatever its size, and its damaged places are listed."""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import zlib
+from pathlib import Path
+
+import pytest
+
+from common.joblog.events import Event
+from tests.jel import JelWriter
+from watcher.reading import event_stream, log_file
+from watcher.reading.batch import Batch
+from watcher.reading.event_stream import Events
+from watcher.reading.log_file import (
+    MOST_PLACES,
+    LogFile,
+    NoEventLog,
+    Unreadable,
+    in_order,
+    one_by_one,
+    read_all,
+    total_size,
+    zone,
+)
+from watcher.reading.progress_bar import ProgressBar
+
+XML = b"""<c>
+    <a n="Cluster"><i>7</i></a>
+    <a n="Proc"><i>%d</i></a>
+    <a n="EventTypeNumber"><i>5</i></a>
+    <a n="EventTime"><s>2026-11-22T18:00:00</s></a>
+</c>
+"""
+
+
+class Progress(ProgressBar):
+    """Notes what was added."""
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.steps: list[int] = []
+
+    def add(self, count: int) -> None:
+        self.steps.append(count)
+
+
+def events_of(log: LogFile) -> list[Event]:
+    return [event for events in log.read() for event in one_by_one(events)]
+
+
+@pytest.fixture(params=["one by one", "in batches"])
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small chunks, whose events come as a list or as a batch."""
+    monkeypatch.setattr(event_stream, "FEW", 0 if request.param == "in batches" else 1 << 14)
+    monkeypatch.setattr(log_file, "CHUNK", 300)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_damaged_places_are_listed_by_offset_and_length(jel: JelWriter, packed: bool) -> None:
+    places = []
+    for proc in range(8):
+        for _ in range(proc):
+            jel.terminate((7, proc))
+        offset = jel.path.stat().st_size if proc else 0
+        jel.raw(b"damage\n" + b"\0" * proc)
+        places.append((offset, 7 + proc))
+        jel.terminate((8, proc))
+    path = jel.path
+    if packed:
+        path = jel.path.with_name("2026-11-22.tms.jel.gz")
+        path.write_bytes(gzip.compress(jel.path.read_bytes()))
+    progress = Progress()
+    log = LogFile(path, progress)
+    events = events_of(log)
+    assert [event.proc for event in events if event.cluster == 8] == list(range(8))
+    assert len(events) == 8 + sum(range(8))
+    assert log.damaged_bytes == sum(length for _, length in places)
+    assert log.damage == places[:MOST_PLACES]
+    assert (log.path, log.name) == (path, path.name)
+    assert sum(progress.steps) == path.stat().st_size
+    assert len(progress.steps) > 1
+
+
+def test_an_event_that_is_damaged_as_a_whole_has_one_place_with_its_separator(jel: JelWriter) -> None:
+    jel.terminate((7, 0))
+    offset = jel.path.stat().st_size
+    jel.raw(b"damage\n...\n")
+    jel.terminate((7, 1))
+    log = LogFile(jel.path, Progress())
+    assert len(events_of(log)) == 2
+    assert log.damage == [(offset, 11)]
+
+
+def test_an_event_without_its_end_is_left_out_and_a_separator_without_its_line_end_counts(
+    jel: JelWriter,
+) -> None:
+    jel.terminate((7, 0))
+    jel.terminate((7, 1))
+    content = jel.path.read_bytes()
+    jel.path.write_bytes(content[:-1])
+    assert [event.proc for event in events_of(LogFile(jel.path, Progress()))] == [0, 1]
+    jel.path.write_bytes(content[:-2])
+    assert [event.proc for event in events_of(LogFile(jel.path, Progress()))] == [0]
+
+
+def test_damage_in_the_last_event_has_its_place(jel: JelWriter) -> None:
+    jel.terminate((7, 0))
+    offset = jel.path.stat().st_size
+    jel.raw(b"damage\n")
+    jel.terminate((7, 1))
+    jel.path.write_bytes(jel.path.read_bytes()[:-1])
+    log = LogFile(jel.path, Progress())
+    assert len(events_of(log)) == 2
+    assert (log.damage, log.damaged_bytes) == ([(offset, 7)], 7)
+
+
+def test_of_a_log_in_xml_the_block_with_the_damage_is_listed(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(XML % 0 + b"damage\n" + XML % 1)
+    log = LogFile(path, Progress())
+    assert [event.proc for event in events_of(log)] == [0, 1]
+    assert (log.damage, log.damaged_bytes) == ([(0, 6)], 6)
+
+
+@pytest.mark.parametrize("content", [b"", b"001 (007.000.000) 2026-11-22 18:00:00 Job"])
+def test_a_log_that_is_only_beginning_is_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    assert events_of(LogFile(path, Progress())) == []
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("content", [b"x", b"a text\n" * 100, b"a text\n...\n" * 100])
+def test_what_has_no_event_is_no_log(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes"
+    path.write_bytes(content)
+    with pytest.raises(NoEventLog):
+        events_of(LogFile(path, Progress()))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_log_whose_first_events_are_followed_by_much_else_is_one(jel: JelWriter) -> None:
+    jel.terminate((7, 0))
+    jel.raw(b"a text\n" * 100)
+    assert len(events_of(LogFile(jel.path, Progress()))) == 1
+
+
+def test_of_an_archive_that_is_cut_off_all_before_the_cut_is_read(
+    jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_file, "CHUNK", 1000)
+    for proc in range(1000):
+        jel.terminate((7, proc))
+    packed = jel.path.with_suffix(".gz")
+    packed.write_bytes(gzip.compress(jel.path.read_bytes())[:-100])
+    counted: list[int] = []
+    with pytest.raises(Unreadable, match=packed.name):
+        read_all([packed], Progress(), lambda events: counted.append(len(events)))
+    assert sum(counted) > 500
+
+
+def test_all_files_are_read_and_their_damage_summed(jel: JelWriter, tmp_path: Path) -> None:
+    jel.terminate((7, 0))
+    jel.raw(b"damage\n...\n")
+    other = tmp_path / "other"
+    other.write_bytes(jel.path.read_bytes() * 2)
+    counted: list[Events] = []
+    assert read_all([jel.path, other], Progress(), counted.append) == 33
+    assert sum(map(len, counted)) == 3
+
+
+@pytest.mark.parametrize("content", [None, b"no log", b"\x1f\x8b no archive", zlib.compress(b"x")])
+def test_a_file_that_cannot_be_read_is_named_with_the_cause(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "a\x1b[2J"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(Unreadable) as raised:
+        read_all([path], Progress(), lambda events: None)
+    text = str(raised.value)
+    assert text.startswith(f"{tmp_path}/a")
+    assert text.isprintable()
+    assert content or text.endswith(": No such file or directory")
+    assert content != b"no log" or text.endswith(": this is no job event log")
+
+
+@pytest.mark.usefixtures("small")
+def test_events_are_chosen_by_cluster_and_code(jel: JelWriter) -> None:
+    jel.execute((7, 0))
+    jel.terminate((7, 0))
+    jel.execute((8, 0))
+    jel.terminate((8, 0))
+    jel.terminate((9, 0))
+
+    def chosen(**which: list[int]) -> list[tuple[int, int]]:
+        found = [e for events in LogFile(jel.path, Progress()).read() for e in one_by_one(events, **which)]
+        return [(event.cluster, event.code) for event in found]
+
+    assert chosen() == [(7, 1), (7, 5), (8, 1), (8, 5), (9, 5)]
+    assert chosen(clusters=[7, 9]) == [(7, 1), (7, 5), (9, 5)]
+    assert chosen(codes=[1]) == [(7, 1), (8, 1)]
+    assert chosen(clusters=[8, 9], codes=[5, 12]) == [(8, 5), (9, 5)]
+    assert chosen(clusters=[], codes=[5]) == []
+
+
+def test_logs_are_read_in_the_order_of_their_writing_an_archive_before_its_log() -> None:
+    names = [
+        "2026-11-21.tms.jel",
+        "2026-11-21.tms.jel.gz",
+        "2026-11-21.2.tms.jel.gz",
+        "2026-11-21.10.tms.jel.gz",
+        "2026-11-22.tms.jel.gz",
+        "2026-11-22.tms.jel",
+    ]
+    paths = [Path("/scratch") / name for name in names]
+    assert [path.name for path in in_order(paths[::-1])] == [
+        "2026-11-21.tms.jel.gz",
+        "2026-11-21.2.tms.jel.gz",
+        "2026-11-21.10.tms.jel.gz",
+        "2026-11-21.tms.jel",
+        "2026-11-22.tms.jel.gz",
+        "2026-11-22.tms.jel",
+    ]
+    as_given = [paths[4], Path("/scratch/notes.txt"), paths[0]]
+    assert in_order(as_given) == as_given
+
+
+def test_sizes_add_up_and_a_file_that_is_not_there_has_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 5)
+    (tmp_path / "b").write_bytes(b"x" * 70)
+    assert total_size([tmp_path / name for name in ("a", "gone", "b")]) == 75
+
+
+def test_a_time_zone_is_known_by_its_name() -> None:
+    assert zone("America/Chicago").key == "America/Chicago"
+    for name in ("Mars/Olympus", "../etc/passwd", ""):
+        with pytest.raises(argparse.ArgumentTypeError, match="is no time zone"):
+            zone(name)
+
+
+def test_many_events_come_as_a_batch_and_few_as_a_list(jel: JelWriter) -> None:
+    jel.terminate((7, 0))
+    assert [type(events) for events in LogFile(jel.path, Progress()).read()] == [list, list]
+    for proc in range(1000):
+        jel.terminate((7, proc))
+    assert Batch in {type(events) for events in LogFile(jel.path, Progress()).read()}
