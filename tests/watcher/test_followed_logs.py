@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,8 @@ from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import QUIET, add_running
+from watcher.counting.sites import Sites
+from watcher.followed_logs import FollowedLogs
 from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
 from watcher.watcher import Watcher
@@ -139,3 +143,114 @@ def test_another_file_of_the_same_size_and_time_is_another_log(
     other.replace(jel.path)
     watcher.run_once()
     assert wms.taskforce(running)["compound_statuses"] == {"RUNNING": {"Stopped": 2}}
+
+
+def logs_read(*paths: Path, new_sites: Callable[[], Sites] | None = None) -> FollowedLogs:
+    logs = FollowedLogs(new_sites)
+    assert logs.read(paths, lambda: True)
+    return logs
+
+
+def test_a_log_has_grown_if_it_differs_from_what_was_read_to_its_end(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 1)
+    logs, today = FollowedLogs(), jel.path.with_name("2026-11-23.tms.jel")
+    assert logs.have_grown(jel.path)  # it is new
+    logs.read([jel.path], lambda: False)
+    assert not logs.have_grown(jel.path)  # a reading that was stopped goes on by itself
+    logs.read([jel.path], lambda: True)
+    assert not logs.have_grown(jel.path)
+    assert not logs.have_grown(today)
+    jel.execute((7, 0))
+    assert logs.have_grown(today)
+    logs.read([jel.path], lambda: True)
+    today.touch()
+    assert logs.have_grown(today)
+    assert not logs.have_grown(jel.path)
+    jel.path.unlink()
+    assert not logs.have_grown(jel.path)  # the next round finds that it is gone
+
+
+def test_while_nothing_changed_no_file_is_opened(jel: JelWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    jel.submit(7, "TF-1", 1)
+    logs = logs_read(jel.path)
+    monkeypatch.setattr(EventLog, "read", lambda _: pytest.fail("it was read"))
+    assert logs.read([jel.path], lambda: True)
+
+
+def test_the_counts_of_a_log_are_partial_until_its_end_is_reached(
+    jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jel.submit(7, "TF-1", 100)
+    other = JelWriter(jel.path.with_name("2026-11-23.tms.jel"))
+    other.submit(8, "TF-2", 1)
+    monkeypatch.setattr(event_stream, "CHUNK", 500)
+    logs = FollowedLogs()
+    assert not logs.read([jel.path, other.path], lambda: False)
+    assert (logs.unread(), logs.tallies()) == ({jel.path.name}, [])
+    assert logs.lag > 0
+    assert logs.read([jel.path, other.path], lambda: True)
+    assert logs.unread() == set()
+    assert [cluster.cluster_id for tally in logs.tallies() for cluster in tally.lives()] == [7, 8]
+    assert (logs.lag, logs.events, logs.damaged_bytes) == (0, 101, 0)
+
+
+def test_totals_keep_what_logs_brought_that_are_lost_or_dropped(
+    jel: JelWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    jel.submit(7, "TF-1", 2)
+    jel.raw(b"damage\n...\n")
+    other = JelWriter(jel.path.with_name("2026-11-23.tms.jel"))
+    other.raw(b"damage\n...\n")
+    logs = logs_read(jel.path, other.path)
+    for path in (jel.path, other.path):
+        path.unlink()
+    logs.read([], lambda: True)
+    assert list(logs.lost) == [jel.path]  # it has a cluster
+    assert (logs.events, logs.damaged_bytes) == (2, 22)
+    assert logs.sites() == []
+    logs.drop_lost(lambda cluster: cluster.cluster_id == 7)
+    assert list(logs.lost) == [jel.path]
+    assert [tally.clusters[7].n_jobs for tally in logs.tallies()] == [2]
+    logs.drop_lost(lambda _: False)
+    assert (logs.lost, logs.tallies()) == ({}, [])
+    assert (logs.events, logs.damaged_bytes) == (2, 22)
+    gone = sorted(r.getMessage() for r in caplog.records if "gone" in r.getMessage())
+    assert gone == [f"{path} is gone: no longer following it" for path in (jel.path, other.path)]
+
+
+def test_a_lost_log_whose_end_was_never_reached_is_not_kept(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 1)
+    logs = FollowedLogs()
+    logs.read([jel.path], lambda: False)
+    jel.path.unlink()
+    logs.read([], lambda: True)
+    assert logs.lost == {}
+    assert logs.events == 1
+
+
+def test_events_are_counted_by_site_once_also_if_the_log_is_read_again(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 1)
+    jel.execute((7, 0))
+    logs = logs_read(jel.path, new_sites=lambda: Sites(None))
+    assert [counts.starts for sites in logs.sites() for _, counts in sites.items()] == [1]
+    copy = jel.path.with_name("copy")
+    copy.write_bytes(jel.path.read_bytes())
+    copy.replace(jel.path)
+    jel.execute((7, 0))
+    assert logs.read([jel.path], lambda: True)
+    assert [counts.starts for sites in logs.sites() for _, counts in sites.items()] == [2]
+    assert logs.logs[jel.path].log.restarts == 1
+
+
+def test_a_log_that_cannot_be_read_is_an_error_and_holds_up_no_other(
+    jel: JelWriter, caplog: pytest.LogCaptureFixture
+) -> None:
+    jel.submit(7, "TF-1", 1)
+    gone = jel.path.with_name("2026-11-21.tms.jel")
+    logs = logs_read(gone, jel.path)
+    assert logs.unread() == {gone.name}
+    assert logs.events == 1
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith(f"{gone} cannot be read: [Errno 2] No such file or directory")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import ScratchUnavailable
 from common.neighbours import Neighbours
 from common.scratch.intent import Intent
 from common.scratch.read_only import ReadOnlyScratch
@@ -23,7 +24,7 @@ from tests.sandbox.wms import StandInWms
 from tests.watcher.files.old import DAY, Old
 from watcher.files import archive
 from watcher.files.clock import FileClock
-from watcher.files.housekeeping import LOOK, Housekeeping
+from watcher.files.housekeeping import ASK_AGAIN, LOOK, Housekeeping
 from watcher.files.survey import survey
 from watcher.watcher import Watcher
 
@@ -509,3 +510,115 @@ def test_on_a_full_disk_the_wms_is_asked_about_all_files(
     monkeypatch.setattr(type(n.scratch), "free_space", lambda _: 0)
     look(n)
     assert not young.is_whole()
+
+
+def plans(wms: StandInWms) -> int:
+    """How often the WMS was asked about directories."""
+    return sum("taskforce_uuid" in request.body["query"] for request in wms.requests_to("POST", QUERY))
+
+
+def test_a_plan_is_made_at_the_start_and_after_each_interval(
+    n: Neighbours, wms: StandInWms, clock: FakeClock
+) -> None:
+    Old(n, wms, "condor-submit")
+    keeper = Housekeeping(n)
+    keeper.go_on()
+    assert plans(wms) == 1
+    clock.now += n.settings.file_interval - 1
+    keeper.go_on()
+    assert plans(wms) == 1
+    clock.now += 1
+    keeper.go_on()
+    assert plans(wms) == 2
+
+
+@pytest.mark.parametrize(("neighbour", "named"), [("wms", "WMS"), ("schedd", "schedd")])
+def test_after_an_outage_the_next_plan_is_made_a_minute_later_and_a_further_outage_is_logged_again(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    caplog: pytest.LogCaptureFixture,
+    neighbour: str,
+    named: str,
+) -> None:
+    keeper = Housekeeping(n)
+    for _ in range(2):
+        old = Old(n, wms, "condor-complete")
+        schedd.down = neighbour == "schedd"
+        if neighbour == "wms":
+            wms.down()
+        keeper.go_on()
+        wms.up()
+        schedd.down = False
+        clock.now += ASK_AGAIN - 1
+        keeper.go_on()
+        assert old.is_whole()
+        clock.now += 1
+        keeper.go_on()
+        assert old.is_archived()
+        clock.now += n.settings.file_interval
+    lines = [r.getMessage() for r in caplog.records if "left as they are" in r.getMessage()]
+    assert len(lines) == 2
+    assert all(line.startswith(f"the files are left as they are: {named} not available: ") for line in lines)
+
+
+def test_while_the_disk_is_short_a_plan_is_made_each_minute(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Old(n, wms, "condor-submit")
+    keeper = Housekeeping(bounded(n, monkeypatch, lambda: 999))
+    for _ in range(3):
+        keeper.go_on()
+        clock.now += ASK_AGAIN
+    assert plans(wms) == 3
+    clock.now -= 1
+    keeper.go_on()
+    assert plans(wms) == 3
+
+
+def test_a_disk_whose_room_is_not_known_is_not_short_of_it(
+    n: Neighbours, wms: StandInWms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> int:
+        raise ScratchUnavailable("input/output error")
+
+    old, young = Old(n, wms, "condor-complete"), Old(n, wms, "condor-complete", age=0.9)
+    look(bounded(n, monkeypatch, broken))
+    assert old.is_archived()
+    assert young.is_whole()
+
+
+def test_each_thing_that_goes_is_logged_with_its_size_and_the_reason(
+    n: Neighbours, wms: StandInWms, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    old = Old(n, wms, "condor-complete")
+    keeper = Housekeeping(n)
+    keeper.go_on()
+    size = Path(f"{old.log}.gz").stat().st_size
+    clock.now += 7 * DAY
+    keeper.go_on()
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("watcher")]
+    assert logged[0].startswith(f"{old.log.name}: compressed from ")
+    assert logged[0].endswith("; it was complete, 10.0 days after its last change")
+    archived = f"{old.log.name}.gz: deleted, {size} bytes; it was complete, 7.0 days after its last change"
+    assert archived in logged
+    assert len(logged) == 4
+
+
+def test_work_that_lasts_until_the_next_plan_ends_there(
+    n: Neighbours, wms: StandInWms, clock: FakeClock
+) -> None:
+    """Each file takes an interval: what is needed again by then stays."""
+    olds = [Old(n, wms, "condor-complete", age=10 + number) for number in range(4)]
+
+    def slow() -> float:
+        clock.now += n.settings.file_interval / 2
+        return clock.now
+
+    keeper = Housekeeping(replace(n, clock=slow))
+    keeper.go_on()
+    done = [old.log.exists() for old in olds]
+    assert any(done)
+    assert not all(done)
