@@ -104,6 +104,9 @@ class Completions:
             record = self.records.of(cluster)
             seen = witness(cluster, record.n_workers) if record else None
             if record and seen and self.reports.is_settled(cluster):
+                if record.phase == Phase.CONDOR_COMPLETE:
+                    self._forget(tally, cluster)  # its final statuses were sent again
+                    continue
                 unstopped = record.phase == Phase.PENDING_STOPPER and record.cluster_id is None
                 if may_complete(record) or unstopped:
                     found.append(Over(tally, cluster, record, seen))
@@ -208,6 +211,7 @@ class Completions:
                 cluster.dirty = True
             case Completion.NOT_ALLOWED if result.record:
                 self.records.note(result.record)
+                cluster.dirty = result.record.phase == Phase.CONDOR_COMPLETE  # unless it has the final ones
 
     def _log_completion(self, one: Over) -> None:
         cluster, refusal = one.cluster, self._given_up(one.cluster.taskforce_uuid)

@@ -15,7 +15,7 @@ from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
-from watcher.records import FIELDS, Records
+from watcher.records import Records
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def _records(site: Neighbours, clusters: Iterable[ClusterTally]) -> dict[str, in
     """Taskforce -> the cluster that the WMS holds for it, of those that it knows."""
     uuids = sorted({cluster.taskforce_uuid for cluster in clusters})
     found: dict[str, int | None] = {}
-    for record in site.wms.taskforces_with("taskforce_uuid", uuids, FIELDS):
+    for record in site.wms.taskforces_with("taskforce_uuid", uuids, ("taskforce_uuid", "cluster_id")):
         site.proceed()  # there may be very many
         found[record.taskforce_uuid] = record.cluster_id
     return found

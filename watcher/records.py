@@ -16,11 +16,13 @@ from common.last_word import may_complete
 from common.wms.client import QUERY_SIZE, Wms
 from common.wms.contract import Phase, Taskforce
 from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.job_status import ENDED, STATUS_TEXTS
 from watcher.troubles import Troubles
 
 logger = logging.getLogger(__name__)
 
-FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log")
+FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "phase_change_log", "compound_statuses")
+_ENDED = {STATUS_TEXTS[status] for status in ENDED}
 ASK_AGAIN = 600.0  # seconds between questions about unknown clusters and taskforces
 
 Key = TypeVar("Key", int, str)
@@ -32,7 +34,8 @@ class Records:
     def __init__(self, wms: Wms, monotonic: Callable[[], float]) -> None:
         self._wms, self._monotonic = wms, monotonic
         self.requests = 0  # to the WMS, so far
-        self._records: dict[str, Taskforce] = {}
+        self._records: dict[str, Taskforce] = {}  # without statuses, which take most of the memory
+        self._unfinished: set[str] = set()  # that are complete, with statuses of jobs that go on
         self._asked_clusters: dict[int, float] = {}  # that no taskforce holds, and when we asked
         self._asked_taskforces: dict[str, float] = {}  # that the WMS does not know, and when we asked
         self._troubles = Troubles(logger)
@@ -46,9 +49,15 @@ class Records:
         return record if record and record.cluster_id in (None, cluster.cluster_id) else None
 
     def is_complete(self, cluster: ClusterTally) -> bool:
-        """Whether the WMS has the cluster's taskforce as complete, by this cluster or another."""
+        """Whether the WMS has the cluster's taskforce as complete, by this cluster or another.
+
+        Not if the statuses there are of jobs that go on, and this cluster has better ones: the WMS acted late
+        on statuses, or on a completion after a log was damaged.
+        """
         record = self._records.get(cluster.taskforce_uuid)
-        return record is not None and record.phase == Phase.CONDOR_COMPLETE
+        if record is None or record.phase != Phase.CONDOR_COMPLETE:
+            return False
+        return record.taskforce_uuid not in self._unfinished or self.of(cluster) is None
 
     def find_owners(self, nameless: Iterable[ClusterTally]) -> None:
         """Ask the WMS which taskforce owns each cluster that the log leaves unnamed. Raises WmsUnavailable.
@@ -66,7 +75,7 @@ class Records:
             one = going_on or records
             if cluster_id in clusters and len(one) == 1:
                 clusters[cluster_id].taskforce_uuid = one[0].taskforce_uuid
-                self._records[one[0].taskforce_uuid] = one[0]
+                self.note(one[0])
         self._asked_clusters.update(dict.fromkeys(due, self._monotonic()))
 
     def refresh(self, clusters: Iterable[ClusterTally]) -> None:
@@ -77,7 +86,8 @@ class Records:
         stale = [cluster for cluster in clusters if self._is_stale(cluster)]
         uuids = sorted({cluster.taskforce_uuid for cluster in stale})
         found = {record.taskforce_uuid: record for record in self._ask("taskforce_uuid", uuids)}
-        self._records.update(found)
+        for shown in found.values():
+            self.note(shown)
         for uuid in uuids:
             if uuid in found:
                 self._troubles.end(uuid, f"the WMS knows taskforce {uuid} now")
@@ -94,7 +104,13 @@ class Records:
 
     def note(self, record: Taskforce) -> None:
         """The WMS has shown this record."""
-        self._records[record.taskforce_uuid] = record
+        uuid, statuses = record.taskforce_uuid, record.compound_statuses
+        go_on = any(sum(pilots.values()) for status, pilots in statuses.items() if status not in _ENDED)
+        if record.phase == Phase.CONDOR_COMPLETE and go_on:
+            self._unfinished.add(uuid)
+        else:
+            self._unfinished.discard(uuid)
+        self._records[uuid] = record.model_copy(update={"compound_statuses": {}})
 
     def note_unknown(self, uuid: str) -> None:
         """The WMS does not know this taskforce: ask again later."""
@@ -105,6 +121,7 @@ class Records:
     def forget(self, uuid: str) -> None:
         """The taskforce is complete: nobody asks for its record any more."""
         self._records.pop(uuid, None)
+        self._unfinished.discard(uuid)
 
     def _note_other(self, cluster: ClusterTally, record: Taskforce) -> None:
         text = "taskforce %s: cluster %d is ignored, the WMS has cluster %s for it"

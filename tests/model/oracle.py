@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tests.model.place import Place
-from tests.model.schedd import ModelCluster
+from tests.model.schedd import ENDED, ModelCluster
 
 Json = dict[str, Any]
 
@@ -123,9 +123,7 @@ class Oracle:
             return f"the WMS holds {cluster_id}, and there are {[c.cluster_id for c in clusters]}"
         if phase in WANTED and not ended:
             if phase == "pending-starter":
-                # Nobody can watch it, and we may not remove it: the taskforce waits for a person.
-                stays = any(c.live and not c.mine and not is_logged(c) for c in clusters)
-                return "" if stays else "never confirmed"
+                return "" if self._waits_for_a_person(uuid) else "never confirmed"
             if live != [cluster_id] and known[0].live:
                 return f"{cluster_id} is held, {live} live"
         elif live and known[-1].mine:
@@ -137,13 +135,29 @@ class Oracle:
             return f"all has ended, and the phase is {phase}"
         return self._statuses_problem(record, cluster)
 
+    def _waits_for_a_person(self, uuid: str) -> bool:
+        """Whether the starter can neither confirm a cluster nor begin another, and reports that.
+
+        So it is with a cluster that its log does not show, so that nobody could watch it, while the schedd
+        does not let us remove it: the starter has noted that it is withdrawn, and the taskforce is set aside.
+        """
+        world = self.world
+        live = [cluster for cluster in world.clusters_of(uuid) if cluster.live]
+        return (
+            bool(live and world.set_aside)
+            and not any(cluster.mine or is_logged(cluster) for cluster in live)
+            and {cluster.cluster_id for cluster in live} <= world.withdrawn(uuid)
+        )
+
     def _statuses_problem(self, record: Json, cluster: ModelCluster) -> str:
         reported, truth = record["compound_statuses"], truth_of(cluster)
         if cluster.logged and not cluster.forged:
             return "" if reported == truth else f"reported {reported}, true is {truth}"
-        if cluster.queued or (cluster.forged and not cluster.logged):
-            return ""  # nobody can know, or a forged end is the last that the log has
+        if cluster.queued:
+            return ""  # nobody can know
         by_status = {status: sum(pilots.values()) for status, pilots in reported.items()}
+        if cluster.forged and not cluster.logged and by_status.keys() <= set(ENDED):
+            return ""  # how a job ended, only a forged end shows
         true_by_status = {status: sum(pilots.values()) for status, pilots in truth.items()}
         return "" if by_status == true_by_status else f"reported {reported}, true is {truth} (log damaged)"
 

@@ -68,6 +68,7 @@ class Place:
         self.room = 10**12  # bytes that are free
         self.late: list[Late] = []
         self.unexpected: list[BaseException] = []
+        self.set_aside = 0  # taskforces, by the starter's last pass
         self.on_post: Callable[[str, str], None] = lambda route, uuid: None
         self._outside = False  # somebody else than a worker uses the disk
         self._ticks = 0
@@ -231,6 +232,11 @@ class Place:
     def clusters_of(self, uuid: str) -> list[ModelCluster]:
         """The clusters of one taskforce."""
         return self.schedd.all_of(uuid)
+
+    def withdrawn(self, uuid: str) -> set[int]:
+        """The clusters of a taskforce that the starter has noted as withdrawn."""
+        intent = Scratch(self.directory).intent(uuid)
+        return set(intent.withdrawn) if intent else set()
 
 
 def route_of(url: str) -> str:

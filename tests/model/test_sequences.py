@@ -75,6 +75,30 @@ def a_log_is_put_back_as_it_was_before_a_job_ended(machine: Machine) -> None:
     machine.older_copy()
 
 
+def a_completion_is_acted_on_after_the_log_was_cut_and_the_counts_of_the_rest_were_sent(
+    machine: Machine,
+) -> None:
+    machine.works("starter")
+    machine.jobs("all_start")
+    machine.forge("ends")
+    machine.watcher("all_end", Trouble("condor-complete", "acts late", lasting=True))
+    machine.set_clock(86400.0)
+    machine.damage("cut")
+    machine.works("watcher")
+    machine.act_late()
+    machine.restart("watcher")
+
+
+def statuses_and_a_completion_are_acted_on_late(machine: Machine) -> None:
+    machine.works("starter")
+    machine.job(0, "start")
+    machine.watcher("", Trouble("statuses", "acts late"))
+    machine.jobs("all_end")
+    machine.watcher("", Trouble("condor-complete", "acts late", lasting=True))
+    machine.act_late()
+    machine.act_late()
+
+
 SEQUENCES = (
     a_job_forges_the_ends_of_another_cluster,
     another_wms_answers_at_a_confirmation,
@@ -86,6 +110,8 @@ SEQUENCES = (
     a_log_is_put_back_as_it_was_before_a_job_ended,
     jobs_end_while_the_queue_is_asked_about_forged_ends,
     a_cluster_that_its_log_does_not_show_is_not_ours_to_remove,
+    a_completion_is_acted_on_after_the_log_was_cut_and_the_counts_of_the_rest_were_sent,
+    statuses_and_a_completion_are_acted_on_late,
 )
 
 

@@ -47,8 +47,9 @@ class World(Place):
         self._calm.discard(name)
         self.passes.append(Pass(name, trouble))
         try:
-            if act:
-                act()
+            outcome = act() if act else None
+            if outcome and name == "starter":
+                self.set_aside = outcome.waiting
             self._calm.add(name)
         except (Unavailable, WmsRejected):
             pass

@@ -256,3 +256,53 @@ def test_a_taskforce_that_the_wms_does_not_know_is_named_once_and_again_when_it_
     watcher.run_once()
     assert "knows taskforce TF-unknown now" in caplog.text
     assert wms.taskforce("TF-unknown")["compound_statuses"] == {"IDLE": {"null": 1}}
+
+
+def add_complete(wms: StandInWms, statuses: dict[str, dict[str, int]]) -> str:
+    """A taskforce that the WMS has as complete, with these statuses; the log has it as cluster 9."""
+    return wms.add_taskforce(
+        taskforce={
+            "phase": "condor-complete",
+            "cluster_id": 9,
+            "n_workers": 1,
+            "compound_statuses": statuses,
+        }
+    )
+
+
+def test_statuses_of_running_jobs_that_came_late_to_a_complete_taskforce_are_mended_after_a_start(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = add_complete(wms, {"RUNNING": {"Tasking": 1}})
+    jel.submit(9, uuid, 1)
+    finish(jel, 9)
+    watcher = Watcher(n)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == FINAL
+    assert list(watcher.clusters.all()) == []
+
+
+def test_final_statuses_of_a_complete_taskforce_stay_whatever_is_left_of_its_log(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuid = add_complete(wms, FINAL)
+    jel.submit(9, uuid, 1)
+    watcher = Watcher(n)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == FINAL
+    assert wms.requests_to("POST", STATUSES) == []
+    assert list(watcher.clusters.all()) == []
+
+
+def test_a_complete_taskforce_whose_statuses_the_wms_refuses_is_not_followed_for_ever(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, clock: FakeClock
+) -> None:
+    uuid = add_complete(wms, {"RUNNING": {"Tasking": 1}})
+    jel.submit(9, uuid, 1)
+    finish(jel, 9)
+    wms.fault("error", method="POST", route=STATUSES, status=500)
+    watcher = Watcher(n)
+    for _ in range(2 * n.settings.refusal_patience // 180):
+        watcher.run_once()
+        clock.now += 180
+    assert list(watcher.clusters.all()) == []
