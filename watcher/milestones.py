@@ -53,4 +53,8 @@ def _note_hold(cluster: ClusterTally, status: str, logged: set[str]) -> None:
         logger.warning(text, uuid, cluster_id)
         return
     reason, proc = status.removeprefix(_HELD), cluster.first_job(status)
-    logger.warning("taskforce %s: job %d.%d is held: %s", uuid, cluster_id, proc, reason)
+    if proc is None:
+        text = "taskforce %s: cluster %d is held, so HTCondor makes no more jobs of it: %s"
+        logger.warning(text, uuid, cluster_id, reason)
+    else:
+        logger.warning("taskforce %s: job %d.%d is held: %s", uuid, cluster_id, proc, reason)

@@ -22,6 +22,7 @@ ACTIONS = (
     "abort",
     "all_start",
     "all_end",
+    "newest_held",
     "newest_removed",
     "all_let_go",
     "log_truncated",
@@ -33,7 +34,7 @@ ACTIONS = (
 )
 DAMAGES = ("truncated", "deleted", "replaced", "zeros", "torn", "cut")
 JOBS = ("start", "suspend", "evict", "hold", "end", "Tasking", "Done", "FatalError")
-ALL_JOBS = ("all_start", "all_end", "newest_removed", "all_let_go")
+ALL_JOBS = ("all_start", "all_end", "newest_held", "newest_removed", "all_let_go")
 OUTAGES = ("schedd down", "disk full", "another schedd")
 WORKERS = ("starter", "stopper", "watcher")
 DISK_CALLS = 24  # of a pass that starts a taskforce
@@ -68,7 +69,9 @@ def cuts(worker: str) -> st.SearchStrategy[Trouble]:
     )
 
 
-NEW = st.sampled_from([0, 1, 2])  # taskforces, just before a pass of the starter
+NEW = st.sampled_from(
+    [0, 1, 2, 3]
+)  # workers of a new taskforce; 0: there is none, just before a pass of the starter
 STOPPED = st.integers(-1, MOST - 1)  # which is stopped just before a pass of the stopper
 MOVED = st.sampled_from(["", *ALL_JOBS])  # what jobs do just before a pass of the watcher
 
@@ -76,7 +79,8 @@ MOVED = st.sampled_from(["", *ALL_JOBS])  # what jobs do just before a pass of t
 class Machine(RuleBasedStateMachine):
     """The rules; what they do is in World, what must hold in Oracle."""
 
-    settings: ClassVar[Mapping[str, str]] = {}  # of the workers
+    # Of more than two workers, HTCondor makes one after the other.
+    settings: ClassVar[Mapping[str, str]] = {"TMS_LATE_MATERIALIZATION_ABOVE": "2", "TMS_MAX_IDLE": "1"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +102,7 @@ class Machine(RuleBasedStateMachine):
     def first(self) -> None:
         self.world.add(2)
 
-    @rule(n=st.integers(1, 3), launch=st.booleans())
+    @rule(n=st.integers(1, 4), launch=st.booleans())
     def add(self, n: int, launch: bool) -> None:
         self.world.add(n, launch=launch)
 

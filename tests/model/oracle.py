@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from tests.model.place import Place
-from tests.model.schedd import ENDED, ModelCluster
+from tests.model.schedd import ENDED, HELD, ModelCluster
 
 Json = dict[str, Any]
 
@@ -130,7 +130,7 @@ class Oracle:
             return f"stopped, and {live} live"
         cluster = known[-1]
         if cluster.queued and not ended:
-            return "" if phase == "condor-submit" else self._statuses_problem(record, cluster)
+            return self._statuses_problem(record, cluster)
         if not cluster.queued and phase != "condor-complete":
             return f"all has ended, and the phase is {phase}"
         return self._statuses_problem(record, cluster)
@@ -169,7 +169,8 @@ def truth_of(cluster: ModelCluster) -> dict[str, dict[str, int]]:
         pilots = counts.setdefault(job.status, {})
         pilots[job.pilot] = pilots.get(job.pilot, 0) + 1
     if cluster.unmade:
-        pilots = counts.setdefault("IDLE" if cluster.queued else "REMOVED", {})
+        waiting = HELD if cluster.paused else "IDLE"
+        pilots = counts.setdefault(waiting if cluster.queued else "REMOVED", {})
         pilots["null"] = pilots.get("null", 0) + cluster.unmade
     return counts
 

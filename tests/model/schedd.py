@@ -18,6 +18,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 ENDED = ("COMPLETED", "REMOVED")
+# The body of a 037, measured with 25.14.1.
+PAUSED = ("\tvia condor_hold (by user tms)", "\tPauseCode 1", "\tHoldCode 1")
+HELD = "HELD: User request"
 
 
 @dataclass
@@ -65,6 +68,7 @@ class ModelCluster:
     logged: bool = True  # its log has all of its events, undamaged
     forged: bool = False  # and such as never were
     is_removed: bool = False
+    paused: bool = False  # the cluster as a whole is held: it makes no jobs for now
     left: int = 0  # jobs in the queue
 
     @property
@@ -380,14 +384,28 @@ class ModelSchedd:
 
     def hold(self, cluster: ModelCluster, job: Job) -> None:
         """A job is held, or a held one is released."""
-        if job.live and job.status == "HELD: User request":
+        if job.live and job.status == HELD:
             job.put("IDLE", forgets=True)
             self.write(cluster, job, lambda jel, at: jel.release(at), 13)
         elif job.live:
             if job.status in ("RUNNING", "SUSPENDED"):
                 self.write(cluster, job, lambda jel, at: jel.evict(at), 4)
-            job.put("HELD: User request")
+            job.put(HELD)
             self.write(cluster, job, lambda jel, at: jel.hold(at, 1, 0, "via condor_hold"), 12)
+
+    def hold_all(self, cluster: ModelCluster) -> None:
+        """condor_hold of a cluster: it makes no more jobs; or condor_release of one that was held so."""
+        if not cluster.live:
+            return
+        held, cluster.paused = cluster.paused, not cluster.paused
+        if cluster.is_late and held:
+            self._write_of(cluster, 38, "Job Materialization Resumed")
+        elif cluster.is_late:
+            self._write_of(cluster, 37, "Job Materialization Paused", *PAUSED)
+        for job in cluster.jobs:
+            if (job.status == HELD) == held:
+                self.hold(cluster, job)
+        self._make_jobs(cluster)
 
     def end(self, cluster: ModelCluster, job: Job) -> None:
         """A running job ends by itself."""
@@ -429,6 +447,8 @@ class ModelSchedd:
 
     def _make_jobs(self, cluster: ModelCluster) -> None:
         """Make the jobs that are needed now, and write their submit events."""
+        if cluster.paused:
+            return
         most = int(cluster.description.get("max_idle", cluster.n_workers))
         idle = sum(job.status == "IDLE" for job in cluster.jobs) if cluster.makes_more else 0
         while cluster.makes_more and idle < most:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
 
 import pytest
 
 from tests.model.machine import ROUND, Machine
 from tests.model.trouble import Trouble
-
-
-class LateMachine(Machine):
-    """Of more than two workers, HTCondor makes one after the other."""
-
-    settings: ClassVar = {"TMS_LATE_MATERIALIZATION_ABOVE": "2", "TMS_MAX_IDLE": "1"}
 
 
 def it_runs_to_its_end(machine: Machine) -> None:
@@ -35,6 +28,15 @@ def an_operator_removes_it_while_its_jobs_run(machine: Machine) -> None:
     machine.jobs("all_start")
     machine.watcher("newest_removed", Trouble("queue", "down"))
     machine.jobs("all_let_go")
+
+
+def an_operator_holds_it_and_releases_it(machine: Machine) -> None:
+    machine.works("starter")
+    machine.jobs("all_end")
+    machine.watcher("newest_held", Trouble("statuses", "reply lost"))
+    machine.restart("watcher")
+    machine.works("watcher")
+    machine.watcher("newest_held", Trouble("statuses", "lost"))
 
 
 def its_starter_is_killed_after_the_submit(machine: Machine) -> None:
@@ -69,6 +71,7 @@ SEQUENCES = (
     it_runs_to_its_end,
     it_is_stopped_before_most_of_its_jobs_were_made,
     an_operator_removes_it_while_its_jobs_run,
+    an_operator_holds_it_and_releases_it,
     its_starter_is_killed_after_the_submit,
     its_log_is_lost_before_its_end,
     its_log_is_lost_after_its_end,
@@ -78,7 +81,7 @@ SEQUENCES = (
 
 @pytest.mark.parametrize("sequence", SEQUENCES)
 def test_a_factory_is_counted_and_completed_whatever_happens(sequence: Callable[[Machine], None]) -> None:
-    machine = LateMachine()
+    machine = Machine()
     try:
         machine.first()
         machine.world.add(4)

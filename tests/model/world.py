@@ -10,7 +10,7 @@ from common.errors import Unavailable, WmsRejected
 from common.worker import Worker
 from tests.fakes import FakeStop, Killed
 from tests.model.place import BUILD, Place, route_of
-from tests.model.schedd import Job, ModelCluster
+from tests.model.schedd import HELD, Job, ModelCluster
 from tests.model.trouble import Pass, Trouble
 from tests.sandbox.wms.wire import RefusedError
 
@@ -153,14 +153,22 @@ class World(Place):
 
     def all_end(self) -> None:
         """Every job that may run does, and ends."""
+        for cluster in self.clusters():
+            if cluster.paused:
+                self.schedd.hold_all(cluster)
         for cluster, job in self.jobs():
-            if job.status == "HELD: User request":
+            if job.status == HELD:
                 self.schedd.hold(cluster, job)
             self.schedd.start(cluster, job)
             if job.status == "SUSPENDED":
                 self.schedd.suspend(cluster, job)
             self.schedd.chirp(cluster, job, "Done")
             self.schedd.end(cluster, job)
+
+    def newest_held(self) -> None:
+        """An operator holds the newest cluster that lives, or releases it if it was held so."""
+        if live := [cluster for cluster in self.clusters() if cluster.live]:
+            self.schedd.hold_all(live[-1])
 
     def newest_removed(self) -> None:
         """An operator removes the newest cluster that lives."""

@@ -69,6 +69,26 @@ def test_where_only_a_pilot_goes_on_the_counts_are_not_logged_again(
     assert with_words(lines, "to the WMS") == [f"sent to the WMS: taskforce {uuid}: 1 running"]
 
 
+def test_a_held_cluster_of_which_no_job_is_held_is_named_as_a_whole(
+    watcher: Watcher, wms: StandInWms, jel: JelWriter, lines: pytest.LogCaptureFixture
+) -> None:
+    """All jobs that HTCondor has made so far have ended, and an operator holds the rest."""
+    uuid = add_running(wms, 7, n_workers=3)
+    jel.event(35, (7, -1), "Cluster submitted from host: <192.0.2.2:9618>", f"    EWMSTaskforceUUID={uuid}")
+    jel.submit(7, uuid, 1)
+    jel.terminate((7, 0))
+    held = "\tvia condor_hold (by user tms)", "\tPauseCode 1", "\tHoldCode 1"
+    jel.event(37, (7, -1), "Job Materialization Paused", *held)
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {
+        "COMPLETED": {"null": 1},
+        "HELD: User request": {"null": 2},
+    }
+    assert with_words(lines, "is held") == [
+        f"taskforce {uuid}: cluster 7 is held, so HTCondor makes no more jobs of it: User request"
+    ]
+
+
 def test_a_few_taskforces_are_named_and_many_are_counted() -> None:
     one = {"RUNNING": {"Tasking": 1}, "SUSPENDED": {"Tasking": 2}, "HELD: Job policy: subcode 3": {"null": 4}}
     other = {"HELD": {"Done": 1}, "COMPLETED": {"Done": 5, "Odd": 2}, "REMOVED": {"Tasking": 3}}

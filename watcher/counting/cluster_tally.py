@@ -204,10 +204,10 @@ class ClusterTally:
         base = self._pages.get(proc // PAGE)
         return base is not None and int(self._jobs.status[base + proc % PAGE]) != NO_STATUS
 
-    def first_job(self, status: str) -> int:
-        """The lowest proc that has this status, which must be one of `compound_statuses()`."""
+    def first_job(self, status: str) -> int | None:
+        """The lowest proc that has this status; None where only jobs have it that are not made yet."""
         numbers = {cell >> 8 for cell in self._count() if self.statuses.texts[cell >> 8] == status}
-        return next(proc for proc, place in self.places() if int(self._jobs.status[place]) in numbers)
+        return next((proc for proc, place in self.places() if int(self._jobs.status[place]) in numbers), None)
 
     def has_any(self, procs: Ints) -> bool:
         """Whether one of the jobs has appeared in the log."""

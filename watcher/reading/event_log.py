@@ -33,7 +33,8 @@ class EventLog:
         self._mark = (0, b"")  # offset of some bytes that were read, and the bytes
         self._head = b""  # the first bytes
         self._last = b""  # date of the last event that was read
-        self._known_before = b""  # in an older copy: events before its first one of this date are known
+        # of an older copy, until its end is reached: events before its first one of this date are known
+        self._known_before = b""
         self._stream: EventStream | XmlStream = EventStream()
 
     @property
@@ -52,9 +53,9 @@ class EventLog:
         With `final`, for a log that nobody writes any more, a last separator without its line end counts.
         A log that was truncated or replaced is read again from its start: state is the last status per
         job, so an event that comes twice does no harm. Of an older copy of the log, only events from the date
-        of the last known one on are returned, because earlier ones would take later statuses back. If the
-        clock was set back meanwhile, later dates stand before the last known one, and all of the copy may be
-        read. Raises OSError.
+        of the last known one on are returned, because earlier ones would take later statuses back. What is
+        added to the copy later is new, whatever its dates: the clock may have been set back. If that was
+        before, later dates stand before the last known one, and all of the copy may be read. Raises OSError.
         """
         with self.path.open("rb", buffering=0) as file:
             descriptor, status = file.fileno(), os.fstat(file.fileno())
@@ -110,6 +111,7 @@ class EventLog:
             self.offset = position - len(stream.rest)
             self._set_mark(descriptor)
             yield self._news(events)
+        self._known_before = b""
         if final:
             events = stream.end()
             self.offset = position - len(stream.rest)

@@ -233,6 +233,20 @@ def test_what_was_added_to_an_older_copy_before_it_was_looked_at_is_read(jel: Je
     assert jobs(read_events(log)) == [(1, 7, 1)]
 
 
+def test_what_is_added_to_an_older_copy_after_the_clock_was_set_back_is_read(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    copy = jel.path.read_bytes()
+    log = EventLog(jel.path)
+    jel.now += timedelta(minutes=1)
+    jel.execute((7, 0))
+    read_events(log)
+    put_in_place(jel, copy)
+    assert read_events(log) == []
+    jel.now -= timedelta(hours=1)
+    jel.submit(8, "TF-2", 1)
+    assert jobs(read_events(log)) == [(0, 8, 0)]
+
+
 def test_a_copy_that_begins_otherwise_or_mends_damage_is_read_from_its_start(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 2)
     whole = jel.path.read_bytes()
