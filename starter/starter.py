@@ -54,7 +54,8 @@ class Starter:
         self.protection = Protection(neighbours)
         self.known = KnownTaskforces(neighbours)
         self.load = Load(neighbours)
-        self.offered = self.started = self.refused = 0
+        self.was_offered = False  # anything yet
+        self.started = self.refused = 0
         self.submitting = 0.0  # seconds
 
     def run_once(self) -> Outcome:
@@ -68,7 +69,7 @@ class Starter:
 
     def alive(self) -> str:
         """What to log after a long silence."""
-        if not self.offered:
+        if not self.was_offered:
             return f"alive; nothing offered so far, asking the WMS for schedd {self.site.wms.schedd!r}"
         return f"alive; {self.started} taskforces started since this worker's start"
 
@@ -153,7 +154,7 @@ class Starter:
                     break  # the WMS has nothing else for us
                 continue
             seen.add(uuid)
-            self.offered += 1
+            self.was_offered = True
             try:
                 self._attempt(turn, uuid, partial(self._start, uuid, reply))
             except SubmitRejected as error:

@@ -42,14 +42,15 @@ class Stopper:
         self.changed_jobs, self.lingering = ChangedJobs(neighbours), Lingering(neighbours)
         self.held_jobs = HeldJobs(neighbours, self.changed_jobs)
         self._orphans_due = neighbours.monotonic()
-        self.offered = self.stopped = self.refused = self.orphans = 0
+        self.was_offered = False  # anything yet
+        self.stopped = self.refused = self.orphans = 0
 
     def run_once(self) -> Outcome:
         """One pass. Raises Unavailable where a neighbour answers nothing; safe to repeat."""
         site, turn = self.site, Turn(self.site, self.aside)
         seen: set[str] = set()
         for taskforce in self._offers(seen):
-            self.offered += 1
+            self.was_offered = True
             try:
                 turn.attempt(taskforce.taskforce_uuid, partial(self._stop, taskforce))
             except RemoveRejected as error:
@@ -64,7 +65,7 @@ class Stopper:
 
     def alive(self) -> str:
         """What to log after a long silence."""
-        if not self.offered:
+        if not self.was_offered:
             return f"alive; nothing to stop so far, asking the WMS for schedd {self.site.wms.schedd!r}"
         return f"alive; {self.stopped} taskforces stopped since this worker's start"
 

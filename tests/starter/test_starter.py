@@ -538,10 +538,16 @@ def test_told_to_stop_it_finishes_the_start_in_hand_and_takes_no_other(
     assert wms.taskforce(second)["phase"] == "pending-starter"
 
 
-def test_a_starter_that_is_never_offered_anything_logs_the_name_under_which_it_asks(n: Neighbours) -> None:
+def test_a_starter_that_is_never_offered_anything_logs_the_name_under_which_it_asks(
+    n: Neighbours, wms: StandInWms
+) -> None:
     starter = Starter(n)
     starter.run_once()
     assert "ap1.example.org" in starter.alive()
+    for _ in range(2):
+        wms.add_taskforce()
+    starter.run_once()
+    assert starter.alive() == "alive; 2 taskforces started since this worker's start"
 
 
 @pytest.mark.parametrize("path", ["/" + "a" * 300 + "/b", "/nowhere/at/all"])

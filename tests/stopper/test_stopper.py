@@ -144,10 +144,17 @@ def test_a_taskforce_that_became_complete_meanwhile_stays_complete(
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
-def test_a_stopper_that_is_never_offered_anything_logs_the_name_under_which_it_asks(n: Neighbours) -> None:
+def test_a_stopper_that_is_never_offered_anything_logs_the_name_under_which_it_asks(
+    n: Neighbours, wms: StandInWms
+) -> None:
     stopper = Stopper(n)
     stopper.run_once()
     assert "ap1.example.org" in stopper.alive()
+    for _ in range(2):
+        uuid, _ = started(n, wms)
+        wms.abort(uuid)
+    stopper.run_once()
+    assert stopper.alive() == "alive; 2 taskforces stopped since this worker's start"
 
 
 def test_the_metrics_count_what_was_stopped_and_what_the_net_caught(
