@@ -63,6 +63,7 @@ class Mix:
     counters: int = 1  # reports of a running pilot
     failing: float = 0.05  # of the jobs
     held: float = 0.01
+    sites: int = 0  # that machines name; 0: they name none
     seed: int = 1
 
 
@@ -108,6 +109,7 @@ def _life(mix: Mix, chance: random.Random) -> Iterator[tuple[int, str, str]]:
         yield 40, "Started transferring input files", f"\tTransferring to host: {SLOT.format(machine)}\n"
         yield 40, "Finished transferring input files", ""
     body = f'\tSlotName: slot1_{machine}@ep{machine}\n\tCondorScratchDir = "/srv/dir_{machine}"\n\tCpus = 1\n'
+    body += f'\tGLIDEIN_Site = "Site-{machine % mix.sites}"\n' if mix.sites else ""
     yield 1, f"Job executing on host: {SLOT.format(machine)}", body
     yield _chirp("Status", "Started")
     yield _chirp("Status", "AwaitingFirstMessage")

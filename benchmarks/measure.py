@@ -13,7 +13,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, timedelta
+from functools import partial
 from pathlib import Path
+
+from benchmarks.generate import START
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +29,25 @@ class Measured:
     peak: int
 
 
-def with_ours(path: Path) -> int:
-    """Read the log with its full tally, up to what is sent of each cluster, as the watcher would."""
+def with_ours(path: Path, *, by_site: bool = False) -> int:
+    """Read the log with its full tally, up to what is sent of each cluster, as the watcher would.
+
+    `by_site` counts by site, too, as where there are metrics.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from watcher.counting.recent_sites import RecentSites
+    from watcher.counting.sites import DEFAULTS
     from watcher.counting.tally import Tally
     from watcher.reading.batch import keep_memory
     from watcher.reading.event_log import EventLog
 
     keep_memory()
     tally = Tally()
+    sites = RecentSites(UTC, DEFAULTS, (START + timedelta(days=1)).timestamp) if by_site else None
     for events in EventLog(path).read():
         tally.count(events)
+        if sites:
+            sites.count(events)
     for cluster in tally.clusters.values():
         cluster.compound_statuses()
         cluster.top_task_errors()
@@ -59,7 +71,12 @@ def with_grep(path: Path) -> int:
 _GREP = ["grep", "-c", "^[.][.][.]$"]
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}  # it is fastest with bytes
 
-READERS: dict[str, Callable[[Path], int]] = {"ours": with_ours, "htcondor2": with_bindings, "grep": with_grep}
+READERS: dict[str, Callable[[Path], int]] = {
+    "ours": with_ours,
+    "by site": partial(with_ours, by_site=True),
+    "htcondor2": with_bindings,
+    "grep": with_grep,
+}
 
 
 def measure(reader: str, path: Path) -> Measured:

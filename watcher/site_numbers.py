@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from common.metrics import Number
-from watcher.counting.sites import NO_SITE, OTHERS, SiteCounts, Sites, merged
+from watcher.counting.places import NO_SITE, OTHERS
+from watcher.counting.sites import SiteCounts, Sites, merged
 
 MOST_LABELS = 20  # sites that have a label of their own
 LONGEST = 64  # characters of a label

@@ -17,8 +17,9 @@ from common.neighbours import Neighbours
 from tests.fakes import FakeClock
 from tests.jel import HOST, JelWriter
 from tests.metrics import read_metrics, values
+from watcher.counting.places import NO_SITE, OTHERS
 from watcher.counting.recent_sites import HOURS, MOST_SITES_AN_HOUR, RecentSites
-from watcher.counting.sites import DEFAULTS, NO_SITE, OTHERS, SiteCounts, Sites
+from watcher.counting.sites import DEFAULTS, SiteCounts, Sites
 from watcher.reading.event_log import EventLog
 from watcher.site_numbers import MOST_LABELS, OTHER, UNNAMED, label_of, labelled, site_numbers
 from watcher.watcher import Watcher

@@ -43,6 +43,7 @@ class ChirpKind(IntEnum):
 
 
 _NAME = {ChirpKind.STATUS: b"HTChirpEWMSPilotStatus: ", ChirpKind.ERROR: b"HTChirpEWMSPilotError: "}
+_EARLIER = [f'"{text}'.encode()[:8] for text in PILOT_STATUSES.texts if text not in LAST_WORDS]  # "Started
 _DIFFERENT = 8  # different values that are matched at once before the rest is read one by one
 _LONGEST = 32  # bytes of a value that is matched at once
 
@@ -74,6 +75,20 @@ def kinds_of(batch: Batch, generic: Ints) -> Numbers:
     for kind, name in _NAME.items():
         np.putmask(kinds, begin_with(rows, name), kind)
     return kinds
+
+
+def may_be_last_words(batch: Batch, generic: Ints) -> Ints:
+    """Those of the events `generic` of a batch that report a status, but none that begins as an earlier one.
+
+    A pilot reports five statuses, of which one is its last word.
+    """
+    begins = rows_at(batch.block, batch.text[generic] + len(_NAME[ChirpKind.STATUS]), 8)
+    others = np.ones(len(generic), np.bool_)
+    for begin in _EARLIER:
+        others &= ~begin_with(begins, begin)
+    left: Ints = generic[others]
+    reports: Ints = left[kinds_of(batch, left) == ChirpKind.STATUS]
+    return reports
 
 
 def values_of(batch: Batch, events: Ints, kind: ChirpKind) -> list[bytes]:

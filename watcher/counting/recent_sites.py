@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 
-from watcher.counting.sites import OTHERS, SiteCounts, Sites
+from watcher.counting.places import OTHERS
+from watcher.counting.sites import SiteCounts, Sites
 
 HOUR = 3600
 HOURS = 24  # that are counted, the present one besides
@@ -29,13 +30,14 @@ class RecentSites(Sites):
         self._drop_old()
         return (item for sites in self._hours.values() for item in sites.items())
 
-    def _counts(self, site: str, at: int | None) -> SiteCounts:
-        hour, now = (at or 0) // HOUR, self._now()
-        if not now - HOURS <= hour <= now:
-            return SiteCounts()  # nobody looks at these
+    def _counts(self, site: str, at: int) -> SiteCounts:
+        hour = at // HOUR
         if hour not in self._hours:
             self._drop_old()
-        sites = self._hours.setdefault(hour, {})
+            if not self._now() - HOURS <= hour <= self._now():
+                return SiteCounts()  # nobody looks at these
+            self._hours[hour] = {}
+        sites = self._hours[hour]
         if site not in sites and len(sites) >= MOST_SITES_AN_HOUR:
             site = OTHERS
         return sites.setdefault(site, SiteCounts())

@@ -16,8 +16,9 @@ from common.joblog.xml_events import is_xml
 from tests.jel import HOST, JelWriter
 from tests.watcher.views.commands import HOSTILE, run_alone
 from watcher.__main__ import main
-from watcher.counting import sites as site_counts
-from watcher.counting.sites import NO_SITE, SiteCounts, Sites
+from watcher.counting import places
+from watcher.counting.places import NO_SITE
+from watcher.counting.sites import SiteCounts, Sites
 from watcher.reading.batch import SLACK, parse_block
 from watcher.views.sites.table import lines
 from watcher.views.sites.verdict import FEW
@@ -152,7 +153,7 @@ def test_by_machine_the_glidein_s_resource_or_the_host_is_named(
 def test_a_machine_that_invents_a_site_at_each_start_takes_no_memory(
     jel: JelWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(site_counts, "MOST_SITES", 3)
+    monkeypatch.setattr(places, "MOST_PLACES", 3)
     jel.submit(8, "TF-8", 6)
     for proc in range(6):
         start(jel, (8, proc), f"S{proc}")

@@ -30,7 +30,8 @@ from tests.taskforces import add_running
 from tests.waiting import eventually
 from tests.watcher.views.commands import HOSTILE, run_alone, tallied
 from watcher.__main__ import main
-from watcher.counting.sites import NO_SITE, SiteCounts
+from watcher.counting.places import NO_SITE
+from watcher.counting.sites import SiteCounts
 from watcher.views.status.counts import Counts, Progress, ScratchLogs
 from watcher.views.status.overview import Overview, Row
 from watcher.views.status.signs import PARTS, bar_of

@@ -11,7 +11,6 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from common import privacy
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"watcher: {error}\n")
         return EX_FAILED
     if options.json:
-        rows = [asdict(counts) | {"site": name} for name, counts in sites]
+        rows = [counts.as_row() | {"site": name} for name, counts in sites]
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return EX_OK
     from watcher.views.console import console

@@ -8,7 +8,8 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from common.sites import GLIDEIN
-from watcher.counting.sites import NO_SITE, SiteCounts
+from watcher.counting.places import NO_SITE
+from watcher.counting.sites import SiteCounts
 from watcher.views.sites.verdict import culprits, is_bad
 
 _HEADS = (

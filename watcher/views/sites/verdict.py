@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from watcher.counting.sites import NO_SITE, OTHERS, SiteCounts
+from watcher.counting.places import NO_SITE, OTHERS
+from watcher.counting.sites import SiteCounts
 
 FEW = 10  # starts; fewer prove nothing about a site
 BAD = 0.5  # a site is worth a look if this part of its starts came to nothing

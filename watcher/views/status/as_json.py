@@ -21,7 +21,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "ended_in_failure": overview.ended_badly,
         "wms": overview.wms or None,
         "pending": {uuid: record.last_refusal or None for uuid, record in overview.pending.items()},
-        "sites": [{"site": name, "bad": counts.bad, **asdict(counts)} for name, counts in overview.sites],
+        "sites": [{"site": name, "bad": counts.bad, **counts.as_row()} for name, counts in overview.sites],
         "bad_sites": [name for name, _ in culprits(overview.sites)],
         "unreadable": list(overview.complaints),
         "damaged_bytes": dict(overview.damage),
