@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, NoReturn
 
-import requests
 from urllib3.exceptions import HTTPError
+
+from common.wms.lean_requests import requests
 
 MAX_BODY = 16 * 2**20  # bytes; the WMS's largest page is 10 MB (contract of /query/taskforces)
 

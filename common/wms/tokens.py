@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import requests
 from oauthlib.oauth2 import BackendApplicationClient, OAuth2Error
 
 from common.errors import WmsUnavailable
 from common.settings import Settings
 from common.wms.exchange import exchange, parse_json
+from common.wms.lean_requests import requests
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from email.utils import mktime_tz, parsedate_tz
 from typing import Any
 
-import requests
 import tenacity
 from urllib3.exceptions import NewConnectionError, SSLError
 
@@ -20,6 +19,7 @@ from common.errors import RefusedOnTheWay, WmsRejected, WmsReplyLost, WmsUnavail
 from common.settings import Settings
 from common.stop import Stop
 from common.wms.exchange import exchange, new_session, parse_json, to_json
+from common.wms.lean_requests import requests
 from common.wms.tokens import Tokens
 
 logger = logging.getLogger(__name__)
