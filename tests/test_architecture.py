@@ -34,7 +34,7 @@ FLOORS = {
         "wms",
         "settings joblog metrics",
         "condor",
-        "logs outage parent privacy release_rules sites sizes stop watchdog",
+        "logs memory outage parent privacy release_rules sites sizes stop watchdog",
         "errors exit_codes",
     ],
     "common.condor": [

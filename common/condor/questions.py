@@ -35,8 +35,10 @@ from common.condor.records import (
     EndedJob,
     HeldJob,
 )
+from common.memory import give_back
 
 Id = TypeVar("Id", int, str)
+T = TypeVar("T")
 
 # A removed job that an administrator keeps in the queue has no host any more; one that runs on has (measured,
 # 25.14.1 and 23.9.6).
@@ -119,9 +121,17 @@ class Questions(Connection):
             newest, found = self._newest_jobs(end, FEW)
             if len(found) < FEW:
                 return Ended(frozenset(map(owner_of, found)) - {""}, newest or behind)
-        ours = f"{UUID_ATTRIBUTE} isnt undefined"
-        ads = self._ask(lambda schedd: schedd.history(ours, projection=[UUID_ATTRIBUTE], since=end))
-        return Ended(frozenset(map(owner_of, ads)), newest)
+        names = self._read_history(f"{UUID_ATTRIBUTE} isnt undefined", [UUID_ATTRIBUTE], _owners, end)
+        return Ended(names, newest)
+
+    def _read_history(
+        self, constraint: str, fields: list[str], read: Callable[[list[Any]], T], end: str | None = None
+    ) -> T:
+        """What is to be known of the jobs in the history back to where `end` holds; no ad stays in memory."""
+        try:
+            return read(self._ask(lambda schedd: schedd.history(constraint, projection=fields, since=end)))
+        finally:
+            give_back()
 
     def _newest_jobs(self, end: str | None, most: int) -> tuple[tuple[int, int] | None, list[Any]]:
         """The newest jobs in the history back to where `end` holds, newest first, and the id of the first."""
@@ -150,7 +160,7 @@ class Questions(Connection):
         From the schedd's history, which rotates by size: what ended long ago may be missing. Only jobs that
         carry a taskforce's id are looked at. Raises ScheddUnavailable. Safe to repeat.
         """
-        ads: list[Any] = []
+        jobs: list[EndedJob] = []
         for part in _slices(cluster_ids, HISTORY_SLICE):
             # Not a chain of ||: ClassAds do not evaluate more than about 400 of them (measured, 25.14.1).
             # The range comes first, as most ads fail there already.
@@ -158,8 +168,8 @@ class Questions(Connection):
                 f"{UUID_ATTRIBUTE} isnt undefined && ClusterId >= {part[0]} && ClusterId <= {part[-1]}"
                 f" && member(ClusterId, {_list(part)})"
             )
-            ads += self._ask(partial(_history, constraint, ENDED_FIELDS))
-        return sorted(map(read_ended_job, ads), key=lambda job: job.ended_at)
+            jobs += self._read_history(constraint, ENDED_FIELDS, _ended_jobs)
+        return sorted(jobs, key=lambda job: job.ended_at)
 
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
         """Whether a job of the taskforce's cluster may still run, or be made later."""
@@ -306,6 +316,14 @@ def _count_live(cluster_ids: list[int], schedd: Any) -> int:
 def _history(constraint: str, fields: list[str], schedd: Any) -> list[Any]:
     found: list[Any] = schedd.history(constraint, projection=fields)
     return found
+
+
+def _owners(ads: list[Any]) -> frozenset[str]:
+    return frozenset(map(owner_of, ads))
+
+
+def _ended_jobs(ads: list[Any]) -> list[EndedJob]:
+    return [read_ended_job(ad) for ad in ads]
 
 
 def _texts(texts: Collection[str]) -> str:

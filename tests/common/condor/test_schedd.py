@@ -119,7 +119,7 @@ class Asked:
         self.ads = [classad2.ClassAd(ad) for ad in ads]
         self.constraints: list[str] = []
 
-    def history(self, constraint: str, projection: list[str]) -> list[Any]:
+    def history(self, constraint: str, projection: list[str], since: None = None) -> list[Any]:
         self.constraints.append(constraint)
         expression = classad2.ExprTree(constraint)
         return [ad for ad in self.ads if expression.eval(ad) is True]
