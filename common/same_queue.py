@@ -26,6 +26,12 @@ def require_same_queue(site: Neighbours) -> JobQueue:
     Raises ScheddUnavailable if the schedd does not answer, and ScratchUnavailable if the note cannot be read.
     Safe to repeat.
     """
+    here, _ = _compare(site)
+    return here
+
+
+def _compare(site: Neighbours) -> tuple[JobQueue, JobQueue | None]:
+    """The job queue that answers, and the note, both of the same queue; raises as `require_same_queue`."""
     here = site.schedd.queue()
     try:
         ours = site.scratch.queue()
@@ -34,13 +40,13 @@ def require_same_queue(site: Neighbours) -> JobQueue:
             raise
         logger.warning("%s was damaged; it is made again for %s", site.scratch.queue_record, here)
         site.scratch.note_queue(here)
-        return here
+        return here, here
     if ours is not None and here.born != ours.born:
         raise OtherQueue(
             f"the job queue here is {here}, theirs is {ours}: is TMS_SCHEDD_NAME right?"
             f" If theirs is lost permanently, remove {site.scratch.queue_record}"
         )
-    return here
+    return here, ours
 
 
 def note_queue(site: Neighbours) -> JobQueue:
@@ -48,8 +54,8 @@ def note_queue(site: Neighbours) -> JobQueue:
 
     Raises as `require_same_queue`. Safe to repeat.
     """
-    here = require_same_queue(site)
-    if site.scratch.queue() != here:  # none so far, or the same under another name
+    here, noted = _compare(site)
+    if noted != here:  # none so far, or the same under another name
         site.scratch.note_queue(here)
     return here
 

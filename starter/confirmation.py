@@ -38,10 +38,10 @@ def confirm(site: Neighbours, intent: Intent) -> None:
 
 def _post(site: Neighbours, intent: Intent) -> None:
     """Confirm a start; if that is refused, perhaps for its size, confirm it without the long values."""
-    short = {name: _shortened(value) for name, value in intent.submit_dict.items()}
     try:
         _post_with(site, intent, intent.submit_dict)
     except (WmsRejected, RefusedOnTheWay) as error:
+        short = {name: _shortened(value) for name, value in intent.submit_dict.items()}
         if error.status == 404 or short == intent.submit_dict:
             raise
         logger.warning("%s; leaving out the long values of the submit description", error)

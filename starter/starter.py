@@ -156,7 +156,7 @@ class Starter:
             seen.add(uuid)
             self.was_offered = True
             try:
-                self._attempt(turn, uuid, partial(self._start, uuid, reply))
+                self._attempt(turn, uuid, partial(self._start, reply, intent))
             except SubmitRejected as error:
                 turn.failed += 1
                 self.refused += 1
@@ -177,10 +177,9 @@ class Starter:
             self.load.check()
         return reply
 
-    def _start(self, uuid: str, reply: dict[str, Any]) -> bool:
+    def _start(self, reply: dict[str, Any], before: Intent | None) -> bool:
         offer = parse_offer(reply)
-        made_at = min(offer.taskforce.timestamp, self.site.clock())
-        before = self.site.scratch.intent(uuid)
+        uuid, made_at = offer.taskforce.taskforce_uuid, min(offer.taskforce.timestamp, self.site.clock())
         if before and before.halted:
             raise ItemWaits(before.halted)
         with looking_at_files(self.site, offer):

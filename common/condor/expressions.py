@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 # A string as ClassAds write it, for example "a \"b\" \\.edu \303\274"; then its escapes.
@@ -20,6 +21,7 @@ def parse_expression(text: str) -> str:
         raise ValueError(f"not a ClassAd expression: {text[:200]!r}") from error
 
 
+@functools.lru_cache(maxsize=256)  # the taskforces of a workflow have the same one
 def submit_language(text: str) -> str:
     r"""An expression in the submit language as one line of it; raises ValueError if it is not one.
 
