@@ -4,9 +4,10 @@ python -m tests.sandbox.pool run --cpus 16 -- python -m benchmarks.many_workers 
 
 The whole service runs beside a stand-in WMS. A few of the workers find a machine; the others idle. At every
 look, and in every request that the WMS got, the counts have to add up to the number of workers. Meanwhile
-somebody else asks the schedd a small question every second. `--at-once` submits all jobs at once, for
-comparison: the limits of the pool's schedd are raised for that. `--through-all` then removes each job of a
-second taskforce as soon as it is made, so that all of them are made, and the cluster ends by itself.
+somebody else asks the schedd a small question every second. `--through-all` then removes each job of a second
+taskforce as soon as it is made, so that all of them are made, and the cluster ends by itself. For comparison
+`--beside` then starts another one with all jobs at once, and `--at-once` does everything with such a one: the
+limits of the pool's schedd are raised for that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import htcondor2
@@ -164,6 +165,11 @@ def started_to_stopped(run: ManyWorkers) -> None:
     print(f"at the end {run.wms.taskforce(run.uuid)['compound_statuses']}")
 
 
+def only_started(run: ManyWorkers) -> None:
+    """Start one taskforce whose jobs never run."""
+    run.step("start", lambda: run.hand_in(NEVER), lambda _: run.phase() == "condor-submit")
+
+
 def through_all(run: ManyWorkers) -> None:
     """Let HTCondor make every job, by removing each that is there, until the cluster has ended by itself."""
 
@@ -185,31 +191,47 @@ def main() -> int:
         print("There is no pool here: python -m tests.sandbox.pool run -- ...", file=sys.stderr)
         return 2
     pool.install_pilot("latest")
-    more = {}
-    if options.at_once:
-        pool.configure("MAX_JOBS_PER_SUBMISSION = 10000000", "MAX_JOBS_PER_OWNER = 10000000")
-        more["TMS_LATE_MATERIALIZATION_ABOVE"] = "0"
-    how = "all jobs at once" if options.at_once else "jobs made as they are needed"
-    print(f"HTCondor {pool.version}, {options.workers} workers, {how}", flush=True)
-    directory = Path(tempfile.mkdtemp(prefix="many-", dir=pool.layout.home))
-    good = True
+    neighbour = Neighbour()
+    neighbour.start()
+    started = [started_to_stopped, *([through_all] if options.through_all else [])]
     with StandInWms(schedd=pool.schedd_name, leeway_seconds=0) as wms:
-        tms = Tms(directory, wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name} | more)
-        with tms:
-            time.sleep(5)  # until all of its workers wait for work
-            neighbour = Neighbour()
-            neighbour.start()
-            for one in [started_to_stopped, *([through_all] if options.through_all else [])]:
-                run = ManyWorkers(pool, wms, tms, neighbour, options.workers)
-                one(run)
-                good &= run.check()
+        good = _serve(pool, wms, neighbour, options.workers, started, at_once=options.at_once)
+        if options.beside:
+            _serve(pool, wms, neighbour, options.workers, [only_started], at_once=True)
     return 0 if good else 1
+
+
+def _serve(
+    pool: PoolClient,
+    wms: StandInWms,
+    neighbour: Neighbour,
+    workers: int,
+    runs: Sequence[Callable[[ManyWorkers], None]],
+    *,
+    at_once: bool,
+) -> bool:
+    """Let a service of its own carry out these runs; whether the counts always added up."""
+    environment = wms.environment() | {"TMS_WMS_SCHEDD_NAME": pool.schedd_name}
+    if at_once:
+        pool.configure("MAX_JOBS_PER_SUBMISSION = 10000000", "MAX_JOBS_PER_OWNER = 10000000")
+        environment["TMS_LATE_MATERIALIZATION_ABOVE"] = "0"
+    how = "all jobs at once" if at_once else "jobs made as they are needed"
+    print(f"HTCondor {pool.version}, {workers} workers, {how}", flush=True)
+    good = True
+    with Tms(Path(tempfile.mkdtemp(prefix="many-", dir=pool.layout.home)), environment) as tms:
+        time.sleep(5)  # until all of its workers wait for work
+        for one in runs:
+            run = ManyWorkers(pool, wms, tms, neighbour, workers)
+            one(run)
+            good &= run.check()
+    return good
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.many_workers", description=__doc__)
     parser.add_argument("--workers", type=int, default=100_000)
     parser.add_argument("--at-once", action="store_true", help="submit all jobs at once")
+    parser.add_argument("--beside", action="store_true", help="start one with all jobs at once, too")
     parser.add_argument("--through-all", action="store_true", help="have each job made, too")
     return parser
 
