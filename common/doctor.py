@@ -46,6 +46,7 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
         "history": lambda: history(neighbours),
         "submit": lambda: _submit(neighbours),
         "load": lambda: load(neighbours),
+        "late": lambda: late(neighbours),
         "jobs": lambda: jobs(neighbours),
         "inputs": lambda: inputs(neighbours.settings),
         "scratch": lambda: _scratch(neighbours),
@@ -132,6 +133,21 @@ def load(neighbours: Neighbours) -> str:
             f"{text}, TMS_MAX_SCHEDD_DUTY_CYCLE is {most:g}: nothing is started until it has less"
         )
     return text
+
+
+def late(neighbours: Neighbours) -> str:
+    """Whether the jobs of a large taskforce are made as they are needed."""
+    above, most = neighbours.settings.late_materialization_above, neighbours.settings.max_jobs_in_queue
+    if not above:
+        return "TMS_LATE_MATERIALIZATION_ABOVE is 0: all jobs of a taskforce are submitted at once"
+    if neighbours.schedd.makes_jobs_later():
+        return f"with more than {above} workers, jobs are made as they are needed"
+    refused = f", and none is started with more than {most} (TMS_MAX_JOBS_IN_QUEUE)" if most else ""
+    raise _Doubtful(
+        f"TMS_LATE_MATERIALIZATION_ABOVE is {above}, but the schedd makes no jobs later"
+        " (SCHEDD_ALLOW_LATE_MATERIALIZE = false): however many workers a taskforce has, all its jobs are"
+        f" submitted at once{refused}"
+    )
 
 
 def _shared(settings: Settings) -> str:

@@ -24,34 +24,44 @@ def fit_into_queue(site: Neighbours, intent: Intent) -> Intent:
     SubmitRejected where it never will, and ScheddUnavailable.
     """
     most = site.settings.max_jobs_in_queue
-    if not most:
-        return intent
-    if intent.n_workers > most and not is_late(intent.submit_dict):
-        if not site.settings.late_materialization_above:
-            raise SubmitRejected(
-                f"{intent.n_workers} workers are more than may be in the queue at once:"
-                f" TMS_MAX_JOBS_IN_QUEUE = {most}"
-            )
+    may_be_late = site.settings.late_materialization_above > 0
+    if most and intent.n_workers > most and may_be_late and not is_late(intent.submit_dict):
         intent = _late(site, intent)
-    jobs, more = site.schedd.count_jobs(site.scratch.holds), at_once(intent.submit_dict, intent.n_workers)
+    _require_room(site, intent)
+    return intent
+
+
+def _require_room(site: Neighbours, intent: Intent, because: str = "") -> None:
+    """Raise what `fit_into_queue` raises; `because` is why the jobs are not made later."""
+    most, more = site.settings.max_jobs_in_queue, at_once(intent.submit_dict, intent.n_workers)
+    if not most:
+        return
+    if more > most:
+        raise SubmitRejected(
+            f"{because}{more} workers are more than may be in the queue at once:"
+            f" TMS_MAX_JOBS_IN_QUEUE = {most}"
+        )
+    jobs = site.schedd.count_jobs(site.scratch.holds)
     if jobs + more > most:
         raise QueueFull(
             f"{more} more jobs do not fit for now: {jobs} of ours are in the queue, and"
             f" TMS_MAX_JOBS_IN_QUEUE = {most}"
         )
-    return intent
 
 
 def submit(site: Neighbours, intent: Intent) -> Intent:
     """Submit the cluster of a start; returns it with the cluster's id, and as it was submitted.
 
-    NOT safe to repeat: look for the taskforce's cluster first. Raises as the schedd's submit.
+    NOT safe to repeat: look for the taskforce's cluster first. Raises as the schedd's submit, and as
+    `fit_into_queue` if the schedd makes no jobs later.
     """
     try:
         return _submit(site, intent)
     except NoLateMaterialization as error:
+        early = _early(intent)
+        _require_room(site, early, f"{error}, and ")
         logger.warning("taskforce %s: %s: submitting all jobs at once", intent.taskforce_uuid, error)
-        return _submit(site, _early(intent))
+        return _submit(site, early)
     except (TooManyJobs, QueueFull) as error:
         if not _may_be_late(site, intent, error):
             raise

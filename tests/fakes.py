@@ -104,6 +104,7 @@ class FakeSchedd:
     lingering: set[int] = field(default_factory=set)  # removed clusters that run on
     busy: float = 0.0  # its duty cycle
     asked_load: int = 0
+    late: bool = True  # whether it allows late materialization
     refusals: list[Exception | None] = field(default_factory=list)  # of the next submits, in turn
     asked_about: list[set[int]] = field(default_factory=list)  # the clusters of each question about the queue
     left: list[int] = field(default_factory=list)  # clusters that left the queue, in that order
@@ -209,6 +210,10 @@ class FakeSchedd:
         self._answer()
         self.asked_load += 1
         return self.busy
+
+    def makes_jobs_later(self) -> bool:
+        self._answer()
+        return self.late
 
     def ping(self) -> str:
         self._answer()

@@ -64,6 +64,14 @@ class Connection:
         busy = ads[0].get(_BUSY) if ads else None
         return float(busy) if isinstance(busy, int | float) else 0.0
 
+    def makes_jobs_later(self) -> bool:
+        """Whether the schedd allows late materialization, as by default. Raises ScheddUnavailable.
+
+        With another value than true and false it does not start (measured, 23.9.6 and 25.14.1).
+        """
+        text = self._call_twice(lambda _: self._location.setting_text("SCHEDD_ALLOW_LATE_MATERIALIZE"))
+        return text.strip().lower() != "false"
+
     def _ask_itself(self) -> list[Any]:
         """The schedd's own ad, from itself. Raises ScheddUnavailable."""
         location = self._ask(lambda _: self._location.ad())

@@ -52,9 +52,16 @@ class Location:
     def setting(self, name: str) -> int | None:
         """The schedd's own setting of this name; None if it cannot be asked, or that is no number."""
         try:
-            return int(str(htcondor2.RemoteParam(self.ad())[name]))
+            return int(self.setting_text(name))
         except (htcondor2.HTCondorException, ScheddUnavailable, KeyError, ValueError):
             return None
+
+    def setting_text(self, name: str) -> str:
+        """The schedd's own setting of this name, as its configuration has it, or HTCondor's default.
+
+        Raises ScheddUnavailable, HTCondorException, and KeyError for a name that HTCondor does not know.
+        """
+        return str(htcondor2.RemoteParam(self.ad())[name])
 
     def _look_up(self) -> Any:
         collector = htcondor2.Collector(self._collector) if self._collector else htcondor2.Collector()

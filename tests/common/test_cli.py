@@ -153,6 +153,7 @@ def test_a_check_has_a_line_for_each_thing_and_fails_if_one_does(environment: di
         "submit": "FAIL",
         "history": "FAIL",
         "load": "FAIL",
+        "late": "FAIL",
         "jobs": "FAIL",
         "scratch": "ok",
         "inputs": "warn",

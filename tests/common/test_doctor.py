@@ -76,6 +76,45 @@ def test_a_saturated_schedd_is_a_warning(
     )
 
 
+@pytest.mark.parametrize(
+    ("allowed", "more", "line"),
+    [
+        (True, {}, "ok   late     with more than 1000 workers, jobs are made as they are needed"),
+        (
+            False,
+            {"late_materialization_above": 0},
+            "ok   late     TMS_LATE_MATERIALIZATION_ABOVE is 0:"
+            " all jobs of a taskforce are submitted at once",
+        ),
+        (
+            False,
+            {},
+            "warn late     TMS_LATE_MATERIALIZATION_ABOVE is 1000, but the schedd makes no jobs later"
+            " (SCHEDD_ALLOW_LATE_MATERIALIZE = false): however many workers a taskforce has, all its jobs are"
+            " submitted at once",
+        ),
+        (
+            False,
+            {"max_jobs_in_queue": 50},
+            "warn late     TMS_LATE_MATERIALIZATION_ABOVE is 1000, but the schedd makes no jobs later"
+            " (SCHEDD_ALLOW_LATE_MATERIALIZE = false): however many workers a taskforce has, all its jobs are"
+            " submitted at once, and none is started with more than 50 (TMS_MAX_JOBS_IN_QUEUE)",
+        ),
+    ],
+)
+def test_a_schedd_that_makes_no_jobs_later_is_a_warning(
+    n: Neighbours,
+    schedd: FakeSchedd,
+    capsys: pytest.CaptureFixture[str],
+    allowed: bool,
+    more: dict[str, object],
+    line: str,
+) -> None:
+    schedd.late = allowed
+    assert doctor.passes("late", lambda: doctor.late(with_settings(n, **more)))
+    assert capsys.readouterr().out.strip() == line
+
+
 def test_a_schedd_without_a_history_is_a_fault(
     n: Neighbours, schedd: FakeSchedd, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,11 +48,11 @@ def test_the_check_at_the_start_finds_nothing_wrong(instance: Make, wms: StandIn
     checked = instance("checked", wms).run("starter", "--check")
     assert checked.returncode == 0, checked.stdout
     verdicts = re.findall(r"^(ok  |warn|FAIL) (\w+)", checked.stdout, re.MULTILINE)
-    names = ["token", "wms", "clock", "zone", "schedd", "history", "submit", "load", "scratch"]
+    names = ["token", "wms", "clock", "zone", "schedd", "history", "submit", "load", "late", "scratch"]
     assert [name for verdict, name in verdicts if verdict == "ok  "] == names
     # A stock schedd protects nothing, and users' files are not bound into the container.
     assert [name for verdict, name in verdicts if verdict == "warn"] == ["jobs", "inputs"]
-    assert len(verdicts) == 11
+    assert len(verdicts) == 12
 
 
 def test_a_worker_is_seen_restarted_and_healed_from_outside(

@@ -275,6 +275,11 @@ class ModelSchedd:
         return 0.01
 
     @asked
+    def makes_jobs_later(self) -> bool:
+        """Whether it allows late materialization."""
+        return True
+
+    @asked
     def ping(self) -> str:
         """Who we are."""
         return "tms@ap1"

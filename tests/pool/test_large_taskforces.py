@@ -187,6 +187,7 @@ def test_the_limits_of_the_queue_refuse_or_delay_as_they_are_taken_to(
         with pytest.raises(QueueFull, match=r"MAX_JOBS_SUBMITTED = 1$") as no:
             submit("TF-4", 1, **more)
         assert not no.value.late_helps
+    assert schedd.makes_jobs_later() is False
     schedd = configure(pool, "SCHEDD_ALLOW_LATE_MATERIALIZE = false")
     with pytest.raises(NoLateMaterialization):
         submit("TF-4", 2, max_idle="1")

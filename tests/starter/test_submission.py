@@ -173,6 +173,39 @@ def test_a_taskforce_beyond_our_own_limit_is_refused_where_no_jobs_are_made_late
     ]
 
 
+@pytest.mark.parametrize(
+    ("n_workers", "above"), [(101, 1000), (101, 50)], ids=["late for its limit", "late for its size"]
+)
+def test_our_own_limit_holds_where_the_schedd_makes_no_jobs_later(
+    wms: StandInWms, schedd: FakeSchedd, starter: Passes, n_workers: int, above: int
+) -> None:
+    uuid = wms.add_taskforce(n_workers=n_workers)
+    schedd.refusals = [NoLateMaterialization("the schedd makes no jobs later")]
+    outcome = starter(max_jobs_in_queue=100, late_materialization_above=above).run_once()
+    assert (outcome.done, schedd.known) == (0, {})
+    assert failures(wms, uuid) == [
+        "the schedd makes no jobs later, and 101 workers are more than may be in the queue at once:"
+        " TMS_MAX_JOBS_IN_QUEUE = 100"
+    ]
+
+
+def test_one_that_would_fit_later_waits_where_the_schedd_makes_no_jobs_later(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, starter: Passes
+) -> None:
+    wms.add_taskforce(n_workers=5)
+    large = wms.add_taskforce(n_workers=99)
+    schedd.refusals = [None, NoLateMaterialization("the schedd makes no jobs later")]
+    worker = starter(max_jobs_in_queue=100, late_materialization_above=50, max_idle=10)
+    outcome = worker.run_once()
+    assert (outcome.done, outcome.waiting) == (1, 1)
+    assert "99 more jobs do not fit for now: 5 of ours are in the queue" in outcome.oldest
+    assert n.scratch.intents() == []
+    schedd.known[100].alive = False
+    clock.now += 60
+    assert worker.run_once().done == 1
+    assert wms.taskforce(large)["phase"] == "condor-submit"
+
+
 def test_without_a_limit_nobody_counts(
     wms: StandInWms, schedd: FakeSchedd, starter: Passes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
