@@ -45,10 +45,14 @@ class Over:
     record: Taskforce
     seen: Witness
 
-    def lacks_jobs(self) -> bool:
-        """Whether a removed cluster has fewer jobs in its log than workers, and the schedd may know why."""
-        lacks = self.cluster.n_jobs < (self.record.n_workers or 0)
-        return lacks and self.seen is Witness.CLUSTER_REMOVED and not self.cluster.filled
+    def is_unclear(self) -> bool:
+        """Whether the schedd may know better than the log how jobs ended.
+
+        So it is if a removed cluster has fewer jobs in its log than workers, or if the log shows the end of a
+        job and then another status of it: on a stock schedd, other jobs may have forged one of them.
+        """
+        lacks_jobs = self.cluster.n_jobs < (self.record.n_workers or 0) and not self.cluster.filled
+        return self.cluster.contradicted or (lacks_jobs and self.seen is Witness.CLUSTER_REMOVED)
 
 
 class Completions:
@@ -132,9 +136,9 @@ class Completions:
         """
         if not over or (news := self.clusters.read()) is None:
             return []
-        lacking = [one.cluster for one in over if one.lacks_jobs()]
-        if lacking:
-            self.missing_ends.fill(lacking)
+        unclear = [one.cluster for one in over if one.is_unclear()]
+        if unclear:
+            self.missing_ends.fill(unclear)
         ready = [one for one in over if self.reports.is_settled(one.cluster)]
         if news or len(ready) < len(over):
             self.pace.look_at_once()

@@ -107,15 +107,16 @@ class MissingEnds:
             self._count(cluster, known)
 
     def fill(self, clusters: Collection[ClusterTally]) -> None:
-        """Count the ends of jobs that the logs of removed clusters lack, where the logs were damaged.
+        """Count the ends of jobs that the logs of these clusters lack, or show in two ways.
 
-        Jobs that the history does not know either were never made. Raises ScheddUnavailable. Safe to repeat.
+        Jobs of a removed cluster that the history does not know either were never made; of two ends that it
+        does not know, the last one in the log stays. Raises ScheddUnavailable. Safe to repeat.
         """
         ends = self._ends_of({cluster.cluster_id for cluster in clusters})
         for cluster in clusters:
             for job in _of(cluster, ends[cluster.cluster_id]):
                 cluster.end(job.proc, REMOVED if job.removed else COMPLETED, end_date(job))
-            cluster.filled = True
+            cluster.filled, cluster.contradicted = True, False
 
     def _ends_of(self, ids: Collection[int]) -> defaultdict[int, list[EndedJob]]:
         ends = defaultdict(list)
@@ -130,6 +131,7 @@ class MissingEnds:
         cluster.end_the_rest()
         # Not touched: that would mean that a log has news of it.
         cluster.gone, cluster.dirty, cluster.touched, cluster.rests = True, True, False, False
+        cluster.contradicted = False
         logger.warning(
             "cluster %d is over, and no log shows it: the schedd knows how %d job(s) ended",
             cluster.cluster_id,

@@ -426,10 +426,8 @@ class ModelSchedd:
         jel = self.jel(cluster.log)
         if how == "removal":
             jel.event(36, (cluster.cluster_id, -1), "Cluster removed")
-        # Of a job that has ended, a forged end would be the last that the log has, and nobody could know.
         for job in cluster.jobs if how == "ends" else ():
-            if job.queued:
-                jel.abort((cluster.cluster_id, job.proc))
+            jel.abort((cluster.cluster_id, job.proc))
 
     def jel(self, log: Path) -> ModelJel:
         """What writes the events of now into a log."""

@@ -27,6 +27,7 @@ class World(Place):
         self.workers: dict[str, Worker] = {}
         self._calm: set[str] = set()  # the workers whose last pass went well
         self.copies: dict[Path, bytes] = {}  # logs as they were some time ago
+        self.damaged: set[Path] = set()  # logs of which a copy may be better than what is there
         self.set_back = False  # the clock was set, so an older copy may have later dates
 
     # -- workers --------------------------------------------------------------------------------------
@@ -189,6 +190,7 @@ class World(Place):
 
     def _damage(self, log: Path, how: str) -> None:
         content = log.read_bytes()
+        self.damaged.add(log)
         if how == "deleted":
             log.unlink()
         elif how == "replaced":
@@ -205,10 +207,15 @@ class World(Place):
                 cluster.logged = False
 
     def has_older_copy(self) -> bool:
-        """Whether there is a copy of the newest log from when it was shorter, without damage since."""
+        """Whether there is a copy of the newest log from when it was shorter, and no damage ever."""
         logs = self.logs()
         copy = self.copies.get(logs[-1], b"") if logs else b""
-        return bool(copy) and copy != logs[-1].read_bytes() and logs[-1].read_bytes().startswith(copy)
+        return (
+            bool(copy)
+            and logs[-1] not in self.damaged
+            and copy != logs[-1].read_bytes()
+            and logs[-1].read_bytes().startswith(copy)
+        )
 
     def put_older_copy(self) -> None:
         """Somebody puts the newest log back as it was, if that is another than it is."""
@@ -221,10 +228,10 @@ class World(Place):
                     cluster.logged = cluster.logged and cluster.log != log
 
     def forge(self, how: str) -> None:
-        """A job forges an end of every other cluster in the newest log, although they go on."""
+        """A job forges an end of every cluster in its log, whether it goes on or has ended."""
         with self.outside():
             for cluster in self.clusters():
-                if cluster.live and cluster.log.exists():
+                if cluster.log.exists():
                     self.schedd.forge(cluster, how)
 
     def disown(self) -> None:

@@ -79,6 +79,44 @@ def test_an_end_that_comes_while_the_queue_is_asked_counts_and_a_forged_one_befo
     assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"Done": 1}}
 
 
+@pytest.mark.parametrize(("known", "status"), [(True, "COMPLETED"), (False, "REMOVED")])
+def test_of_two_ends_of_a_job_the_one_that_the_history_knows_counts(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    jel: JelWriter,
+    clock: FakeClock,
+    uuid: str,
+    known: bool,
+    status: str,
+) -> None:
+    """Another job forged the second one. If the history has forgotten the job, nobody knows that."""
+    jel.execute((7, 0))
+    jel.chirp((7, 0), "Status", '"Done"')
+    jel.terminate((7, 0))
+    jel.abort((7, 0))
+    schedd.history = [EndedJob(7, 0, False, int(clock()))] if known else []
+    watcher = Watcher(n)
+    watcher.run_once()
+    watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(uuid)["compound_statuses"] == {status: {"Done": 1}}
+
+
+def test_the_history_is_asked_about_no_cluster_whose_log_is_clear(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, uuid: str
+) -> None:
+    jel.execute((7, 0))
+    jel.evict((7, 0))
+    jel.execute((7, 0))
+    jel.terminate((7, 0))
+    watcher = Watcher(n)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(type(schedd), "ended_jobs")
+        watcher.run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
 def test_a_removal_of_the_cluster_is_no_end_of_jobs_that_still_go_on_in_the_log(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, clock: FakeClock, uuid: str
 ) -> None:

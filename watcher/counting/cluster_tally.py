@@ -41,6 +41,7 @@ class ClusterTally:
         self.is_late = False  # event 035: HTCondor makes its jobs as they are needed
         self.removed = False  # event 036: the cluster is over, whatever the states of its jobs
         self.filled = False  # and the schedd was asked about jobs that the log does not have
+        self.contradicted = False  # the log shows an end of a job, and then another status of it
         self.paused = NO_STATUS  # event 037: HTCondor makes no more jobs for now; their status, as held ones
         self.dirty, self.touched = True, False
         self.changed_at = 0.0  # on the monotonic clock
@@ -184,10 +185,13 @@ class ClusterTally:
         self.move(self.place(proc), pack(self.statuses.number(status), self.pilots.number(pilot), 0))
 
     def end(self, proc: int, status: int, date: bytes) -> None:
-        """The schedd's history has the end of a job, which keeps its pilot, and an end that a log showed."""
+        """The schedd's history has the end of a job, which keeps its pilot.
+
+        An end that a log showed stays, unless that log contradicts itself.
+        """
         place = self.place(proc)
         known, pilot, error = unpack(int(self._jobs.packed[place]))
-        if known not in ENDED or self.rebuilt:
+        if known not in ENDED or self.rebuilt or self.contradicted:
             self.move(place, pack(status, pilot, error))
             self.last_end, self.before_end = date, b""  # in UTC: there is nothing to compare
 

@@ -207,7 +207,7 @@ class EventTally:
             return  # the hold or removal that follows is the other half, whenever it comes
         cluster = self.cluster(event.cluster)
         place = cluster.place(event.proc)
-        _, pilot, error = unpack(int(self.jobs.packed[place]))
+        known, pilot, error = unpack(int(self.jobs.packed[place]))
         before = self.evicted.pop(place, None)
         if event.code == EVICTED:
             if why is None:
@@ -227,6 +227,8 @@ class EventTally:
             cluster.note_end(event.date)
         elif event.code == EXECUTE:
             cluster.note_start(event.date)
+        if known in ENDED and status != known:
+            cluster.contradicted = True
         cluster.move(place, pack(status, pilot, error))
 
     def _remember(self, place: int, date: bytes, pilot: int, error: int) -> None:

@@ -31,12 +31,14 @@ from watcher.counting.event_tally import (
     OF_A_CLUSTER,
     EventTally,
 )
-from watcher.counting.job_states import PAGE
+from watcher.counting.job_states import PAGE, pack
 from watcher.counting.job_status import (
+    COMPLETED,
     ENDED,
     FORGETTING,
     IDLE,
     NO_STATUS,
+    REMOVED,
     RUNNING,
     STATUS_OF_EVENT,
     announces_end,
@@ -168,8 +170,11 @@ class Tally(EventTally):
         )
         before = self.jobs.packed[changes.place]
         self._set(changes, owners)
-        for changed in _different(changes.owner[self.jobs.packed[changes.place] != before]).tolist():
+        now = self.jobs.packed[changes.place]
+        for changed in _different(changes.owner[now != before]).tolist():
             owners[changed].recount()
+        for contradicted in _different(changes.owner[_come_back(changes, before, now)]).tolist():
+            owners[contradicted].contradicted = True
         of_a_cluster = (batch.proc == CLUSTER_PROC) & (does & _OF_A_CLUSTER != 0)
         for at in np.flatnonzero(of_a_cluster).tolist():
             self.count_cluster_event(batch.event(at))
@@ -294,6 +299,21 @@ class Tally(EventTally):
             if cluster := self.clusters.get(int(batch.cluster[at])):
                 note = cluster.note_start if does[at] & _STARTS else cluster.note_end
                 note(batch.date(at))
+
+
+def _come_back(changes: _Changes, before: Numbers, now: Numbers) -> Ints:
+    """The changes of jobs that had ended, by an event of the batch or before it, and have another status now.
+
+    `before` and `now` are packed states.
+    """
+    had_ended = np.flatnonzero((before >= pack(COMPLETED, 0, 0)) & (before < pack(REMOVED + 1, 0, 0)))
+    ends = np.flatnonzero(changes.does & _ENDS)
+    return np.concatenate(
+        (
+            had_ended[before[had_ended] >> 24 != now[had_ended] >> 24],
+            ends[_STATUS[changes.code[ends]] != now[ends] >> 24],
+        )
+    )
 
 
 def _tell_evictions_apart(batch: Batch, does: Numbers) -> None:

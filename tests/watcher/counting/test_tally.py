@@ -583,3 +583,37 @@ def test_in_a_block_in_which_no_taskforce_is_named_no_submit_event_is_searched_f
     jel.submit(10, "TF-10", 1)
     assert 10 in {cluster.cluster_id for cluster in tally_of(jel.path).lives() if cluster.taskforce_uuid}
     assert 10 in searched
+
+
+TRUE_END, FORGED_END = JelWriter.terminate, JelWriter.abort
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [TRUE_END, FORGED_END],
+        [FORGED_END, TRUE_END],
+        [TRUE_END, JelWriter.execute],
+        [FORGED_END, JelWriter.execute, TRUE_END],
+    ],
+)
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_job_that_has_another_status_after_its_end_makes_its_cluster_unclear(
+    jel: JelWriter, events: list[Callable[[JelWriter, tuple[int, int]], None]], at_once: bool
+) -> None:
+    """Each of the events in a block of its own, or all of them in one."""
+    jel.submit(7, "TF-1", 2)
+    jel.submit(8, "TF-2", 1)
+    tally, log = Tally(), EventLog(jel.path)
+    for event in events:
+        if not at_once:
+            for block in log.read():
+                tally.count(block)
+        event(jel, JOB)
+        event(jel, (7, 1))
+        jel.execute((8, 0))
+    jel.terminate((8, 0))
+    jel.terminate((8, 0))
+    for block in log.read():
+        tally.count(block)
+    assert (tally.clusters[7].contradicted, tally.clusters[8].contradicted) == (True, False)
