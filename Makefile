@@ -40,7 +40,7 @@ unit: $(VENV)/.ready
 # The property tests and the fuzz run of `unit`, much longer and with new inputs each time; then hostile jobs.
 FUZZ_SECONDS := 600
 fuzz: $(VENV)/.ready
-	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON_) -m pytest --hypothesis-profile=fuzz --hypothesis-show-statistics \
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON_) -m pytest -s --hypothesis-profile=fuzz --hypothesis-show-statistics \
 	    tests/fuzz tests/model tests/common/joblog/test_search.py tests/watcher/reading/test_exactness.py \
 	    tests/watcher/reading/test_xml_stream.py
 	$(POOL) env FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) tests/pool/test_hostile_jobs.py -k whatever

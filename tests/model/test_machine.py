@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 from hypothesis import settings
 from hypothesis.internal.conjecture.engine import ConjectureRunner
@@ -9,11 +12,33 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import Machine
 
-STEPS = 20  # of one example
+STEPS = 20  # of one walk
+WALKS = 180  # at a time
 
 
-def test_no_sequence_of_troubles_makes_it_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five of six examples would be copies of the one before with parts repeated, which finds little here."""
+class Walks(Machine):
+    """The machine, and how often it has walked from a new world to its end."""
+
+    walked = 0
+
+    def teardown(self) -> None:
+        """The end of a walk."""
+        Walks.walked += 1
+        super().teardown()
+
+
+def test_no_sequence_of_troubles_makes_it_wrong(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same walks in `make test`; others in `make fuzz`, for FUZZ_SECONDS.
+
+    Five of six examples would be copies of the one before with parts repeated, which finds little here.
+    """
     monkeypatch.setattr(ConjectureRunner, "generate_mutations_from", lambda _runner, _data: None)
-    times = settings(max_examples=60 + 2 * settings().max_examples, stateful_step_count=STEPS)
-    run_state_machine_as_test(Machine, settings=times)
+    seconds = 0.0 if settings().derandomize else float(os.environ.get("FUZZ_SECONDS", "600"))
+    began = last = time.monotonic()
+    while not Walks.walked or last - began < seconds:
+        run_state_machine_as_test(Walks, settings=settings(max_examples=WALKS, stateful_step_count=STEPS))
+        last = time.monotonic()
+        caplog.clear()  # it would grow all the time
+        print(f"{Walks.walked} walks in {last - began:.0f} s", flush=True)
