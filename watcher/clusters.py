@@ -67,8 +67,11 @@ class Clusters:
                 tally.settle(cluster)
             else:
                 left.append((tally, cluster))
-        self.logs.drop_lost(lambda cluster: self.records.of(cluster) is not None)
         return left
+
+    def drop_lost(self) -> None:
+        """Forget lost logs, and their clusters, that no taskforce of the WMS needs."""
+        self.logs.drop_lost(lambda cluster: self.records.of(cluster) is not None)
 
     def let_rest(self, active: list[Counted]) -> None:
         """Skip a cluster until a log has news of it, so that the cost of a pass is that of the changes."""

@@ -102,18 +102,21 @@ class Completions:
         return done, failed, None
 
     def _over(self, speakers: list[Counted]) -> list[Over]:
-        """The clusters that are over by their witness, if their taskforces may be completed or stopped."""
+        """The clusters that are over by their witness, if their taskforces may be completed or stopped.
+
+        Forgets those that were complete before, now that their final statuses were sent once more.
+        """
         found: list[Over] = []
         for tally, cluster in speakers:
             record = self.records.of(cluster)
             seen = witness(cluster, record.n_workers) if record else None
-            if record and seen and self.reports.is_settled(cluster):
-                if record.phase == Phase.CONDOR_COMPLETE:
-                    self._forget(tally, cluster)  # its final statuses were sent again
-                    continue
-                unstopped = record.phase == Phase.PENDING_STOPPER and record.cluster_id is None
-                if may_complete(record) or unstopped:
-                    found.append(Over(tally, cluster, record, seen))
+            if not (record and seen and self.reports.is_settled(cluster)):
+                continue
+            unstopped = record.phase == Phase.PENDING_STOPPER and record.cluster_id is None
+            if record.phase == Phase.CONDOR_COMPLETE:
+                self._forget(tally, cluster)
+            elif may_complete(record) or unstopped:
+                found.append(Over(tally, cluster, record, seen))
         return found
 
     def _without_live(self, over: list[Over]) -> list[Over]:

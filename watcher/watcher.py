@@ -107,6 +107,7 @@ class Watcher:
         self.records.refresh(cluster for _, cluster in active if cluster.taskforce_uuid)
         self.pace.charge(self.records.requests - asked)
         active = self.clusters.settle_completed(active if in_round else self.clusters.with_rivals(active))
+        self.clusters.drop_lost()
         speakers = self.clusters.speakers(active)
         sent = self.reports.send(speakers, in_round=in_round)
         self.totals.sent += sent
