@@ -58,7 +58,7 @@ bench: $(VENV)/.ready
 # Those that need a pool.
 bench-on-pool: $(VENV)/.ready
 	$(POOL) python -m benchmarks.start
-	$(PYTHON_) -m tests.sandbox.pool run --cpus 16 --version $(VERSION) -- python -m benchmarks.many_workers
+	$(PYTHON_) -m tests.sandbox.pool run --cpus 16 --version $(VERSION) -- python -m benchmarks.many_workers --beside
 	$(POOL) python -m tests.sandbox.latency
 	$(PYTHON_) -m tests.sandbox.memory
 
