@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import starter.starter
 import starter.watchable
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
 from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
 from starter.existing_cluster import clusters_in_log
-from starter.starter import Starter
+from starter.starter import Starter, build
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.metrics import values
 from tests.sandbox.wms import StandInWms
@@ -600,17 +603,22 @@ def test_a_cluster_that_waits_for_its_confirmation_is_kept_whatever_happens_to_i
 
 
 def test_the_metrics_count_what_was_started_and_what_was_refused(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+    n: Neighbours, wms: StandInWms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    starter = Starter(n)
+    seconds = itertools.count()
+    ticking = SimpleNamespace(monotonic=lambda: float(next(seconds)))  # each submit takes one
+    monkeypatch.setattr(starter.starter, "time", ticking)
+    worker = build(n)
     counters = ("taskforces_started_total", "submit_seconds_total", "taskforces_refused_total")
     names = (*counters, "set_aside", "set_aside_seconds", "schedd_duty_cycle")
-    assert values(starter.numbers()) == dict.fromkeys(names, 0)
+    assert values(worker.numbers()) == dict.fromkeys(names, 0)
     wms.add_taskforce()
-    wms.add_taskforce(pilot_config={"tag": "../x"}, validate=False)
-    starter.run_once()
+    for _ in range(2):
+        wms.add_taskforce(pilot_config={"tag": "../x"}, validate=False)
+    assert worker.run_once().failed == 2
     wms.add_taskforce()
-    starter.run_once()
-    assert values(starter.numbers())["taskforces_started_total"] == 2
-    assert values(starter.numbers())["submit_seconds_total"] != 0
-    assert values(starter.numbers())["taskforces_refused_total"] == len(wms.requests_to("POST", FAILED)) == 2
+    worker.run_once()
+    found = values(worker.numbers())
+    assert (found["taskforces_started_total"], found["submit_seconds_total"]) == (2, 2.0)
+    assert found["taskforces_refused_total"] == len(wms.requests_to("POST", FAILED)) == 4
+    assert (worker.name, worker.interval) == ("starter", n.settings.outer_loop_wait)

@@ -9,7 +9,7 @@ import pytest
 from common.errors import ScheddUnavailable
 from common.neighbours import Neighbours
 from starter.starter import Starter
-from stopper.stopper import Stopper
+from stopper.stopper import Stopper, build
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.metrics import values
 from tests.sandbox.wms import StandInWms
@@ -160,23 +160,40 @@ def test_a_stopper_that_is_never_offered_anything_logs_the_name_under_which_it_a
 def test_the_metrics_count_what_was_stopped_and_what_the_net_caught(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:
-    (stopped, _), (denied, denied_cluster), (_, lost) = (started(n, wms) for _ in range(3))
-    schedd.lingering.add(lost)
-    stopper = Stopper(n)
-    stopper.run_once()
-    wms.abort(stopped)
-    wms.abort(denied)
-    schedd.known[denied_cluster].mine = False
-    schedd.known[900] = replace(schedd.known[lost], cluster_id=900)
+    clusters = dict(started(n, wms) for _ in range(5))
+    *both, denied, also_denied, lost = clusters
+    schedd.lingering.add(clusters[lost])
+    worker = build(n)
+    worker.run_once()
+    for uuid in (*both, denied, also_denied):
+        wms.abort(uuid)
+    for uuid in (denied, also_denied):
+        schedd.known[clusters[uuid]].mine = False
+    schedd.known[900] = replace(schedd.known[clusters[lost]], cluster_id=900)
     clock.now += 3600
-    stopper.run_once()
-    assert values(stopper.numbers()) == {
-        "taskforces_stopped_total": 1,
-        "stops_refused_total": 1,
+    outcome = worker.run_once()
+    assert (outcome.done, outcome.failed) == (len(both) + 2, 2)
+    worker.run_once()
+    assert values(worker.numbers()) == {
+        "taskforces_stopped_total": 2,
+        "stops_refused_total": 2,
         "orphans_removed_total": 1,
         "jobs_forced_out_total": 1,
         "changed_jobs_held_total": 0,
         "jobs_released_total": 0,
-        "set_aside": 1,
+        "set_aside": 2,
         "set_aside_seconds": 0,
     }
+    assert (worker.name, worker.interval) == ("stopper", n.settings.outer_loop_wait)
+
+
+def test_a_pass_counts_all_that_it_did(
+    n: Neighbours, wms: StandInWms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uuid, _ = started(n, wms)
+    wms.abort(uuid)
+    stopper = Stopper(n)
+    monkeypatch.setattr(stopper.lingering, "force_out", lambda: 10)
+    monkeypatch.setattr(stopper.changed_jobs, "look", lambda: 100)
+    monkeypatch.setattr(stopper.held_jobs, "release", lambda: 1000)
+    assert stopper.run_once().done == 1111
