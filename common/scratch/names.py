@@ -9,6 +9,7 @@ ewms-taskforce-<uuid>/                files that one taskforce's jobs need and b
     cluster-<ClusterId>/<ProcId>.out  and .err, where the user wants the workers' output
 .tms/                                 our own, private (0700)
     <worker>.lock                     held by the one instance of each worker
+    phase.lock                        held while the last phase of a taskforce is decided and posted
     <worker>.heartbeat                when its last pass ended
     intents/<uuid>.json               starts that have begun and are not confirmed
     queue.json                        the job queue that has this directory's clusters

@@ -10,6 +10,7 @@ import resource
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -21,8 +22,9 @@ from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, Submi
 from common.scratch.directory import Scratch
 from common.scratch.heartbeat import Heartbeat
 from common.scratch.intent import Intent
+from common.scratch.ownership import require_safe
 from common.scratch.read_only import ReadOnlyScratch
-from tests.fakes import FakeStop
+from tests.fakes import FakeStop, Killed
 
 INTENT = Intent("TF-1", 3, {"log": "/s/x.tms.jel", "universe": "container"}, "/s/x.tms.jel", 100.0)
 
@@ -39,8 +41,88 @@ def test_names_are_those_of_the_original(scratch: Scratch) -> None:
     assert scratch.taskforce_dir("TF-1").name == "ewms-taskforce-TF-1"
 
 
-def test_our_own_directory_is_private(scratch: Scratch) -> None:
-    assert stat.S_IMODE(scratch.own.stat().st_mode) == 0o700
+@pytest.fixture
+def hides_nothing() -> Iterator[None]:
+    """A user whose files everybody may write, if nothing else is asked for."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture
+def everything(scratch: Scratch, hides_nothing: None) -> Path:
+    """A scratch directory in which every file of our own was written once."""
+    scratch.save(INTENT)
+    scratch.beat("starter", Heartbeat(1, "1.0", 0, 0, "ok"))
+    scratch.note_queue(JobQueue("ap1", 1_700_000_000))
+    scratch.begin_attempt("TF-1")
+    scratch.try_to_write()
+    scratch.check_log(scratch.log_of(date(2026, 11, 22)))
+    scratch.make_taskforce_dir("TF-1")
+    scratch.write_envfile("TF-1", "export A=1\n")
+    with scratch.only_instance("starter"), scratch.phase_lock(FakeStop()):
+        pass
+    return scratch.directory
+
+
+def test_each_file_has_the_name_under_which_another_release_finds_it_and_is_private(everything: Path) -> None:
+    modes = {
+        str(path.relative_to(everything)): stat.S_IMODE(path.stat().st_mode) for path in everything.rglob("*")
+    }
+    directories = {"ewms-taskforce-TF-1", ".tms", ".tms/intents", ".tms/damaged", ".tms/leaving"}
+    names = ("intents/TF-1.json", "intents/probe", "queue.json", "attempt", "starter.heartbeat")
+    files = {f".tms/{name}" for name in (*names, "starter.lock", "phase.lock")}
+    assert modes == {
+        **dict.fromkeys(directories, 0o700),
+        **dict.fromkeys(files | {"ewms-taskforce-TF-1/ewms_htcondor_envfile.sh"}, 0o600),
+        "2026-11-22.tms.jel": 0o644,  # as HTCondor makes it
+    }
+
+
+def test_a_kill_leaves_no_file_or_directory_that_others_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hides_nothing: None
+) -> None:
+    """What is made is private from its first moment, and not only once its mode was set."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    scratch = Scratch(tmp_path / "scratch")
+    scratch.directory.mkdir(0o755)
+    monkeypatch.setattr(os, "chmod", killed)
+    monkeypatch.setattr(os, "fchmod", killed)
+    for make in (
+        scratch.prepare,
+        lambda: scratch.make_taskforce_dir("TF-1"),
+        lambda: scratch.check_log(scratch.log_of(date(2026, 11, 22))),
+    ):
+        with pytest.raises(Killed):
+            make()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in scratch.directory.iterdir()}
+    assert modes == {".tms": 0o700, "ewms-taskforce-TF-1": 0o700, "2026-11-22.tms.jel": 0o600}
+
+
+def test_a_scratch_directory_is_made_with_all_that_is_above_it(tmp_path: Path) -> None:
+    scratch = Scratch(tmp_path / "not" / "made" / "yet")
+    scratch.prepare()
+    assert scratch.own.is_dir()
+
+
+def test_a_path_is_in_the_directory_however_it_is_spelled(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(scratch.directory)
+    monkeypatch.chdir(scratch.directory)
+    assert scratch.holds(f"{scratch.directory}/x.tms.jel")
+    assert scratch.holds(f"{tmp_path}/link/x.tms.jel")
+    for other in (
+        "x.tms.jel",  # of a job whose working directory nobody here knows
+        f"{tmp_path}/x.tms.jel",
+        f"{tmp_path}/missing/x.tms.jel",
+        f"{scratch.directory}/below/x.tms.jel",
+        f"{scratch.directory}\0/x.tms.jel",
+    ):
+        assert not scratch.holds(other)
 
 
 def test_an_intent_is_found_again_with_its_cluster(scratch: Scratch) -> None:
@@ -167,6 +249,16 @@ def test_a_scratch_directory_that_everybody_can_write_is_refused(tmp_path: Path)
     Scratch(tmp_path).prepare()
 
 
+def test_a_directory_of_root_is_taken_and_a_file_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    require_safe("JOB_EVENT_LOG_DIR", Path("/"))
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="JOB_EVENT_LOG_DIR is no directory"):
+        require_safe("JOB_EVENT_LOG_DIR", tmp_path / "file")
+
+
 def test_a_directory_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scratch = Scratch(tmp_path / "scratch")
     scratch.prepare()
@@ -221,6 +313,7 @@ def test_only_files_of_the_right_name_are_logs(scratch: Scratch) -> None:
     (scratch.directory / "2026-11-19.tms.jel").mkdir()
     (scratch.directory / "2026-11-18.tms.jel").symlink_to("/etc/passwd")
     assert [log.name for log in scratch.logs()] == ["2026-11-21.tms.jel", "2026-11-22.tms.jel"]
+    assert [archive.name for archive in scratch.log_archives()] == ["2026-11-20.tms.jel.gz"]
 
 
 def test_a_second_instance_is_refused_with_the_pid_of_the_first(scratch: Scratch) -> None:
@@ -243,6 +336,28 @@ def test_the_phase_lock_is_waited_for_but_not_for_ever(scratch: Scratch) -> None
         pass
     with scratch.phase_lock(stop):
         pass
+
+
+def test_the_phase_lock_is_taken_as_soon_as_the_other_worker_has_done(scratch: Scratch) -> None:
+    class OtherIsDone(FakeStop):
+        def wait(self, seconds: float) -> bool:
+            if len(self.waited) == 2:
+                other.close()
+            return super().wait(seconds)
+
+    other, stop = contextlib.ExitStack(), OtherIsDone()
+    other.enter_context(Scratch(scratch.directory).phase_lock(FakeStop()))
+    with scratch.phase_lock(stop):
+        pass
+    assert stop.waited == [0.05] * 3
+
+
+def test_a_worker_is_running_while_it_holds_its_lock(scratch: Scratch) -> None:
+    assert not scratch.is_running("starter")
+    with scratch.only_instance("starter"):
+        assert scratch.is_running("starter")
+        assert not scratch.is_running("stopper")
+    assert not scratch.is_running("starter")
 
 
 def test_a_disk_that_takes_no_more_is_an_outage_and_leaves_the_old_file(scratch: Scratch) -> None:
@@ -296,7 +411,13 @@ def test_a_record_is_on_disk_before_and_after_it_takes_its_name(
     assert done == ["file", "rename", "directory"]
     done.clear()
     scratch.save(INTENT, sync=False)
-    assert done == ["rename"]
+    scratch.beat("starter", Heartbeat(1, "1.0", 0, 0, "ok"))  # a pass waits for no disk because of it
+    scratch.begin_attempt("TF-1")
+    scratch.try_to_write()
+    assert done == ["rename"] * 4
+    done.clear()
+    scratch.note_queue(JobQueue("ap1", 1_700_000_000))
+    assert done == ["file", "rename", "directory"]
 
 
 def test_a_record_is_written_in_utf_8_whatever_the_locale(scratch: Scratch) -> None:
@@ -337,11 +458,14 @@ def test_a_damaged_intent_is_put_away_with_its_cause_and_no_other_suffers(
     assert scratch.intent("TF-1") is None
     assert [damaged.name for damaged in (scratch.own / "damaged").iterdir()] == ["TF-1.json"]
     assert caplog.text.count("is damaged and put away") == 1
+    causes = {"another's": "not the one in its name", "a link": "it is a link", "a list": "object"}
+    assert causes.get(damage, "Invalid JSON") in caplog.text
 
 
 def test_a_read_only_scratch_makes_no_directory(tmp_path: Path) -> None:
     call_all_methods(ReadOnlyScratch(tmp_path / "scratch"))
     assert list(tmp_path.iterdir()) == []
+    assert [ReadOnlyScratch(tmp_path).begin_attempt("TF-1") for _ in range(2)] == [1, 1]
 
 
 def call_all_methods(scratch: Scratch) -> set[str]:
