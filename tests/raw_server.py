@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def raw_server(answer: bytes, *, then: bytes = b"", every: float = 0.0) -> Itera
             except OSError:
                 return
             with connection, contextlib.suppress(OSError):
-                server.received.append(connection.recv(65536))
+                server.received.append(_whole_request(connection))
                 connection.sendall(server.answer)
                 while then and not done.wait(every):
                     connection.sendall(then)
@@ -43,3 +44,15 @@ def raw_server(answer: bytes, *, then: bytes = b"", every: float = 0.0) -> Itera
     finally:
         done.set()
         listener.close()
+
+
+def _whole_request(connection: socket.socket) -> bytes:
+    """Head and body, which may come in several pieces; less if the client ends earlier."""
+    request = b""
+    while piece := connection.recv(65536):
+        request += piece
+        head, end, body = request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)^content-length: (\d+)", head, re.MULTILINE)
+        if end and len(body) >= (int(length[1]) if length else 0):
+            break
+    return request

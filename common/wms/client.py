@@ -232,4 +232,4 @@ def _acknowledgement(path: str, body: Json) -> Json:
 
 def _sendable(error: str) -> str:
     """`error` as the WMS can store it: bounded, and without what its database or JSON refuses."""
-    return error[:MAX_ERROR_TEXT].encode("utf-8", "replace").decode().replace("\0", "")
+    return error[:MAX_ERROR_TEXT].encode(errors="replace").decode().replace("\0", "")

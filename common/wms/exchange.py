@@ -47,7 +47,7 @@ def to_json(body: object) -> bytes:
 
     A lone surrogate, which UTF-8 does not have, stays an escape. For example `{"é": "\\ud800"}`.
     """
-    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace")
+    return json.dumps(body, ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace")
 
 
 def exchange(session: requests.Session, method: str, url: str, seconds: float, **options: Any) -> Answer:

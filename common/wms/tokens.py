@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import math
 import re
 import time
 from collections.abc import Callable
@@ -52,7 +53,7 @@ class Tokens:
         self._clock = clock
         self._endpoint = ""
         self._token = ""
-        self._renew_at = float("inf")
+        self._renew_at = math.inf
 
     def current(self) -> str:
         """A token that is good for a while; asks the token service when there is none."""
@@ -108,7 +109,7 @@ class Tokens:
         if answer.status != 200 and not refusal:
             self._endpoint = ""  # it may have moved
             raise WmsUnavailable(f"the token service answers {answer.status} to {method} {url[:200]}")
-        return answer.content.decode("utf-8", "replace")
+        return answer.content.decode(errors="replace")
 
 
 def _useful_seconds(answer: dict[str, Any], now: float) -> float:
@@ -116,7 +117,7 @@ def _useful_seconds(answer: dict[str, Any], now: float) -> float:
     try:
         life = float(answer.get("expires_in") or _claimed_end(str(answer["access_token"])) - now)
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
-        return float("inf")  # no end is known: the WMS's 403 will show it
+        return math.inf  # no end is known: the WMS's 403 will show it
     return life - min(life / 4, 60)
 
 
