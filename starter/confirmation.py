@@ -84,9 +84,10 @@ def release(site: Neighbours, taskforce: Taskforce | None, intent: Intent) -> No
 
     Nobody else does: the WMS offers a taskforce without a cluster to no stopper.
     """
+    if not intent.withdrawn:
+        return
     if taskforce and taskforce.phase == Phase.PENDING_STOPPER and taskforce.cluster_id is None:
-        for cluster_id in intent.withdrawn[-1:]:
-            confirm_stopped(site, intent.taskforce_uuid, cluster_id)
+        confirm_stopped(site, intent.taskforce_uuid, intent.withdrawn[-1])
 
 
 def _shortened(value: str | int) -> str | int:

@@ -32,6 +32,6 @@ def _halt(site: Neighbours, intent: Intent, error: DoubtfulCluster) -> str:
     """Note that a person has to decide which cluster is the taskforce's; returns why."""
     uuid, ids = intent.taskforce_uuid, sorted({cluster.cluster_id for cluster in error.clusters})
     why = f"{error}. Decide: tms-starter --adopt {uuid}:{ids[0]} if it is, else tms-starter --forget {uuid}"
-    halted = replace(intent.adopted(error.clusters[0]), cluster_id=None, unseen=False).halt(why, ids)
+    halted = replace(intent.adopted(error.clusters[0]), cluster_id=None).halt(why, ids)
     site.scratch.save(halted)
     return why

@@ -47,6 +47,9 @@ def test_a_doubtful_cluster_is_neither_confirmed_nor_submitted_again_nor_failed(
     outcome = Starter(n).run_once()
     assert outcome.waiting == 1
     assert f"--adopt {doubtful}:100" in outcome.oldest
+    note = n.scratch.intent(doubtful)
+    assert note is not None
+    assert (note.cluster_id, note.doubtful) == (None, (100,))
     assert sorted(schedd.known) == [100]
     assert wms.taskforce(doubtful)["phase"] == "pending-starter"
 

@@ -78,8 +78,10 @@ def test_a_record_without_a_clear_word_removes_nothing(
 ) -> None:
     wms.change(unconfirmed, **record)
 
-    assert Starter(n).run_once().waiting == 1
+    outcome = Starter(n).run_once()
 
+    assert outcome.waiting == 1
+    assert outcome.oldest.endswith(f"and has it in phase {record['phase']}")
     assert schedd.removals == []
     assert [intent.taskforce_uuid for intent in n.scratch.intents()] == [unconfirmed]
 

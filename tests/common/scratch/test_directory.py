@@ -465,7 +465,18 @@ def test_a_damaged_intent_is_put_away_with_its_cause_and_no_other_suffers(
 def test_a_read_only_scratch_makes_no_directory(tmp_path: Path) -> None:
     call_all_methods(ReadOnlyScratch(tmp_path / "scratch"))
     assert list(tmp_path.iterdir()) == []
-    assert [ReadOnlyScratch(tmp_path).begin_attempt("TF-1") for _ in range(2)] == [1, 1]
+
+
+def test_a_dry_run_names_the_files_of_a_start_and_each_look_at_files_is_the_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dry = ReadOnlyScratch(tmp_path)
+    assert dry.make_taskforce_dir("TF-1") == tmp_path / "ewms-taskforce-TF-1"
+    path = dry.write_envfile("TF-1", "secret")
+    assert path == tmp_path / "ewms-taskforce-TF-1" / "ewms_htcondor_envfile.sh"
+    assert f"would write {path} (6 bytes" in caplog.text
+    assert [dry.begin_attempt("TF-1") for _ in range(2)] == [1, 1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def call_all_methods(scratch: Scratch) -> set[str]:

@@ -109,7 +109,7 @@ def test_a_dry_run_is_answered_as_the_wms_would(n: Neighbours) -> None:
 
 def test_a_dry_run_asks_the_wms_as_usual_and_posts_nothing(n: Neighbours, wms: StandInWms) -> None:
     uuid = wms.add_taskforce(taskforce={"phase": "condor-submit"})
-    dry = Wms(ReadOnlyHttp(Transport(n.settings, n.stop)), "ap1")
+    dry = Wms(ReadOnlyHttp(Transport(n.settings, n.stop)), n.wms.schedd)
     wms.fault("lose-reply", method="POST", route="/v1/query/taskforces", times=1)  # a question is repeated
     assert [
         record.taskforce_uuid for record in dry.taskforces({"taskforce_uuid": uuid}, ["taskforce_uuid"])
@@ -119,6 +119,8 @@ def test_a_dry_run_asks_the_wms_as_usual_and_posts_nothing(n: Neighbours, wms: S
     dry.confirm_complete(uuid, 1)
     assert wms.taskforce(uuid)["phase"] == record.phase == "condor-submit"
     assert not [request for request in wms.requests if request.path.startswith("/v1/tms/")]
+    started = wms.add_taskforce()
+    assert dry.next_to_start()["taskforce"]["taskforce_uuid"] == started
 
 
 def test_a_lost_reply_about_a_taskforce_that_the_wms_does_not_know_is_no_acknowledgement(

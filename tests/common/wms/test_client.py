@@ -208,6 +208,35 @@ def test_a_statement_whose_reply_was_lost_is_repeated_if_it_was_not_heard(
     assert len(wms.requests_to("POST", COMPLETE)) == 2
 
 
+@pytest.mark.parametrize("worker", ["starter", "stopper"])
+@pytest.mark.parametrize("kind", ["reset", "lose-reply"])
+def test_a_failure_is_counted_once_whether_its_report_was_heard_or_not(
+    n: Neighbours, wms: StandInWms, worker: str, kind: str
+) -> None:
+    uuid = wms.add_taskforce(taskforce={"phase": f"pending-{worker}"})
+    report = n.wms.report_start_failed if worker == "starter" else n.wms.report_stop_failed
+    report(uuid, "the first", failures=0)
+    wms.fault(kind, method="POST", route="/v1/tms/*/taskforces/*/failed", times=1)
+    report(uuid, "the second", failures=1)
+    failed = [change for change in wms.taskforce(uuid)["phase_change_log"] if not change["was_successful"]]
+    assert [change["context"] for change in failed] == ["ERROR: the first", "ERROR: the second"]
+
+
+def test_a_ping_shows_that_our_client_has_the_role_and_changes_nothing(
+    n: Neighbours, wms: StandInWms
+) -> None:
+    uuid = wms.add_taskforce()
+    before = wms.taskforce(uuid)
+    wms.fault("lose-reply", method="POST", times=1)
+    n.wms.ping()
+    assert wms.taskforce(uuid) == before
+    assert [request.body for request in wms.requests_to("POST", "/v1/tms/statuses/taskforces")] == [{}, {}]
+    wms.tokens.omit_role = True
+    wms.tokens.rotate_key()
+    with pytest.raises(WmsUnavailable, match="system-tms"):
+        n.wms.ping()
+
+
 def test_a_wms_that_is_down_is_given_up_after_bounded_tries(n: Neighbours, wms: StandInWms) -> None:
     wms.down()
     with pytest.raises(WmsUnavailable, match="no connection"):
