@@ -219,7 +219,7 @@ class Machine(RuleBasedStateMachine):
         self.oracle.check_not_taken_back(right)
 
     @precondition(lambda self: self.world.logs())
-    @rule(how=st.sampled_from(["ends", "removal"]))
+    @rule(how=st.sampled_from(["starts", "ends", "removal"]))
     def forge(self, how: str) -> None:
         self.world.forge(how)
 

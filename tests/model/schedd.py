@@ -421,13 +421,14 @@ class ModelSchedd:
             self._close(cluster)
 
     def forge(self, cluster: ModelCluster, how: str) -> None:
-        """Somebody forges its end in the log."""
+        """Somebody forges the starts or ends of its jobs in the log, or its removal."""
         cluster.forged = True
         jel = self.jel(cluster.log)
         if how == "removal":
             jel.event(36, (cluster.cluster_id, -1), "Cluster removed")
-        for job in cluster.jobs if how == "ends" else ():
-            jel.abort((cluster.cluster_id, job.proc))
+        for job in cluster.jobs if how != "removal" else ():
+            forge = jel.abort if how == "ends" else jel.execute
+            forge((cluster.cluster_id, job.proc))
 
     def jel(self, log: Path) -> ModelJel:
         """What writes the events of now into a log."""

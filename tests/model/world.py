@@ -123,7 +123,12 @@ class World(Place):
             done = [t["taskforce_uuid"] for t in self.taskforces() if t["phase"] == "condor-complete"]
             body = str(request.body)
             if route_of(request.url or "") != "statuses" or not any(uuid in body for uuid in done):
+                before = {t["taskforce_uuid"]: t["compound_statuses"] for t in self.taskforces()}
                 act()
+                for record in self.taskforces():
+                    uuid, statuses = record["taskforce_uuid"], record["compound_statuses"]
+                    if before[uuid] != statuses:
+                        self.set_late[uuid] = statuses
 
     def abort(self) -> None:
         """A user aborts the newest workflow that goes on."""
@@ -228,7 +233,7 @@ class World(Place):
                     cluster.logged = cluster.logged and cluster.log != log
 
     def forge(self, how: str) -> None:
-        """A job forges an end of every cluster in its log, whether it goes on or has ended."""
+        """A job forges events of every cluster in its log, whether it goes on or has ended."""
         with self.outside():
             for cluster in self.clusters():
                 if cluster.log.exists():
