@@ -54,6 +54,29 @@ def test_a_doubtful_cluster_is_neither_confirmed_nor_submitted_again_nor_failed(
     assert wms.taskforce(doubtful)["phase"] == "pending-starter"
 
 
+def test_one_that_was_stopped_needs_no_decision_any_more(
+    n: Neighbours, wms: StandInWms, doubtful: str, clock: FakeClock
+) -> None:
+    worker = Starter(n)
+    worker.run_once()
+    wms.abort(doubtful)
+    clock.now += 3600
+    outcome = worker.run_once()
+    assert (outcome.done, outcome.failed, outcome.waiting) == (0, 0, 0)
+    assert n.scratch.intents() == []
+
+
+def test_one_about_which_a_person_decides_lets_the_others_go_first_in_the_next_pass(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, doubtful: str
+) -> None:
+    worker = Starter(n)
+    worker.run_once()
+    good = wms.add_taskforce()
+    worker.run_once()
+    assert len(wms.requests_to("POST", FAILED)) == 1
+    assert wms.taskforce(good)["phase"] == "condor-submit"
+
+
 def test_a_person_adopts_it_and_the_running_starter_confirms_it(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, doubtful: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

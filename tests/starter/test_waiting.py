@@ -73,6 +73,33 @@ def test_a_confirmation_that_is_too_large_is_made_without_the_long_values(
     assert stored["log"] == wms.taskforce(uuid)["job_event_log_fpath"]
 
 
+def test_a_confirmation_that_is_not_wanted_any_more_is_made_once_however_long_its_values_are(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    wanted = " && ".join(f"(Attribute{number} =?= true)" for number in range(100))
+    uuid = wms.add_taskforce(worker_config={"condor_requirements": wanted})
+    schedd.after_submit = lambda: wms.abort(uuid)
+
+    Starter(n).run_once()
+
+    assert len(wms.requests_to("POST", CONFIRM)) == 1
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
+def test_one_that_the_wms_does_not_offer_for_a_while_is_still_set_aside(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    """Its note says that a cluster of it was withdrawn, so it may be offered again."""
+    uuid = wms.add_taskforce()
+    schedd.mute = True
+    worker = Starter(n)
+    assert worker.run_once().waiting == 1
+    wms.change(uuid, phase="pre-launch")
+    clock.now += 3600
+    outcome = worker.run_once()
+    assert (outcome.waiting, outcome.seconds) == (1, 3600)
+
+
 @pytest.mark.parametrize("place", ["directory", "environment"])
 def test_what_stands_where_its_files_belong_concerns_that_taskforce_alone(
     n: Neighbours, wms: StandInWms, clock: FakeClock, place: str

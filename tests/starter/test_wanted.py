@@ -164,3 +164,14 @@ def test_a_cluster_in_whose_place_the_wms_holds_another_is_removed_and_nothing_i
     assert wms.taskforce(unconfirmed)["cluster_id"] == 7
     assert wms.taskforce(unconfirmed)["phase"] == "condor-submit"
     assert n.scratch.intents() == []
+
+
+def test_an_unwanted_cluster_that_is_not_ours_to_remove_waits_with_the_reason(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str
+) -> None:
+    wms.abort(unconfirmed)
+    schedd.known[100].mine = False
+    worker = Starter(n)
+    assert "belong to somebody else" in worker.run_once().oldest
+    assert worker.run_once().failed == 0  # its pause is not over
+    assert wms.taskforce(unconfirmed)["phase"] == "pending-stopper"

@@ -18,7 +18,14 @@ from pathlib import Path
 import pytest
 
 from common.condor.records import Cluster, JobQueue
-from common.errors import AlreadyRunning, ConfigError, ScratchUnavailable, SubmitRejected
+from common.errors import (
+    AlreadyRunning,
+    ConfigError,
+    DamagedRecord,
+    ItemWaits,
+    ScratchUnavailable,
+    SubmitRejected,
+)
 from common.scratch.directory import Scratch
 from common.scratch.heartbeat import Heartbeat
 from common.scratch.intent import Intent
@@ -226,6 +233,26 @@ def test_a_directory_of_a_taskforce_that_is_a_link_is_refused_and_nothing_is_tou
         scratch.make_taskforce_dir("TF-1")
     assert stat.S_IMODE(victim.stat().st_mode) == 0o755
     assert list(victim.iterdir()) == []
+
+
+def test_a_file_in_place_of_a_taskforces_directory_waits_and_a_link_to_nothing_is_refused(
+    scratch: Scratch,
+) -> None:
+    scratch.taskforce_dir("TF-1").touch()
+    with pytest.raises(ItemWaits, match="remove it"):
+        scratch.make_taskforce_dir("TF-1")
+    scratch.taskforce_dir("TF-2").symlink_to("nowhere")
+    with pytest.raises(SubmitRejected, match="link"):
+        scratch.make_taskforce_dir("TF-2")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"schedd": "ap1"}', '{"schedd": "ap1", "born": "1700000000"}']
+)
+def test_a_note_of_the_queue_in_another_form_is_damaged(scratch: Scratch, content: str) -> None:
+    scratch.queue_record.write_text(content)
+    with pytest.raises(DamagedRecord):
+        scratch.queue()
 
 
 @pytest.mark.parametrize("name", [".tms", ".tms/intents"])

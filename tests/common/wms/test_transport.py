@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from datetime import UTC, datetime
 
 import pytest
+import requests
 
 from common.errors import RefusedOnTheWay, WmsRejected, WmsReplyLost, WmsUnavailable
 from common.settings import Settings
@@ -65,6 +68,8 @@ def test_each_refusal_is_one_error_with_its_status_and_whose_word_it_is(
         assert getattr(caught.value, "status", None) == status
         if isinstance(caught.value, WmsReplyLost):
             assert caught.value.own is ("code" in answer)
+        if status not in (401, 403):
+            assert str(caught.value).endswith(": no" if "code" in answer else ": not by the WMS itself")
 
 
 @pytest.mark.parametrize("status", [200, 207])
@@ -97,6 +102,46 @@ def test_the_pauses_between_the_tries_double_and_are_bounded(
         client.get("/tms/pending-starter/taskforces")
     for waited, least in zip(stop.waited, [0.5, 1, 2, 4, 5], strict=True):
         assert least <= waited <= least + 0.5
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (requests.exceptions.ConnectTimeout("no connection within 10 s"), transport.TRIES),
+        (requests.exceptions.ReadTimeout("no answer"), 1),
+        (requests.RequestException(), 1),
+    ],
+)
+def test_a_change_is_sent_again_only_if_no_connection_was_made(
+    wms: StandInWms,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: requests.RequestException,
+    tries: int,
+) -> None:
+    sent = []
+
+    def fails(*arguments: object, **_: object) -> None:
+        sent.append(arguments)
+        raise error
+
+    monkeypatch.setattr(transport, "exchange", fails)
+    with pytest.raises(WmsUnavailable) as caught:
+        Transport(Settings.from_environment(environment), FakeStop()).post("/x", {})
+    assert len(sent) == tries
+    assert isinstance(caught.value, WmsReplyLost) is (tries == 1)
+
+
+def test_how_far_the_wmss_clock_is_ahead_is_read_from_its_answer(environment: dict[str, str]) -> None:
+    answer = http(200, {}).replace(b"\r\n", b"\r\nDate: Sun, 22 Nov 2099 18:00:00 GMT\r\n", 1)
+    with raw_server(answer) as server:
+        client = Transport(
+            Settings.from_environment(environment | {"EWMS_ADDRESS": server.address}), FakeStop()
+        )
+        assert client.clock_ahead is None
+        client.get("/x")
+    ahead = datetime(2099, 11, 22, 18, tzinfo=UTC).timestamp() - time.time()
+    assert client.clock_ahead == pytest.approx(ahead, abs=60)
 
 
 # -- how long a token is used -------------------------------------------------------------------------
