@@ -37,6 +37,14 @@ def doubtful(n: Neighbours, wms: StandInWms, schedd: FakeSchedd) -> str:
     return uuid
 
 
+@pytest.fixture
+def worker(n: Neighbours, doubtful: str) -> Starter:
+    """It has found the doubtful cluster, and noted that a person has to decide."""
+    worker = Starter(n)
+    worker.run_once()
+    return worker
+
+
 def test_a_doubtful_cluster_is_neither_confirmed_nor_submitted_again_nor_failed(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, doubtful: str, clock: FakeClock
 ) -> None:
@@ -55,10 +63,8 @@ def test_a_doubtful_cluster_is_neither_confirmed_nor_submitted_again_nor_failed(
 
 
 def test_one_that_was_stopped_needs_no_decision_any_more(
-    n: Neighbours, wms: StandInWms, doubtful: str, clock: FakeClock
+    n: Neighbours, wms: StandInWms, doubtful: str, clock: FakeClock, worker: Starter
 ) -> None:
-    worker = Starter(n)
-    worker.run_once()
     wms.abort(doubtful)
     clock.now += 3600
     outcome = worker.run_once()
@@ -67,10 +73,8 @@ def test_one_that_was_stopped_needs_no_decision_any_more(
 
 
 def test_one_about_which_a_person_decides_lets_the_others_go_first_in_the_next_pass(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, doubtful: str
+    wms: StandInWms, worker: Starter
 ) -> None:
-    worker = Starter(n)
-    worker.run_once()
     good = wms.add_taskforce()
     worker.run_once()
     assert len(wms.requests_to("POST", FAILED)) == 1
@@ -149,10 +153,8 @@ def test_where_nothing_waits_there_is_nothing_to_decide(
 
 
 def test_a_halted_start_of_a_taskforce_that_was_stopped_is_forgotten(
-    n: Neighbours, wms: StandInWms, doubtful: str, clock: FakeClock
+    n: Neighbours, wms: StandInWms, doubtful: str, clock: FakeClock, worker: Starter
 ) -> None:
-    worker = Starter(n)
-    worker.run_once()
     wms.abort(doubtful)
     clock.now += 60
     worker.run_once()

@@ -111,6 +111,18 @@ def test_a_taskforce_whose_pilots_cannot_be_heard_is_started_with_a_warning(
     assert heard not in hint
 
 
+def test_the_users_input_files_are_copied_for_its_jobs(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    uuid = wms.add_taskforce(pilot_config={"input_files": ["/etc/passwd"]})  # everybody may read that one
+
+    assert Starter(n).run_once().done == 1
+
+    copied = n.scratch.taskforce_dir(uuid) / "inputs" / "passwd"
+    assert copied.read_bytes() == Path("/etc/passwd").read_bytes()
+    assert str(copied) in schedd.known[100].description["transfer_input_files"]
+
+
 def test_killed_before_the_submit_it_is_submitted_once(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:

@@ -78,7 +78,11 @@ def test_a_confirmation_that_is_not_wanted_any_more_is_made_once_however_long_it
 ) -> None:
     wanted = " && ".join(f"(Attribute{number} =?= true)" for number in range(100))
     uuid = wms.add_taskforce(worker_config={"condor_requirements": wanted})
-    schedd.after_submit = lambda: wms.abort(uuid)
+
+    def abort() -> None:
+        wms.abort(uuid)
+
+    schedd.after_submit = abort
 
     Starter(n).run_once()
 

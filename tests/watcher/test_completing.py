@@ -10,8 +10,11 @@ from starter.starter import Starter
 from tests.fakes import FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
+from tests.taskforces import add_running
+from watcher import completing
 from watcher.watcher import Watcher
 
+COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
 STOPPED = "/v1/tms/condor-rm/taskforces/{taskforce_uuid}"
 
 
@@ -43,3 +46,35 @@ def test_a_stop_that_the_wms_refuses_fails_the_pass_and_is_reported_again_in_the
     assert "400" in caplog.text
     assert watcher.run_once().failed == 0
     assert wms.taskforce(unstopped)["phase"] == "condor-rm"
+
+
+def over(wms: StandInWms, jel: JelWriter, cluster_id: int) -> str:
+    """A taskforce whose one job has ended."""
+    uuid = add_running(wms, cluster_id)
+    jel.submit(cluster_id, uuid, 1)
+    jel.abort((cluster_id, 0))
+    return uuid
+
+
+def test_all_that_are_over_are_completed_in_one_pass_and_counted(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completing, "STEP", 2)
+    uuids = [over(wms, jel, number) for number in range(7, 12)]
+    watcher = Watcher(n)
+
+    outcome = watcher.run_once()
+
+    assert {wms.taskforce(uuid)["phase"] for uuid in uuids} == {"condor-complete"}
+    assert (outcome.done, outcome.failed) == (len(uuids) + 5, 0)  # each was reported, too
+
+
+def test_completions_that_the_wms_refuses_are_counted_as_failed(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    uuids = [over(wms, jel, number) for number in range(7, 12)]
+    wms.fault("error", method="POST", route=COMPLETE, status=400, times=2)
+    watcher = Watcher(n)
+    assert watcher.run_once().failed == 2
+    assert watcher.run_once().failed == 0
+    assert {wms.taskforce(uuid)["phase"] for uuid in uuids} == {"condor-complete"}

@@ -222,6 +222,20 @@ def test_a_failure_is_counted_once_whether_its_report_was_heard_or_not(
     assert [change["context"] for change in failed] == ["ERROR: the first", "ERROR: the second"]
 
 
+def test_a_report_of_statuses_whose_reply_was_lost_is_sent_again(n: Neighbours, wms: StandInWms) -> None:
+    uuid = wms.add_taskforce()
+    wms.fault("lose-reply", method="POST", times=1)
+    assert n.wms.report_statuses({uuid: {"IDLE": {"null": 1}}}, {}).updated == {uuid}
+    assert len(wms.requests_to("POST", "/v1/tms/statuses/taskforces")) == 2
+
+
+def test_an_error_text_is_sent_as_the_wms_can_store_it(n: Neighbours, wms: StandInWms) -> None:
+    uuid = wms.add_taskforce()
+    n.wms.report_start_failed(uuid, "a\0b\ud800c" + "x" * 3000, failures=0)
+    (request,) = wms.requests_to("POST", f"/v1/tms/condor-submit/taskforces/{uuid}/failed")
+    assert request.body["error"] == "ab?c" + "x" * 1995
+
+
 def test_a_ping_shows_that_our_client_has_the_role_and_changes_nothing(
     n: Neighbours, wms: StandInWms
 ) -> None:

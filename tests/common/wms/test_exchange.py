@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.wms import exchange as exchange_module
-from common.wms.exchange import exchange, new_session, parse_json
+from common.wms.exchange import exchange, new_session, parse_json, to_json
 from tests.raw_server import RawServer, raw_server
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -208,3 +208,23 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(
 def test_what_is_no_json_is_a_value_error(content: bytes) -> None:
     with pytest.raises(ValueError):
         parse_json(content)
+
+
+def test_a_request_over_tls_goes_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with raw_server(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as proxy:
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        for name in ("https_proxy", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.address)
+        with pytest.raises(requests.RequestException):
+            get("https://wms.example.org/")
+    assert proxy.received[0].startswith(b"CONNECT wms.example.org:443 ")
+    assert b"canary" not in b"".join(proxy.received)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_what_is_no_json_is_not_sent(number: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        to_json({"condor_complete_ts": number})
