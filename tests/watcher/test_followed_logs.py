@@ -254,3 +254,22 @@ def test_a_log_that_cannot_be_read_is_an_error_and_holds_up_no_other(
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage().startswith(f"{gone} cannot be read: [Errno 2] No such file or directory")
+
+
+def test_the_trouble_of_a_log_that_is_gone_is_over(jel: JelWriter, caplog: pytest.LogCaptureFixture) -> None:
+    gone = jel.path.with_name("2026-11-21.tms.jel")
+    logs = FollowedLogs()
+    for paths in ([gone], [gone], [], [gone]):
+        logs.read(paths, lambda: True)
+    assert caplog.text.count("cannot be read") == 2
+
+
+def test_totals_add_up_over_all_logs_that_were_dropped(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    jel.raw(b"damage\n...\n")
+    other = JelWriter(jel.path.with_name("2026-11-23.tms.jel"))
+    other.submit(8, "TF-2", 3)
+    logs = logs_read(jel.path, other.path)
+    logs.read([], lambda: True)
+    logs.drop_lost(lambda _: False)
+    assert (logs.events, logs.damaged_bytes, logs.lost) == (5, 11, {})

@@ -230,3 +230,9 @@ def test_a_batch_and_single_events_give_a_cluster_the_same_date_of_its_submit(
         watcher.run_once()
         (tally,) = [one for _, one in watcher.clusters.all() if one.cluster_id == cluster]
         assert tally.submitted_at(None) == first
+
+
+def test_three_taskforces_are_named_and_no_time_at_all_is_a_time() -> None:
+    one = {"RUNNING": {"Tasking": 1}}
+    assert describe_counts(dict.fromkeys("abc", one)) == "taskforces a, b, c: 3 running"
+    assert describe_outcome({"COMPLETED": {"Done": 1}}, 0) == "1 Done, after 0 s"

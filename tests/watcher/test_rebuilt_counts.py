@@ -53,3 +53,9 @@ def test_jobs_of_which_nobody_knows_anything_are_idle() -> None:
 @pytest.mark.parametrize("statuses", [{"RUNNING": {"null": 10**15}}, {"RUNNING": {"null": -3}}])
 def test_counts_that_make_no_sense_take_no_room(statuses: Statuses) -> None:
     assert len(deal(statuses, 5, {7: True})) == 5
+
+
+def test_an_end_of_a_job_beyond_the_workers_gives_nobody_a_state() -> None:
+    for is_removed in (True, False):
+        dealt = deal({"RUNNING": {"Done": 1, "Tasking": 1}}, 1, {1: is_removed, 2: is_removed})
+        assert list(dealt) == [0]

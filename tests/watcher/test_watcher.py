@@ -16,6 +16,7 @@ from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import QUIET, add_running
+from watcher.pace import Pace
 from watcher.reading import event_stream
 from watcher.records import ASK_AGAIN
 from watcher.watcher import Watcher
@@ -427,3 +428,21 @@ def test_a_log_that_is_gone_is_followed_no_more(n: Neighbours, wms: StandInWms, 
     jel.path.unlink()
     watcher.run_once()
     assert watcher.logs.logs == {}
+
+
+def test_a_pass_counts_what_it_sent_and_completed_and_charges_what_it_asked(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charged: list[int] = []
+    monkeypatch.setattr(Pace, "charge", lambda _, requests=1: charged.append(requests))
+    watcher = Watcher(n)
+    jel.submit(7, add_running(wms, 7), 1)
+    jel.terminate((7, 0))
+    jel.submit(8, add_running(wms, 8, n_workers=3), 3)
+    assert watcher.run_once().done == 3  # statuses twice, one completion
+    assert "1 log(s) with 3 unfinished job(s), 0 bytes behind" in watcher.alive()
+    jel.submit(9, add_running(wms, 9), 1)
+    assert watcher.run_once().done == 1
+    assert watcher.run_once().done == 0
+    assert watcher.records.requests == 2
+    assert sum(charged) == 5  # for records and statuses twice each, for the completion once

@@ -36,3 +36,14 @@ def test_a_hold_just_behind_its_eviction_is_found_though_the_clock_was_set_back_
     assert is_within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:01")
     assert not is_within(5, b"2026-11-01 01:59:58", b"2026-11-01 01:00:04")
     assert not is_within(5, b"2026-11-01 01:00:01", b"2026-11-01 00:59:58")
+
+
+def test_times_within_one_second_are_close_and_so_is_the_last_second_of_a_moment() -> None:
+    day = b"2026-10-25 "
+    assert is_within(5, day + b"18:00:00.100", day + b"18:00:00.900")
+    assert is_within(5, day + b"18:00:00", day + b"18:00:05")
+    assert not is_within(5, day + b"18:00:00", day + b"18:00:06")
+    assert is_within(5, day + b"02:59:58", day + b"02:00:03")
+    assert not is_within(5, day + b"02:59:58", day + b"02:00:04")
+    assert not is_within(5, day + b"18:00:05", day + b"18:00:00")
+    assert not is_within(5, b"2026-99-99 18:00:00", day + b"18:00:00")

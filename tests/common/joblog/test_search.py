@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.joblog.owner import taskforce_of
+from common.joblog.search import TEXT, events_with
 from common.joblog.xml_events import is_xml
 from starter import existing_cluster
 from starter.existing_cluster import clusters_in_log
@@ -115,3 +116,11 @@ def test_no_bytes_make_the_look_fail(tmp_path: Path, content: bytes, start: byte
     path = tmp_path / "jel"
     path.write_bytes(start + content + start + content)
     assert clusters_in_log(path, "TF-1") == set()
+
+
+def test_an_event_whose_end_is_not_written_yet_is_found_with_all_its_lines() -> None:
+    first = b"000 (007.000.000) 2026-11-22 18:00:00 Job submitted\n...\n"
+    last = b"000 (007.001.000) 2026-11-22 18:00:00 Job submitted\n    EWMSTaskforceUUID=TF-1\n    half a li"
+    events = list(events_with(b"000 (007.", first + last, TEXT))
+    assert [(event.proc, taskforce_of(event)) for event in events] == [(0, ""), (1, "TF-1")]
+    assert events[1].text == b"Job submitted\n    EWMSTaskforceUUID=TF-1\n"

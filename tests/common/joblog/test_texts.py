@@ -75,3 +75,7 @@ def test_errors_with_the_same_meaning_have_the_same_gist(one: str, other: str) -
 )
 def test_errors_with_another_meaning_do_not(one: str, other: str) -> None:
     assert strip_volatile(one) != strip_volatile(other)
+
+
+def test_a_text_of_nothing_has_a_key() -> None:
+    assert safe_key("") == safe_key(" \n ") == "(empty)"

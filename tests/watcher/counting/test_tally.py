@@ -15,6 +15,8 @@ from common.joblog.dates import parse_date
 from common.joblog.events import Event
 from tests.jel import JelWriter
 from watcher.counting.cluster_tally import ClusterTally
+from watcher.counting.hold_reasons import describe_hold
+from watcher.counting.job_status import held_status, paused_status
 from watcher.counting.tally import MOST_NAMELESS, Tally
 from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
@@ -617,3 +619,19 @@ def test_a_job_that_has_another_status_after_its_end_makes_its_cluster_unclear(
     for block in log.read():
         tally.count(block)
     assert (tally.clusters[7].contradicted, tally.clusters[8].contradicted) == (True, False)
+
+
+@pytest.mark.parametrize("code", [28, 40, 45, 1, 5])
+def test_an_event_of_a_whole_cluster_that_is_no_factorys_makes_no_factory(jel: JelWriter, code: int) -> None:
+    jel.submit(7, "TF-1", 1)
+    jel.event(code, (7, -1), "Something else.")
+    cluster = cluster_of(jel)
+    assert not cluster.is_late
+    assert cluster.compound_statuses() == {"IDLE": {"null": 1}}
+
+
+def test_reasons_of_any_bytes_and_holds_without_one_are_shown() -> None:
+    assert describe_hold(1099, 0, "") == "HELD: code 1099"
+    assert paused_status(b"Paused\n\tno \xff\n") == "HELD: no \N{REPLACEMENT CHARACTER}"
+    held = b"Job was held.\n\tno \xff\n\tCode 0 Subcode 0\n"
+    assert held_status(held) == "HELD: no \N{REPLACEMENT CHARACTER}"

@@ -103,13 +103,15 @@ def test_what_is_archived_keeps_its_mode_owner_and_time(scratch: Scratch, direct
     (directory / "inputs.txt").write_text("an output")
     (directory / "cluster-7" / "inputs").write_text("another one")
     os.mkfifo(directory / "pipe")
+    os.utime(directory / "cluster-7", (0, 1_234_567_891))
     done = finish(archive_directory(scratch, DIRECTORY, NOW))
     with tarfile.open(scratch.directory / f"{DIRECTORY}.tar.gz") as tar:
         top, file = tar.getmember(DIRECTORY), tar.getmember(f"{DIRECTORY}/cluster-7/0.out")
         outputs = tar.getmember(f"{DIRECTORY}/cluster-7")
         members = {name.removeprefix(f"{DIRECTORY}/") for name in tar.getnames()}
     assert (top.type, top.mode) == (tarfile.DIRTYPE, 0o700)
-    assert (outputs.type, outputs.mode) == (tarfile.DIRTYPE, 0o2750)
+    assert (outputs.type, outputs.mode, outputs.mtime) == (tarfile.DIRTYPE, 0o2750, 1_234_567_891)
+    assert (outputs.uid, outputs.gid) == (os.getuid(), os.getgid())
     assert (file.type, file.mode, file.size, file.mtime) == (tarfile.REGTYPE, 0o640, 3, 1_234_567_890)
     assert (file.uid, file.gid) == (os.getuid(), os.getgid())
     assert {"inputs.txt", "cluster-7/inputs"} <= members
@@ -154,6 +156,16 @@ def test_another_log_in_its_place_stays(scratch: Scratch, log: Path) -> None:
     other.replace(log)
     assert "written meanwhile" in finish(steps)
     assert names(scratch) == {LOG}
+
+
+def test_a_link_to_the_same_content_is_no_archive(scratch: Scratch, log: Path, tmp_path: Path) -> None:
+    finish(compress_log(scratch, LOG, NOW))
+    archived = scratch.directory / f"{LOG}.gz"
+    archived.rename(tmp_path / "elsewhere")
+    archived.symlink_to(tmp_path / "elsewhere")
+    log.write_bytes(CONTENT)
+    finish(compress_log(scratch, LOG, NOW))
+    assert unpacked(scratch.directory / "2026-11-01.2.tms.jel.gz") == CONTENT
 
 
 def test_what_is_given_back_has_the_mode_of_the_log(scratch: Scratch, log: Path) -> None:

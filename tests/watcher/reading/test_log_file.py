@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import io
 import zlib
 from pathlib import Path
 
@@ -11,9 +12,9 @@ import pytest
 
 from common.joblog.events import Event
 from tests.jel import JelWriter
-from watcher.reading import event_stream, log_file
+from watcher.reading import event_stream, log_file, xml_stream
 from watcher.reading.batch import Batch
-from watcher.reading.event_stream import Events
+from watcher.reading.event_stream import Events, EventStream
 from watcher.reading.log_file import (
     MOST_PLACES,
     LogFile,
@@ -26,6 +27,7 @@ from watcher.reading.log_file import (
     zone,
 )
 from watcher.reading.progress_bar import ProgressBar
+from watcher.reading.xml_stream import XmlStream
 
 XML = b"""<c>
     <a n="Cluster"><i>7</i></a>
@@ -124,6 +126,53 @@ def test_of_a_log_in_xml_the_block_with_the_damage_is_listed(tmp_path: Path) -> 
     log = LogFile(path, Progress())
     assert [event.proc for event in events_of(log)] == [0, 1]
     assert (log.damage, log.damaged_bytes) == ([(0, 6)], 6)
+
+
+def test_damage_before_the_last_event_of_a_log_in_xml_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(XML % 0 + b"damage\n" + (XML % 1)[:-1])
+    log = LogFile(path, Progress())
+    assert [event.proc for event in events_of(log)] == [0, 1]
+    assert log.damaged_bytes == 6
+
+
+@pytest.mark.parametrize("before", [b"x\n", b"\0\n", b"\0", b"\n\0x"])
+def test_an_event_that_begins_behind_very_much_garbage_is_found(
+    before: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its header is cut off at the end of what was read so far."""
+    whole = b"001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: x\n...\n"
+    for stream, event, module in (
+        (EventStream(), whole, event_stream),
+        (XmlStream(), XML % 0, xml_stream),
+    ):
+        monkeypatch.setattr(module, "MAX_EVENT", 1000)
+        garbage = before * 2000
+        if garbage[-1:] not in b"\n\0":
+            garbage += b"\n"
+        assert not len(stream.feed(garbage + event[:2]))
+        assert len(stream.rest) <= 1000
+        assert len(stream.feed(event[2:])) == 1
+
+
+def test_the_bar_is_as_long_as_the_part_that_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    times = iter(range(0, 100, 10))
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    bar = ProgressBar(4_000_000)
+    bar.add(1_000_000)
+    bar.add(2_000_000)
+    bar.add(2_000_000)
+    bar.clear()
+    bar.clear()
+    bars = [("#" * 10, " 25%"), ("#" * 30, " 75%"), ("#" * 40, "100%")]
+    shown = "".join(f"\r[{done.ljust(40)}] {part} of 4 MB" for done, part in bars)
+    assert terminal.getvalue() == shown + "\r\x1b[K"
 
 
 @pytest.mark.parametrize("content", [b"", b"001 (007.000.000) 2026-11-22 18:00:00 Job"])

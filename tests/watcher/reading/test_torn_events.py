@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from common.joblog.events import parse_event
 from tests.jel import JelWriter, read_events
 from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
@@ -116,3 +117,10 @@ def test_a_chirp_of_which_there_is_no_knowing_where_it_ends_is_damage(jel: JelWr
     """Torn within its value, and behind it an event of one line: or a job made it look so."""
     torn = f'008 {HEADER} HTChirpEWMSPilotStatus: "Do{NEXT_CHIRP}'
     assert read(jel, torn + LAST) == ([(1, 9, 0)], len(torn))
+
+
+def test_a_chirp_behind_zeros_is_an_event_however_its_value_ends() -> None:
+    chirp = b'008 (007.000.000) 2026-11-22 18:00:00 HTChirpEWMSPilotStatus: "Do\n'
+    event, damage = parse_event(b"\0" * 3 + chirp)
+    assert event is not None
+    assert (event.code, damage) == (8, 3)
