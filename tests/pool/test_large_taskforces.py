@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,15 @@ import pytest
 from common.condor.protection import BINDING, configuration
 from common.condor.schedd import Schedd
 from common.errors import NoLateMaterialization, QueueFull, TooManyJobs
+from common.neighbours import Neighbours
+from common.scratch.directory import Scratch
+from common.settings import Settings
+from common.stop import Stop
+from common.wms.client import Wms
+from common.wms.transport import Transport
+from starter.starter import Starter
+from stopper.orphans import GRACE
+from stopper.stopper import Stopper
 from tests.pool.any_job import describe_any
 from tests.pool.descriptions import description
 from tests.sandbox.control import PoolClient
@@ -192,6 +202,43 @@ def test_the_limits_of_the_queue_refuse_or_delay_as_they_are_taken_to(
     with pytest.raises(NoLateMaterialization):
         submit("TF-4", 2, max_idle="1")
     assert schedd.clusters_of("TF-4", since=time.time() - 60) == []
+
+
+@pytest.mark.usefixtures("unlimited")
+def test_a_removed_cluster_that_makes_jobs_again_is_removed_as_an_orphan(
+    pool: PoolClient, wms: StandInWms, tms: Tms
+) -> None:
+    """One that could make no job stays in the queue, and its schedd forgets the removal when it restarts."""
+    tms.environment |= {"TMS_LATE_MATERIALIZATION_ABOVE": "4", "TMS_MAX_IDLE": "2"}
+    configure(
+        pool,
+        "SUBMIT_REQUIREMENT_NAMES = NoJobs",
+        "SUBMIT_REQUIREMENT_NoJobs = JobMaterializeDate is undefined",  # each job that is made has it
+    )
+    settings, stop = Settings.from_environment(tms.environment), Stop()
+    scratch, client = Scratch(settings.job_event_log_dir), Wms(Transport(settings, stop), pool.schedd_name)
+    scratch.prepare()
+    n = Neighbours(settings, client, Schedd(), scratch, stop, lambda: time.time() + GRACE)
+    uuid = wms.add_taskforce(n_workers=6, worker_config=SMALL)
+    Starter(n).run_once()
+    cluster = int(wms.taskforce(uuid)["cluster_id"])
+    assert jobs_of(cluster) == []
+    wms.abort(uuid)
+    Stopper(n).run_once()
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+    assert [ad["ClusterId"] for ad in htcondor2.Schedd().query(opts=htcondor2.QueryOpt.IncludeClusterAd)] == [
+        cluster
+    ]
+    assert n.schedd.clusters() == []
+
+    configure(pool)
+    eventually(lambda: jobs_of(cluster), "it makes jobs again")
+    n = replace(n, schedd=Schedd())
+    stopper = Stopper(n)
+    stopper.run_once()
+    assert stopper.orphans == 1
+    eventually(lambda: jobs_of(cluster) == [], "its jobs are gone")
+    assert n.schedd.clusters() == []
 
 
 def test_a_schedd_knows_how_busy_it_is(pool: PoolClient) -> None:
