@@ -213,7 +213,8 @@ def test_a_removed_cluster_that_makes_jobs_again_is_removed_as_an_orphan(
     configure(
         pool,
         "SUBMIT_REQUIREMENT_NAMES = NoJobs",
-        "SUBMIT_REQUIREMENT_NoJobs = JobMaterializeDate is undefined",  # each job that is made has it
+        # Each job that is made has the date, or in 23.9.6 a number that is not 0; the submit has neither.
+        "SUBMIT_REQUIREMENT_NoJobs = JobMaterializeDate is undefined && (JobMaterializeNextProcId ?: 0) == 0",
     )
     settings, stop = Settings.from_environment(tms.environment), Stop()
     scratch, client = Scratch(settings.job_event_log_dir), Wms(Transport(settings, stop), pool.schedd_name)
