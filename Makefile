@@ -79,7 +79,7 @@ SECONDS := 600
 soak: $(VENV)/.ready
 	$(POOL) python -m tests.faults.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-# Whether the unit tests notice a change of the code that decides: an hour. `mutmut show NAME` prints one mutant.
+# Whether the unit tests notice a change of the code that decides: some hours. `mutmut show NAME` prints one mutant.
 # The tests' files are in memory, because the many writes to a disk would take longest.
 mutants: $(VENV)/.ready
 	memory=$$(mktemp -d -p /dev/shm) && trap 'rm -rf "$$memory"' EXIT && \

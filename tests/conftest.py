@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
@@ -22,6 +22,9 @@ from tests.sandbox.wms import StandInWms
 _ANY = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.register_profile("test", _ANY, max_examples=60, derandomize=True)
 settings.register_profile("fuzz", _ANY, max_examples=60 + 3 * int(os.environ.get("FUZZ_SECONDS", "600")))
+# For `make mutants`: a changed program fails soon or not at all, and nobody needs the smallest example.
+_FIRST = (Phase.explicit, Phase.generate)
+settings.register_profile("mutants", _ANY, max_examples=12, derandomize=True, phases=_FIRST)
 settings.load_profile("test")
 
 SCHEDD = "ap1.example.org"

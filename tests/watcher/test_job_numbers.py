@@ -14,10 +14,10 @@ from watcher.job_numbers import JobNumbers, ended_by_how, held_by_reason
 def test_a_job_ends_by_its_pilots_last_word_or_by_htcondors() -> None:
     statuses = {
         "COMPLETED": {"Done": 5, "FatalError": 2, "Tasking": 1, "": 1},
-        "REMOVED": {"Tasking": 3},
-        "RUNNING": {"Tasking": 4},
+        "REMOVED": {"Tasking": 3, "Done": 1},
+        "RUNNING": {"Tasking": 4, "null": 2},
     }
-    assert ended_by_how(statuses) == {"done": 5, "failed": 2, "silent": 2, "removed": 3, "lost": 4}
+    assert ended_by_how(statuses) == {"done": 5, "failed": 2, "silent": 2, "removed": 4, "lost": 6}
 
 
 def test_held_jobs_are_counted_by_htcondors_reason_and_no_users_text_is_a_label() -> None:
@@ -26,6 +26,10 @@ def test_held_jobs_are_counted_by_htcondors_reason_and_no_users_text_is_a_label(
         {"HELD: Job policy: subcode 3": {"Tasking": 1}, "HELD: any text of a user": {"": 4}},
     ]
     assert held_by_reason(clusters) == {"Job policy": 3, "other": 4}
+
+
+def test_where_no_job_is_held_the_number_is_zero_and_not_missing() -> None:
+    assert held_by_reason([{"RUNNING": {"": 7}}]) == {"other": 0}
 
 
 def test_what_ended_adds_up(n: Neighbours) -> None:

@@ -181,6 +181,7 @@ def test_the_first_job_that_starts_is_logged_once_and_not_again_by_a_watcher_tha
     for proc in (1, 0):
         jel.execute((7, proc))
         watcher.run_once()
+    assert len(with_words(lines, "first job")) == 1
     Watcher(n).run_once()
     assert with_words(lines, "first job") == [f"taskforce {uuid}: the first job of cluster 7 has started"]
 

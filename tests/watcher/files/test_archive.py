@@ -120,6 +120,14 @@ def test_what_is_archived_keeps_its_mode_owner_and_time(scratch: Scratch, direct
     assert done.endswith(f": {DIRECTORY}.tar.gz")
 
 
+def test_a_name_of_any_bytes_is_archived_as_it_is(scratch: Scratch, directory: Path) -> None:
+    name = os.fsencode(directory) + b"/caf\xe9"
+    Path(os.fsdecode(name)).write_text("x")
+    finish(archive_directory(scratch, DIRECTORY, NOW))
+    with tarfile.open(scratch.directory / f"{DIRECTORY}.tar.gz") as tar:
+        assert b"caf\xe9" in {os.fsencode(path).rpartition(b"/")[2] for path in tar.getnames()}
+
+
 def test_how_much_smaller_a_log_became_is_logged(scratch: Scratch, log: Path) -> None:
     log.write_bytes(b"x" * 10_240)
     done = finish(compress_log(scratch, LOG, NOW))
