@@ -88,12 +88,12 @@ def test_what_nobody_asks_for_any_more_is_dropped(aside: SetAside, clock: FakeCl
 
 def test_the_metrics_count_what_waits_and_for_how_long(aside: SetAside, clock: FakeClock) -> None:
     assert values(aside.numbers()) == {"set_aside": 0, "set_aside_seconds": 0}
-    aside.put("TF-1", "no room")
+    aside.put("TF-2", "no room")
     clock.now += 50
-    aside.put("TF-2", "no")
+    aside.put("TF-1", "no")
     clock.now += 50
     assert values(aside.numbers()) == {"set_aside": 2, "set_aside_seconds": 100}
-    assert aside.oldest() == ("taskforce TF-1: no room", 100)
+    assert aside.oldest() == ("taskforce TF-2: no room", 100)
 
 
 @pytest.mark.parametrize(
