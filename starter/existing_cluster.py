@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from common.condor.records import AccessPoint, Cluster
-from common.errors import ItemWaits
+from common.errors import ItemWaits, ScratchUnavailable
 from common.joblog.events import MAX_EVENT
 from common.joblog.owner import NOTE, taskforce_of
 from common.joblog.search import TEXT, Form, events_with, find_last_end, form_of
@@ -46,8 +46,8 @@ def find_cluster(
 
     `since` (epoch seconds) is when the taskforce was made, or 0; what is older is not searched. `but` are
     clusters that do not count: we removed them, or a person decided so. Raises ScheddUnavailable if the
-    schedd cannot be asked, and DoubtfulCluster if a job may have written what names the cluster; the caller
-    must then not submit. Safe to repeat.
+    schedd cannot be asked, ScratchUnavailable if a log cannot be read, and DoubtfulCluster if a job may have
+    written what names the cluster; the caller must then not submit. Safe to repeat.
     """
     earliest = max(since - DAY, 0)
     known = schedd.clusters_of(uuid, since=earliest, but=but)
@@ -61,7 +61,7 @@ def find_cluster(
         named = [
             (Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0), log)
             for log in recent_logs(scratch, earliest)
-            for cluster_id in clusters_in_log(log, uuid) - but
+            for cluster_id in _clusters_in_log(log, uuid) - but
         ]
         found = [cluster for cluster, log in named if not can_be_forged(log)]
         if named and not found:
@@ -85,8 +85,16 @@ def clusters_in_log(log: Path, uuid: str, behind: int = 0) -> set[int]:
     """The clusters that a log, or its archive, names as this taskforce's; the watcher finds the same.
 
     In a log, not in an archive, `behind` an offset leaves out what is named before it. Never raises, whatever
-    the log contains. A log that cannot be read to its end counts up to there.
+    the log contains. A damaged archive counts up to its damage; a log that cannot be read names nobody.
     """
+    try:
+        return _clusters_in_log(log, uuid, behind)
+    except ScratchUnavailable as error:
+        logger.error("%s", error)
+        return set()
+
+
+def _clusters_in_log(log: Path, uuid: str, behind: int = 0) -> set[int]:
     return {
         event.cluster
         for text, form in _texts(log)
@@ -147,7 +155,10 @@ def _plain(log: Path) -> Path:
 
 
 def _texts(log: Path) -> Iterator[tuple[mmap.mmap | bytes, Form]]:
-    """The content of a log, as far as it is readable, in pieces that begin with an event; the log's form."""
+    """The content of a log in pieces that begin with an event, of a damaged archive up to there; its form.
+
+    Raises ScratchUnavailable if it cannot be read: what it does not show then proves nothing.
+    """
     try:
         if log.suffix == ".gz":
             yield from _unpacked(log)
@@ -158,8 +169,10 @@ def _texts(log: Path) -> Iterator[tuple[mmap.mmap | bytes, Form]]:
                     yield text, form_of(text[:START]) or TEXT
     except FileNotFoundError:
         return
-    except (OSError, EOFError, zlib.error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         logger.error("%s cannot be read to its end: %s", log, error)
+    except OSError as error:
+        raise ScratchUnavailable(f"{log} cannot be read: {error}: nothing is started") from error
 
 
 def _unpacked(log: Path) -> Iterator[tuple[bytes, Form]]:

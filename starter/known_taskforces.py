@@ -52,8 +52,8 @@ class KnownTaskforces:
         """Whether the taskforce, made at `since` (epoch seconds), may have a cluster already.
 
         If not, it may be submitted. Raises OtherQueue, ScheddUnavailable if the schedd cannot be asked, and
-        ScratchUnavailable if the logs cannot be listed, or a stop interrupts the look; the caller must then
-        not submit. Safe to repeat.
+        ScratchUnavailable if the logs cannot be listed or read, or a stop interrupts the look; the caller
+        must then not submit. Safe to repeat.
         """
         earliest = max(since - DAY, 0)
         if self.site.monotonic() >= self._due or earliest < self._reach:
@@ -128,7 +128,10 @@ class LogNotes:
         return any(one.may_name(uuid) for one in notes)
 
     def read(self, site: Neighbours, reach: float) -> None:
-        """Read what is new in all logs that may have a cluster submitted since `reach` (epoch seconds)."""
+        """Read what is new in all logs that may have a cluster submitted since `reach` (epoch seconds).
+
+        Raises ScratchUnavailable if one cannot be read. A damaged archive counts up to its damage.
+        """
 
         def go_on() -> None:
             if not site.proceed():
@@ -144,8 +147,8 @@ class LogNotes:
                     self._logs.setdefault(file, GrowingLog()).read(log, go_on)
             except FileNotFoundError:
                 continue  # it has an archive by now, which is listed later
-            except OSError as error:
-                logger.error("%s cannot be read: %s", log, error)
+            except OSError as error:  # it may be the only one that names a cluster
+                raise ScratchUnavailable(f"{log} cannot be read: {error}: nothing is started") from error
         for gone in self._logs.keys() - seen:
             del self._logs[gone]
         for gone in self._archives.keys() - seen:

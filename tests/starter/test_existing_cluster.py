@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from common.errors import ScratchUnavailable
 from common.neighbours import Neighbours
 from starter import existing_cluster as look
 from starter.existing_cluster import DAY, clusters_in_log, find_cluster
@@ -143,6 +144,27 @@ def test_a_damaged_archive_does_not_end_the_look(n: Neighbours, schedd: FakeSche
     (n.scratch.directory / f"{day}.3.tms.jel.gz").write_bytes(b"not compressed")
     (n.scratch.directory / f"{day}.4.tms.jel.gz").write_bytes(b"")
     assert find_cluster("TF-1", clock.now, schedd, n.scratch)
+
+
+@pytest.mark.parametrize("kind", ["log", "archive"])
+def test_while_a_log_cannot_be_read_nobody_has_no_cluster(
+    n: Neighbours, schedd: FakeSchedd, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Neither queue nor history need have the cluster any more."""
+    log = logged(n, datetime.fromtimestamp(clock.now).date().isoformat(), 7, "TF-1", clock.now)  # noqa: DTZ006
+    path = compressed(log) if kind == "archive" else log
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        patch.setattr(gzip, "open", refuse)
+        with pytest.raises(ScratchUnavailable, match=rf"{path} cannot be read: .* nothing is started$"):
+            find_cluster("TF-1", clock.now, schedd, n.scratch)
+    found = find_cluster("TF-1", clock.now, schedd, n.scratch)
+    assert found is not None
+    assert found.cluster_id == 7
 
 
 def test_of_an_archive_that_is_cut_off_what_comes_before_the_cut_is_looked_through(jel: JelWriter) -> None:

@@ -196,9 +196,10 @@ def test_an_archive_is_read_once(known: KnownTaskforces, log: Path, monkeypatch:
     assert not known.may_have_cluster("TF-1", 0)
 
 
-def test_a_log_that_cannot_be_read_keeps_what_is_known_of_it_and_holds_up_no_other(
-    known: KnownTaskforces, log: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+def test_while_a_log_cannot_be_read_nobody_is_known_to_have_no_cluster(
+    known: KnownTaskforces, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It may be the only one to name a cluster, as neither queue nor history must have it any more."""
     other = log.with_name("2020-01-01.tms.jel")
     submitted(log, "TF-1")
     assert known.may_have_cluster("TF-1", 0)
@@ -213,9 +214,12 @@ def test_a_log_that_cannot_be_read_keeps_what_is_known_of_it_and_holds_up_no_oth
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", broken)
-        assert known.may_have_cluster("TF-2", 0)
+        for uuid in ("TF-1", "TF-2", "TF-3"):
+            with pytest.raises(ScratchUnavailable, match=rf"^{log} cannot be read: .* nothing is started$"):
+                known.may_have_cluster(uuid, 0)
     assert known.may_have_cluster("TF-1", 0)
-    assert f"{log} cannot be read" in caplog.text
+    assert known.may_have_cluster("TF-2", 0)
+    assert not known.may_have_cluster("TF-3", 0)
 
 
 def test_what_is_older_than_all_that_is_known_is_looked_for(

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -171,6 +172,35 @@ def test_killed_after_the_submit_the_cluster_is_found_and_confirmed(
     assert wms.taskforce(uuid)["cluster_id"] == cluster.cluster_id
     assert wms.taskforce(uuid)["n_workers"] == 2
     assert n.scratch.intents() == []
+
+
+@pytest.mark.parametrize("intent_lost", [False, True])
+def test_while_the_only_log_that_names_the_cluster_cannot_be_read_nothing_is_submitted(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch, intent_lost: bool
+) -> None:
+    """Its jobs have left the queue, and the history has forgotten them."""
+    uuid = wms.add_taskforce(n_workers=2)
+    pass_killed_after_its_submit(n, schedd)
+    (cluster,) = schedd.known.values()
+    cluster.alive, schedd.rotated = False, True
+    if intent_lost:
+        n.scratch.forget(uuid)
+    open_file = Path.open
+
+    def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.suffix == ".jel":
+            raise PermissionError(13, "Permission denied")
+        return open_file(path, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        outcome = Starter(n).run_once()
+    assert (outcome.done, outcome.waiting) == (0, 1)
+    assert "cannot be read" in outcome.oldest
+    assert clusters_of(schedd, uuid) == [cluster.cluster_id]
+    Starter(n).run_once()
+    assert clusters_of(schedd, uuid) == [cluster.cluster_id]
+    assert wms.taskforce(uuid)["cluster_id"] == cluster.cluster_id
 
 
 def test_an_adopted_cluster_is_confirmed_with_the_log_that_it_writes(
