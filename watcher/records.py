@@ -110,7 +110,7 @@ class Records:
             self._unfinished.add(uuid)
         else:
             self._unfinished.discard(uuid)
-        self._records[uuid] = record.model_copy(update={"compound_statuses": {}})
+        self._records[uuid] = record.model_copy(update={"compound_statuses": {}}) if statuses else record
 
     def note_unknown(self, uuid: str) -> None:
         """The WMS does not know this taskforce: ask again later."""
