@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from common.condor.records import EndedJob
+from common.last_word import may_complete
 from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.wms.contract import Phase, Taskforce
@@ -27,7 +28,15 @@ from watcher.rebuilt_counts import deal
 
 logger = logging.getLogger(__name__)
 
-FIELDS = ("taskforce_uuid", "phase", "cluster_id", "n_workers", "job_event_log_fpath", "compound_statuses")
+FIELDS = (
+    "taskforce_uuid",
+    "phase",
+    "cluster_id",
+    "n_workers",
+    "job_event_log_fpath",
+    "compound_statuses",
+    "phase_change_log",
+)
 _PHASES = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value, Phase.PENDING_STOPPER.value]
 
 Life = tuple[int, str]  # the id of a cluster and its taskforce
@@ -162,8 +171,11 @@ class MissingEnds:
         return missing
 
     def _clusters_of(self, taskforce: Taskforce) -> list[int]:
-        """The cluster that the WMS holds, if it logs into our directory and is not the stopper's."""
-        stoppers = taskforce.phase == Phase.PENDING_STOPPER  # it removes the cluster and reports that
+        """The cluster that the WMS holds, if it logs into our directory and is not the stopper's.
+
+        The stopper removes the cluster and reports that, until the WMS has given up stopping it.
+        """
+        stoppers = taskforce.phase == Phase.PENDING_STOPPER and not may_complete(taskforce)
         ours = not stoppers and self.site.scratch.holds(taskforce.job_event_log_fpath)
         return [taskforce.cluster_id] if taskforce.cluster_id is not None and ours else []
 

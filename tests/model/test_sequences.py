@@ -54,6 +54,16 @@ def a_job_forges_the_ends_of_another_cluster(machine: Machine) -> None:
     machine.works("watcher")
 
 
+def a_stop_is_denied_until_it_is_offered_no_more_and_the_log_is_lost(machine: Machine) -> None:
+    machine.time_passes(60.0)
+    machine.disown()
+    machine.stop_or_launch(0)
+    machine.time_passes(60.0)
+    machine.time_passes(ROUND)
+    machine.watcher("all_end", Trouble("query", "killed before"))
+    machine.damage("truncated")
+
+
 def a_job_forges_ends_of_jobs_that_have_ended(machine: Machine) -> None:
     machine.works("starter")
     machine.watcher("all_end", Trouble("statuses", "lost", lasting=True))
@@ -114,6 +124,7 @@ SEQUENCES = (
     the_clock_is_set_back_while_no_end_is_logged,
     a_start_is_stopped_before_its_confirmation_and_its_log_is_lost,
     a_log_is_put_back_as_it_was_before_a_job_ended,
+    a_stop_is_denied_until_it_is_offered_no_more_and_the_log_is_lost,
     a_job_forges_ends_of_jobs_that_have_ended,
     jobs_end_while_the_queue_is_asked_about_forged_ends,
     a_cluster_that_its_log_does_not_show_is_not_ours_to_remove,
