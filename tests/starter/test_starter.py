@@ -20,7 +20,7 @@ import starter.watchable
 from common.errors import ScheddUnavailable, ScratchUnavailable, WmsUnavailable
 from common.neighbours import Neighbours
 from common.scratch.directory import Scratch
-from starter.existing_cluster import clusters_in_log
+from starter.existing_cluster import DAY, clusters_in_log
 from starter.starter import Starter, build
 from tests.fakes import FakeClock, FakeSchedd, Killed
 from tests.metrics import values
@@ -176,19 +176,26 @@ def test_killed_after_the_submit_the_cluster_is_found_and_confirmed(
 
 @pytest.mark.parametrize("intent_lost", [False, True])
 def test_while_the_only_log_that_names_the_cluster_cannot_be_read_nothing_is_submitted(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch, intent_lost: bool
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    intent_lost: bool,
 ) -> None:
-    """Its jobs have left the queue, and the history has forgotten them."""
+    """Its jobs have left the queue, the history has forgotten them, and it is another day's log by now."""
     uuid = wms.add_taskforce(n_workers=2)
     pass_killed_after_its_submit(n, schedd)
     (cluster,) = schedd.known.values()
     cluster.alive, schedd.rotated = False, True
     if intent_lost:
         n.scratch.forget(uuid)
+    (log,) = n.scratch.logs()
+    clock.now += DAY
     open_file = Path.open
 
     def refuse(path: Path, *arguments: Any, **options: Any) -> Any:
-        if path.suffix == ".jel":
+        if path == log:
             raise PermissionError(13, "Permission denied")
         return open_file(path, *arguments, **options)
 
