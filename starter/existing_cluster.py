@@ -61,7 +61,7 @@ def find_cluster(
         named = [
             (Cluster(cluster_id, uuid, str(_plain(log)), n_workers=0, submitted_at=0), log)
             for log in recent_logs(scratch, earliest)
-            for cluster_id in _clusters_in_log(log, uuid) - but
+            for cluster_id in clusters_in_log(log, uuid) - but
         ]
         found = [cluster for cluster, log in named if not can_be_forged(log)]
         if named and not found:
@@ -84,17 +84,9 @@ def can_be_forged(log: Path) -> bool:
 def clusters_in_log(log: Path, uuid: str, behind: int = 0) -> set[int]:
     """The clusters that a log, or its archive, names as this taskforce's; the watcher finds the same.
 
-    In a log, not in an archive, `behind` an offset leaves out what is named before it. Never raises, whatever
-    the log contains. A damaged archive counts up to its damage; a log that cannot be read names nobody.
+    In a log, not in an archive, `behind` an offset leaves out what is named before it. A damaged archive
+    counts up to its damage. Raises ScratchUnavailable if the log cannot be read, whatever it contains.
     """
-    try:
-        return _clusters_in_log(log, uuid, behind)
-    except ScratchUnavailable as error:
-        logger.error("%s", error)
-        return set()
-
-
-def _clusters_in_log(log: Path, uuid: str, behind: int = 0) -> set[int]:
     return {
         event.cluster
         for text, form in _texts(log)
@@ -154,6 +146,11 @@ def _plain(log: Path) -> Path:
     return log.with_name(f"{archive[1]}.tms.jel") if archive else log
 
 
+def unreadable(log: Path, error: OSError) -> ScratchUnavailable:
+    """A log that cannot be read may be the only one that names a cluster."""
+    return ScratchUnavailable(f"{log} cannot be read, so it may name any cluster: {error}")
+
+
 def _texts(log: Path) -> Iterator[tuple[mmap.mmap | bytes, Form]]:
     """The content of a log in pieces that begin with an event, of a damaged archive up to there; its form.
 
@@ -172,7 +169,7 @@ def _texts(log: Path) -> Iterator[tuple[mmap.mmap | bytes, Form]]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         logger.error("%s cannot be read to its end: %s", log, error)
     except OSError as error:
-        raise ScratchUnavailable(f"{log} cannot be read: {error}: nothing is started") from error
+        raise unreadable(log, error) from error
 
 
 def _unpacked(log: Path) -> Iterator[tuple[bytes, Form]]:

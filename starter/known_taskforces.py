@@ -21,7 +21,7 @@ from common.errors import OtherQueue, ScratchUnavailable
 from common.joblog.notes import GrowingLog, Notes, read_archive
 from common.neighbours import Neighbours
 from common.same_queue import note_queue, require_same_queue
-from starter.existing_cluster import DAY, recent_logs
+from starter.existing_cluster import DAY, recent_logs, unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -147,8 +147,8 @@ class LogNotes:
                     self._logs.setdefault(file, GrowingLog()).read(log, go_on)
             except FileNotFoundError:
                 continue  # it has an archive by now, which is listed later
-            except OSError as error:  # it may be the only one that names a cluster
-                raise ScratchUnavailable(f"{log} cannot be read: {error}: nothing is started") from error
+            except OSError as error:
+                raise unreadable(log, error) from error
         for gone in self._logs.keys() - seen:
             del self._logs[gone]
         for gone in self._archives.keys() - seen:

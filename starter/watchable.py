@@ -24,14 +24,15 @@ def require_watchable(site: Neighbours, intent: Intent) -> None:
     The submit events are in the log when the submit returns (measured, 25.14.1), so little patience suffices.
     A log that was damaged since the submit proves nothing; the watcher asks the schedd about the lost events.
     Raises ItemWaits where a person has to repair the access point, and ScratchUnavailable where the log could
-    not be written, or a stop interrupts the wait.
+    not be written. It also does where the log cannot be read, or a stop interrupts the wait; then the cluster
+    is kept.
     """
     uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
     _, behind = intent.log_before or (0, 0)
-    if _is_logged(cluster_id, uuid, log, behind):
+    if cluster_id in clusters_in_log(log, uuid, behind):
         return
     for _ in range(LOOKS):
-        if _is_logged(cluster_id, uuid, log) or _is_damaged(log, intent.log_before):
+        if cluster_id in clusters_in_log(log, uuid) or _is_damaged(log, intent.log_before):
             return
         if site.stop.wait(0.1):
             raise ScratchUnavailable(f"{log} does not show cluster {cluster_id} yet")
@@ -56,14 +57,6 @@ def _log_in_ad(site: Neighbours, intent: Intent) -> str:
     """The log that the schedd has for the cluster; empty if it does not have the cluster."""
     found = site.schedd.clusters_of(intent.taskforce_uuid, since=intent.begun_at, but=intent.ignored())
     return next((cluster.log for cluster in found if cluster.cluster_id == intent.cluster_id), "")
-
-
-def _is_logged(cluster_id: int, uuid: str, log: Path, behind: int = 0) -> bool:
-    """Whether the log shows the cluster, in what was written behind an offset."""
-    try:
-        return cluster_id in clusters_in_log(log, uuid, behind)
-    except OSError:
-        return False
 
 
 def _is_damaged(log: Path, before: tuple[int, int] | None) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +83,30 @@ def test_a_stop_ends_the_wait_for_the_log_and_the_cluster_is_kept(
     assert schedd.removals == []
 
     write_late()
+    Starter(n).run_once()
+
+    assert wms.taskforce(uuid)["cluster_id"] == 100
+    assert sorted(schedd.known) == [100]
+
+
+def test_a_cluster_whose_log_cannot_be_read_is_kept_and_confirmed_once_it_can(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be read shows nothing, so also not that the cluster cannot be watched."""
+    uuid = wms.add_taskforce()
+    open_file = Path.open
+
+    def refuse(path: Path, mode: str = "r", **options: Any) -> Any:
+        if schedd.known and path.suffix == ".jel" and mode == "rb":  # since the submit
+            raise OSError(errno.EIO, "Input/output error")
+        return open_file(path, mode, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", refuse)
+        outcome = Starter(n).run_once()
+    assert "cannot be read" in outcome.oldest
+    assert schedd.removals == []
+
     Starter(n).run_once()
 
     assert wms.taskforce(uuid)["cluster_id"] == 100
