@@ -218,7 +218,8 @@ class Completions:
                 cluster.dirty = True
             case Completion.NOT_ALLOWED if result.record:
                 self.records.note(result.record)
-                cluster.dirty = result.record.phase == Phase.CONDOR_COMPLETE  # unless it has the final ones
+                if result.record.phase == Phase.CONDOR_COMPLETE:  # by an earlier request that acted late
+                    cluster.dirty = True  # so its statuses may be older; if not, the next pass drops it
 
     def _log_completion(self, one: Over) -> None:
         cluster, refusal = one.cluster, self._given_up(one.cluster.taskforce_uuid)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Collection
 
 import pytest
 
 from common.errors import WmsReplyLost, WmsUnavailable
 from common.neighbours import Neighbours
 from common.wms.client import Acknowledged
-from tests.fakes import FakeClock
+from stopper.stopper import Stopper
+from tests.fakes import FakeClock, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
@@ -121,6 +123,37 @@ def test_what_the_wms_refuses_for_long_is_reported_once_and_completes_without(
     assert uuid in errors[0]
     (completion,) = [r.getMessage() for r in caplog.records if "is complete" in r.getMessage()]
     assert "without its final statuses: POST /tms/statuses/taskforces is answered 500" in completion
+
+
+def test_refused_statuses_are_sent_again_though_a_stop_came_before_the_completion_without_them(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    jel: JelWriter,
+    clock: FakeClock,
+    uuid: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finish(jel)
+    wms.fault("error", method="POST", route=STATUSES, status=400)
+    watcher, live_clusters = Watcher(n), schedd.live_clusters
+
+    def stop_meanwhile(cluster_ids: Collection[int]) -> dict[int, str]:
+        wms.abort(uuid)
+        return live_clusters(cluster_ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schedd, "live_clusters", stop_meanwhile)
+        for _ in range(2 * n.settings.refusal_patience // 180):
+            watcher.run_once()
+            clock.now += 180
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
+    wms.clear_faults()
+    Stopper(n).run_once()
+    clock.now += 3600
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == FINAL
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
 def test_what_a_proxy_refuses_for_long_is_not_completed_without_its_statuses(
