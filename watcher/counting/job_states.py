@@ -6,6 +6,8 @@ from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 
 import numpy as np
 
+from watcher.reading.byte_rows import Numbers
+
 PAGE = 256  # jobs
 
 _STATE = np.dtype([("error", "<u2"), ("pilot", "u1"), ("status", "u1")])
@@ -51,6 +53,12 @@ class JobStates:
 def unpack(packed: int) -> tuple[int, int, int]:
     """Status, pilot and error of one job: 0x02030001 -> (2, 3, 1)."""
     return packed >> 24, packed >> 16 & 0xFF, packed & 0xFFFF
+
+
+def statuses_of(packed: Numbers) -> Numbers:
+    """The statuses of many jobs: [0x02030001] -> [2]."""
+    statuses: Numbers = packed >> np.uint32(24)
+    return statuses
 
 
 def pack(status: int, pilot: int, error: int) -> int:

@@ -240,6 +240,7 @@ class _Kinds(NamedTuple):
 
 def _alike(place: Ints, hour: Ints, outcome: Ints | int = 0) -> _Kinds:
     """The rows that have all of these numbers in common."""
+    # One number for each row, for example (3, 498714, 2) -> 3 << 40 | 498714 << 4 | 2.
     rows = place << 40 | hour << 4 | outcome
     _, first, kind, size = np.unique(rows[::-1], return_index=True, return_inverse=True, return_counts=True)
     last = len(rows) - 1 - first

@@ -31,7 +31,7 @@ from watcher.counting.event_tally import (
     OF_A_CLUSTER,
     EventTally,
 )
-from watcher.counting.job_states import PAGE, pack
+from watcher.counting.job_states import PAGE, pack, statuses_of
 from watcher.counting.job_status import (
     COMPLETED,
     ENDED,
@@ -310,8 +310,8 @@ def _come_back(changes: _Changes, before: Numbers, now: Numbers) -> Ints:
     ends = np.flatnonzero(changes.does & _ENDS)
     return np.concatenate(
         (
-            had_ended[before[had_ended] >> 24 != now[had_ended] >> 24],
-            ends[_STATUS[changes.code[ends]] != now[ends] >> 24],
+            had_ended[statuses_of(before[had_ended]) != statuses_of(now[had_ended])],
+            ends[_STATUS[changes.code[ends]] != statuses_of(now[ends])],
         )
     )
 
