@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from common.errors import WmsUnavailable
 from common.neighbours import Neighbours
-from starter.starter import Starter
 from tests.fakes import FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from tests.taskforces import add_running
+from tests.taskforces import add_running, add_unstopped
 from watcher import completing
 from watcher.watcher import Watcher
 
@@ -18,34 +16,20 @@ COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
 STOPPED = "/v1/tms/condor-rm/taskforces/{taskforce_uuid}"
 
 
-@pytest.fixture
-def unstopped(n: Neighbours, wms: StandInWms, schedd: FakeSchedd) -> str:
-    """Stopped before its start was confirmed: no stopper is offered it, and its cluster 100 is over."""
-    uuid = wms.add_taskforce()
-    schedd.after_submit = wms.down
-    with pytest.raises(WmsUnavailable):
-        Starter(n).run_once()
-    n.scratch.forget(uuid)
-    wms.up()
-    wms.abort(uuid)
-    JelWriter(n.scratch.logs()[0]).abort((100, 0))
-    schedd.known[100].alive = False
-    return uuid
-
-
 def test_a_stop_that_the_wms_refuses_fails_the_pass_and_is_reported_again_in_the_next(
-    n: Neighbours, wms: StandInWms, unstopped: str, caplog: pytest.LogCaptureFixture
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, caplog: pytest.LogCaptureFixture
 ) -> None:
+    uuid = add_unstopped(n, wms, schedd)
     wms.fault("error", method="POST", route=STOPPED, status=400, times=1)
     watcher = Watcher(n)
 
     assert watcher.run_once().failed == 1
 
-    assert wms.taskforce(unstopped)["phase"] == "pending-stopper"
-    assert f"taskforce {unstopped}: POST " in caplog.text
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
+    assert f"taskforce {uuid}: POST " in caplog.text
     assert "400" in caplog.text
     assert watcher.run_once().failed == 0
-    assert wms.taskforce(unstopped)["phase"] == "condor-rm"
+    assert wms.taskforce(uuid)["phase"] == "condor-rm"
 
 
 def over(wms: StandInWms, jel: JelWriter, cluster_id: int) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from common.condor.records import EndedJob
-from common.errors import ScheddUnavailable, WmsUnavailable
+from common.errors import ScheddUnavailable
 from common.neighbours import Neighbours
 from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from tests.taskforces import QUIET
+from tests.taskforces import QUIET, add_unstopped
 from watcher.reading.event_log import EventLog
 from watcher.watcher import Watcher
 
@@ -437,16 +437,7 @@ def test_a_log_that_cannot_be_read_is_not_taken_for_a_lost_one(
 def test_a_taskforce_that_no_stopper_is_offered_is_stopped_by_the_end_of_its_cluster(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd
 ) -> None:
-    """Aborted before its confirmation, its intent lost, and its removal reported to nobody."""
-    uuid = wms.add_taskforce()
-    schedd.after_submit = wms.down
-    with pytest.raises(WmsUnavailable):
-        Starter(n).run_once()
-    n.scratch.forget(uuid)
-    wms.up()
-    wms.abort(uuid)
-    JelWriter(n.scratch.logs()[0]).abort((100, 0))
-    schedd.known[100].alive = False
+    uuid = add_unstopped(n, wms, schedd)
     watcher = Watcher(n)
     watcher.run_once()
     watcher.run_once()
