@@ -51,6 +51,20 @@ def test_a_confirmation_that_is_refused_waits_then_yields_to_the_others_and_is_m
     assert worker.run_once().waiting == 0
 
 
+def test_one_that_yields_lets_the_others_start_in_the_same_pass(
+    n: Neighbours, wms: StandInWms, clock: FakeClock
+) -> None:
+    bad, good = wms.add_taskforce(), wms.add_taskforce()
+    wms.fault("error", method="POST", route=confirm_of(bad), status=400)
+    worker = Starter(n)
+    for _ in range(100):
+        worker.run_once()
+        yields = len(wms.requests_to("POST", FAILED))
+        assert (wms.taskforce(good)["phase"] == "condor-submit") == (yields > 0)
+        clock.now += 60
+    assert yields > 0
+
+
 def test_one_that_waits_leaves_itself_one_more_try(n: Neighbours, wms: StandInWms, clock: FakeClock) -> None:
     bad = wms.add_taskforce()
     wms.fault("error", method="POST", route=confirm_of(bad), status=400)

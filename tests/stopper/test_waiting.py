@@ -54,6 +54,22 @@ def test_a_removal_that_is_denied_is_tried_three_times_with_pauses_between(
     assert [wms.taskforce(uuid)["phase"] for uuid in aborted[1:]] == ["condor-rm"] * 2
 
 
+def test_while_one_waits_no_stop_is_tried_that_the_wms_would_not_offer(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, aborted: list[str], clock: FakeClock
+) -> None:
+    """One that has failed three times, and one that has no cluster."""
+    schedd.stubborn, schedd.known[101].mine = {100}, False
+    unconfirmed = wms.add_taskforce()
+    wms.abort(unconfirmed)
+    worker = Stopper(n)
+    for _ in range(10):
+        worker.run_once()
+        clock.now += 600
+    assert wms.taskforce(aborted[0])["phase"] == "pending-stopper"
+    failed = wms.requests_to("POST", FAILED)
+    assert [aborted[1] in request.path for request in failed] == [True] * 3
+
+
 def test_a_cluster_whose_taskforce_was_edited_is_not_taken_for_gone(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, aborted: list[str]
 ) -> None:
