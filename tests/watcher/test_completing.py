@@ -7,6 +7,7 @@ import pytest
 from common.neighbours import Neighbours
 from tests.fakes import FakeSchedd
 from tests.jel import JelWriter
+from tests.metrics import values
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running, add_unstopped
 from watcher import completing
@@ -51,14 +52,34 @@ def test_all_that_are_over_are_completed_in_one_pass_and_counted(
 
     assert {wms.taskforce(uuid)["phase"] for uuid in uuids} == {"condor-complete"}
     assert (outcome.done, outcome.failed) == (len(uuids) + 5, 0)  # each was reported, too
+    assert values(watcher.numbers())["taskforces_completed_total"] == 5
 
 
-def test_completions_that_the_wms_refuses_are_counted_as_failed(
-    n: Neighbours, wms: StandInWms, jel: JelWriter
+@pytest.mark.parametrize("removed", [False, True])
+def test_ends_that_the_log_has_cost_no_question_to_the_history(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, removed: bool
+) -> None:
+    """The schedd reads all of its history for each."""
+    uuid = over(wms, jel, 7)
+    if removed:
+        jel.event(36, (7, -1), "Cluster removed")
+    asked: list[object] = []
+    schedd.ended_jobs = asked.append  # type: ignore[method-assign,assignment]
+
+    Watcher(n).run_once()
+
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert asked == []
+
+
+def test_completions_that_the_wms_refuses_are_counted_as_failed_and_reported(
+    n: Neighbours, wms: StandInWms, jel: JelWriter, caplog: pytest.LogCaptureFixture
 ) -> None:
     uuids = [over(wms, jel, number) for number in range(7, 12)]
     wms.fault("error", method="POST", route=COMPLETE, status=400, times=2)
     watcher = Watcher(n)
     assert watcher.run_once().failed == 2
+    refused = [text for text in caplog.messages if "is answered 400" in text]
+    assert len({uuid for uuid in uuids for text in refused if f"taskforce {uuid}: POST " in text}) == 2
     assert watcher.run_once().failed == 0
     assert {wms.taskforce(uuid)["phase"] for uuid in uuids} == {"condor-complete"}
