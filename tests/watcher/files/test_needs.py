@@ -36,12 +36,14 @@ def test_a_cluster_in_the_queue_needs_its_log_and_its_directory(n: Neighbours, s
     assert reasons(n, "TF-1")[:2] == ["", ""]
 
 
-def test_so_does_a_start_that_has_begun(n: Neighbours) -> None:
+def test_a_start_that_has_begun_needs_its_log_and_its_directory(n: Neighbours) -> None:
     n.scratch.save(Intent("TF-1", 1, {}, "/scratch/2026-11-01.tms.jel", n.clock()))
     assert reasons(n, "TF-1") == twice("its start is not confirmed", "TF-1")
 
 
-def test_so_does_a_taskforce_that_is_not_complete(n: Neighbours, wms: StandInWms) -> None:
+def test_a_taskforce_that_is_not_complete_needs_its_log_and_its_directory(
+    n: Neighbours, wms: StandInWms
+) -> None:
     log = str(n.scratch.directory / "2026-11-01.tms.jel")
     uuid = wms.add_taskforce(taskforce={"phase": "condor-submit", "job_event_log_fpath": log})
     assert reasons(n, uuid) == twice("the WMS has it in phase condor-submit", uuid)
