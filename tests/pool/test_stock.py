@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import classad2
+import pytest
 
 from common.settings import REQUIREMENTS
 from tests.sandbox.control import PoolClient
@@ -18,10 +19,17 @@ _OWN = re.compile(
     r"|(Total|TotalSlot)?(Cpus|Memory|Disk)|DetectedDisk|ExecuteVolume"
 )
 
+Ads = dict[str, dict[str, object]]
 
-def test_startd_and_schedd_advertise_what_those_of_an_unchanged_pool_do(pool: PoolClient) -> None:
+
+@pytest.fixture(scope="module")
+def stock(pool: PoolClient) -> Ads:
+    return pool.fresh_ads(stock=True)
+
+
+def test_startd_and_schedd_advertise_what_those_of_an_unchanged_pool_do(pool: PoolClient, stock: Ads) -> None:
     """A machine that knew more about itself than those of a real pool would hide wrong requirements."""
-    ours, stock = pool.fresh_ads(stock=False), pool.fresh_ads(stock=True)
+    ours = pool.fresh_ads(stock=False)
     assert ours["Machine"].pop(CVMFS) is True
     for kind in ("Machine", "Scheduler"):
         compared = {name for name in ours[kind].keys() | stock[kind].keys() if not _OWN.fullmatch(name)}
@@ -31,9 +39,9 @@ def test_startd_and_schedd_advertise_what_those_of_an_unchanged_pool_do(pool: Po
 
 
 def test_the_default_requirements_hold_on_an_unchanged_machine_that_mounts_the_repository(
-    pool: PoolClient,
+    stock: Ads,
 ) -> None:
-    advertised = pool.fresh_ads(stock=True)["Machine"]
+    advertised = stock["Machine"]
     known = ("HasSingularity", "HasUserNamespaces", "SingularityUserNamespaces")
     words = [f"{name} = {str(advertised[name]).lower()}" for name in known if name in advertised]
     machine = "; ".join([*words, f"{CVMFS} = true"])
