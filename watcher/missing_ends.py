@@ -69,15 +69,24 @@ class MissingEnds:
         """Whether it is time to look again."""
         return self._looked_at is None or self.site.monotonic() - self._looked_at >= self.pause
 
+    def going_on(self) -> list[Taskforce]:
+        """The WMS's records of the taskforces that it has as going on. Raises WmsUnavailable."""
+        query = {"schedd": self.site.wms.schedd, "phase": {"$in": _PHASES}}
+        return list(self.site.wms.taskforces(query, FIELDS))
+
     def find(
-        self, quiet: Collection[ClusterTally], followed: Collection[ClusterTally], unread: Collection[str]
+        self,
+        going_on: Collection[Taskforce],
+        quiet: Collection[ClusterTally],
+        followed: Collection[ClusterTally],
+        unread: Collection[str],
     ) -> Gone:
         """Which of the `quiet` clusters, and of those that are in no log, are gone. Raises Unavailable.
 
         `followed` are all clusters; the logs named `unread` may have others. Read the logs once more before
         you believe it: an end may have been written while the others were asked. Safe to repeat.
         """
-        missing = self._missing_from(followed, unread)
+        missing = self._missing_from(going_on, followed, unread)
         lives = {(cluster.cluster_id, cluster.taskforce_uuid) for cluster in followed}
         # Twice: a cluster's log may have been made since this pass has read them.
         suspects = {life: taskforce for life, taskforce in missing.items() if life in self._missing}
@@ -148,20 +157,18 @@ class MissingEnds:
         )
 
     def _missing_from(
-        self, followed: Collection[ClusterTally], unread: Collection[str]
+        self, going_on: Collection[Taskforce], followed: Collection[ClusterTally], unread: Collection[str]
     ) -> dict[Life, Taskforce]:
         """The clusters that are not complete at the WMS, and are in no log of ours.
 
         Only clusters that log into our scratch directory: another instance may serve the same schedd from
         another one. A cluster that a log has without its owner's name gets its name here.
         """
-        query = {"schedd": self.site.wms.schedd, "phase": {"$in": _PHASES}}
         lives = {(cluster.cluster_id, cluster.taskforce_uuid) for cluster in followed}
         nameless = {cluster.cluster_id: cluster for cluster in followed if not cluster.taskforce_uuid}
         missing: dict[Life, Taskforce] = {}
-        taskforces = list(self.site.wms.taskforces(query, FIELDS))
-        unconfirmed = self._unconfirmed_clusters(taskforces)
-        for taskforce in taskforces:
+        unconfirmed = self._unconfirmed_clusters(going_on)
+        for taskforce in going_on:
             for cluster_id in unconfirmed.get(taskforce.taskforce_uuid) or self._clusters_of(taskforce):
                 life = cluster_id, taskforce.taskforce_uuid
                 if cluster_id in nameless and life not in lives:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from common.neighbours import Neighbours
+from common.wms.contract import Taskforce
 from watcher.clusters import Clusters
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.milestones import Milestones
@@ -66,6 +68,24 @@ class Reports:
             counts = {update.taskforce_uuid: update.compound_statuses for update in taken}
             self._log_sent(f"{done} to the WMS: {describe_counts(counts)}")
         return len(sent.acknowledged)
+
+    def compare(self, going_on: Iterable[Taskforce]) -> None:
+        """Send the statuses of these taskforces again where the WMS has others than it acknowledged.
+
+        It has acted late on an older report that got no answer, or its database is an older copy.
+        """
+        if self.site.dry_run:  # it took none
+            return
+        held = {(record.cluster_id, record.taskforce_uuid): record.compound_statuses for record in going_on}
+        differing = []
+        for cluster in self.clusters.owned():
+            statuses = held.get((cluster.cluster_id, cluster.taskforce_uuid))
+            if statuses is not None and not cluster.dirty and statuses != self.clusters.statuses(cluster):
+                cluster.dirty, cluster.rests = True, False
+                differing.append(cluster.taskforce_uuid)
+        if differing:
+            text = "the WMS has other statuses of %d taskforce(s) than it took, as of %s: sending them again"
+            logger.warning(text, len(differing), differing[0])
 
     def is_settled(self, cluster: ClusterTally) -> bool:
         """Whether the WMS has the cluster's statuses, or has refused them for so long that none are sent."""

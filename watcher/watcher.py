@@ -145,8 +145,11 @@ class Watcher:
         """Find clusters that are over although no log shows it, and count how their jobs ended."""
         if not self.missing_ends.is_due():
             return
+        going_on = self.missing_ends.going_on()
+        self.reports.compare(going_on)
         quiet = [cluster for cluster in self.clusters.owned() if self._is_quiet(cluster)]
-        gone = self.missing_ends.find(quiet, [one for _, one in self.clusters.all()], self.logs.unread())
+        followed = [cluster for _, cluster in self.clusters.all()]
+        gone = self.missing_ends.find(going_on, quiet, followed, self.logs.unread())
         if not gone or self.clusters.read() is None:
             return
         # By now the logs may have better counts than the history.

@@ -68,7 +68,6 @@ class Place:
         self.room = 10**12  # bytes that are free
         self.late: list[Late] = []
         self.unexpected: list[BaseException] = []
-        self.set_late: dict[str, Json] = {}  # the statuses that a late request has set for a taskforce
         self.set_aside = 0  # taskforces, by the starter's last pass
         self.on_post: Callable[[str, str], None] = lambda route, uuid: None
         self._outside = False  # somebody else than a worker uses the disk

@@ -115,6 +115,14 @@ def statuses_and_a_completion_are_acted_on_late(machine: Machine) -> None:
     machine.act_late()
 
 
+def statuses_are_acted_on_late_while_the_jobs_run_on(machine: Machine) -> None:
+    machine.works("starter")
+    machine.watcher("", Trouble("statuses", "acts late"))
+    machine.jobs("all_start")
+    machine.works("watcher")
+    machine.act_late()
+
+
 SEQUENCES = (
     a_job_forges_the_ends_of_another_cluster,
     another_wms_answers_at_a_confirmation,
@@ -130,6 +138,7 @@ SEQUENCES = (
     a_cluster_that_its_log_does_not_show_is_not_ours_to_remove,
     a_completion_is_acted_on_after_the_log_was_cut_and_the_counts_of_the_rest_were_sent,
     statuses_and_a_completion_are_acted_on_late,
+    statuses_are_acted_on_late_while_the_jobs_run_on,
 )
 
 

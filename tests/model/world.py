@@ -123,12 +123,7 @@ class World(Place):
             done = [t["taskforce_uuid"] for t in self.taskforces() if t["phase"] == "condor-complete"]
             body = str(request.body)
             if route_of(request.url or "") != "statuses" or not any(uuid in body for uuid in done):
-                before = {t["taskforce_uuid"]: t["compound_statuses"] for t in self.taskforces()}
                 act()
-                for record in self.taskforces():
-                    uuid, statuses = record["taskforce_uuid"], record["compound_statuses"]
-                    if before[uuid] != statuses:
-                        self.set_late[uuid] = statuses
 
     def abort(self) -> None:
         """A user aborts the newest workflow that goes on."""
