@@ -36,7 +36,7 @@ LONGEST = 900.0  # seconds between two tries of one item
 
 @dataclass(slots=True)
 class Waiting:
-    """One item that was set aside: why, since when and until when (monotonic seconds), after how many tries.
+    """One item that was set aside: why, since when and until when (monotonic seconds), after what pause.
 
     `state` is what was known about it: if that changes, because a person decided, it is due at once. `is_own`
     is whether the reason concerns this item alone, and is not a neighbour's trouble that others could meet.
@@ -45,7 +45,7 @@ class Waiting:
     why: str
     since: float
     due: float
-    tries: int
+    pause: float
     state: object
     is_own: bool
 
@@ -70,7 +70,7 @@ class SetAside:
         *,
         state: object = None,
         error: BaseException | None = None,
-        is_own: bool = True,
+        is_own: bool,
     ) -> None:
         """Set an item aside, again with a longer pause; logged when it begins or has another reason."""
         now, before = self._monotonic(), self._items.get(item)
@@ -78,9 +78,9 @@ class SetAside:
             logger.error(
                 "taskforce %s is set aside: %s", item, why, exc_info=error, extra={"taskforce_uuid": item}
             )
-        since, tries = (before.since, before.tries + 1) if before else (now, 1)
-        pause = min(self._first * 2.0 ** min(tries - 1, 16), LONGEST)
-        self._items[item] = Waiting(why, since, now + pause, tries, state, is_own)
+        since, pause = (before.since, 2 * before.pause) if before else (now, self._first)
+        pause = min(pause, LONGEST)
+        self._items[item] = Waiting(why, since, now + pause, pause, state, is_own)
 
     def settle(self, item: str) -> None:
         """The item has gone on."""

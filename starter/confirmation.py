@@ -6,6 +6,7 @@ If the WMS does not take it, because the taskforce was stopped in between, the c
 from __future__ import annotations
 
 import logging
+from typing import cast
 
 from common.consent import why_unwanted
 from common.errors import ItemWaits, RefusedOnTheWay, WmsRejected
@@ -51,7 +52,7 @@ def _post(site: Neighbours, intent: Intent) -> None:
 def _post_with(site: Neighbours, intent: Intent, submit_dict: dict[str, str | int]) -> None:
     site.wms.confirm_started(
         intent.taskforce_uuid,
-        cluster_id=int(intent.cluster_id or 0),
+        cluster_id=cast(int, intent.cluster_id),
         n_workers=intent.n_workers,
         submit_dict=submit_dict,
         log=intent.log,
@@ -63,7 +64,7 @@ def _resolve(site: Neighbours, intent: Intent) -> None:
 
     Raises ItemWaits if its record shows neither.
     """
-    uuid, cluster_id = intent.taskforce_uuid, int(intent.cluster_id or 0)
+    uuid, cluster_id = intent.taskforce_uuid, cast(int, intent.cluster_id)
     taskforce = site.wms.taskforce(uuid)
     if taskforce and taskforce.cluster_id == cluster_id:
         return

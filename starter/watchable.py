@@ -8,6 +8,7 @@ withdrawn: noted in the intent, so that no look takes it for the taskforce's, an
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from common.errors import ItemWaits, ScratchUnavailable
 from common.neighbours import Neighbours
@@ -27,7 +28,7 @@ def require_watchable(site: Neighbours, intent: Intent) -> None:
     not be written. It also does where the log cannot be read, or a stop interrupts the wait; then the cluster
     is kept.
     """
-    uuid, cluster_id, log = intent.taskforce_uuid, int(intent.cluster_id or 0), Path(intent.log)
+    uuid, cluster_id, log = intent.taskforce_uuid, cast(int, intent.cluster_id), Path(intent.log)
     _, behind = intent.log_before or (0, 0)
     if cluster_id in clusters_in_log(log, uuid, behind):
         return

@@ -33,8 +33,7 @@ class JobNumbers:
 
     def numbers(self, going_on: Iterable[Statuses]) -> Iterator[Number]:
         """The metrics, given the clusters that go on."""
-        text = "Jobs of completed clusters, by how they ended."
-        yield Number("jobs_ended_total", text, dict(self._ends), "end")
+        yield Number("jobs_ended_total", "Jobs of completed clusters, by their end.", dict(self._ends), "end")
         yield Number("jobs_held", "Held jobs, by HTCondor's reason.", held_by_reason(going_on), "reason")
         least = self._site.settings.least_free_space
         yield Number("scratch_least_free_bytes", "TMS_LEAST_FREE_SPACE.", least)

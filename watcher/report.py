@@ -61,7 +61,7 @@ def send(wms: Wms, updates: Sequence[Update], proceed: Callable[[], bool], sent:
     """
     for batch in batches(updates):
         if not proceed():
-            break
+            return
         _send_batch(wms, batch, sent)
 
 

@@ -185,7 +185,7 @@ class Scratch:
         More than the first time: the process ended each time before `end_attempt`.
         """
         try:
-            before, _, times = self._attempt.read_text("utf-8").partition(" ")
+            before, times = read(self._attempt).decode().split()
             number = int(times) + 1 if before == uuid else 1
         except (OSError, ValueError):
             number = 1

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from common.scratch.durable import write_durably
+from common.scratch.durable import read, write_durably
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,6 @@ def write_heartbeat(path: Path, heartbeat: Heartbeat) -> None:
 def read_heartbeat(path: Path) -> Heartbeat | None:
     """What was last recorded at `path`; None if that is nothing, or not readable."""
     try:
-        return Heartbeat(**json.loads(path.read_text("utf-8")))
+        return Heartbeat(**json.loads(read(path)))
     except (OSError, ValueError, TypeError):
         return None

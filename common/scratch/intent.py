@@ -41,7 +41,7 @@ class Intent:
     def withdraw(self) -> Intent:
         """The same intent without its cluster, which is not to be taken for the taskforce's again."""
         gone = () if self.cluster_id is None else (self.cluster_id,)
-        return replace(self, cluster_id=None, unseen=False, withdrawn=(*self.withdrawn, *gone))
+        return replace(self, cluster_id=None, withdrawn=(*self.withdrawn, *gone))
 
     def halt(self, why: str, doubtful: Iterable[int] = ()) -> Intent:
         """The same intent, with which nothing happens until a person has decided."""

@@ -27,7 +27,7 @@ class Http(Protocol):
     """The part of `common.wms.transport.Transport` that the client needs."""
 
     def get(self, path: str, params: dict[str, str] | None = None) -> Json: ...
-    def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json: ...
+    def post(self, path: str, body: Json, *, repeatable: bool) -> Json: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class Wms:
 
     def _post_once(self, uuid: str, path: str, body: Json) -> None:
         """Post a change; raises WmsReplyLost unless the answer names the taskforce, as the WMS's own does."""
-        if self._http.post(path, body).get("taskforce_uuid") != uuid:
+        if self._http.post(path, body, repeatable=False).get("taskforce_uuid") != uuid:
             raise WmsReplyLost(f"the answer to POST {path} does not name its taskforce")
 
     def report_statuses(
@@ -206,7 +206,7 @@ class ReadOnlyHttp:
         """Read from the WMS."""
         return self._http.get(path, params)
 
-    def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json:
+    def post(self, path: str, body: Json, *, repeatable: bool) -> Json:
         """Query the WMS, or print what would be posted."""
         if path.startswith("/query/"):
             return self._http.post(path, body, repeatable=repeatable)

@@ -54,7 +54,7 @@ class Transport:
         """Read; repeats itself for PATIENCE seconds. Raises WmsUnavailable or WmsRejected."""
         return self._repeat("GET", path, params=params)
 
-    def post(self, path: str, body: Json, *, repeatable: bool = False) -> Json:
+    def post(self, path: str, body: Json, *, repeatable: bool) -> Json:
         """Write (or query). Raises WmsUnavailable, WmsRejected, and unless `repeatable` WmsReplyLost.
 
         A request that is not repeatable is sent again only where it cannot have been acted on.

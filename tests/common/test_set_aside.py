@@ -44,7 +44,7 @@ def failing(error: Exception) -> Callable[[], bool]:
 def test_the_pauses_grow_to_a_bound(aside: SetAside, clock: FakeClock) -> None:
     pauses = []
     for _ in range(8):
-        aside.put("TF-1", "no")
+        aside.put("TF-1", "no", is_own=True)
         began = clock.now
         while not aside.is_due("TF-1"):
             clock.now += 1
@@ -57,7 +57,7 @@ def test_an_item_is_logged_once_for_each_reason_and_when_it_goes_on(
 ) -> None:
     caplog.set_level(logging.INFO)
     for why in ("no room", "no room", "no rights"):
-        aside.put("TF-1", why)
+        aside.put("TF-1", why, is_own=True)
         clock.now += 100
     aside.settle("TF-1")
     aside.settle("TF-1")
@@ -69,14 +69,14 @@ def test_an_item_is_logged_once_for_each_reason_and_when_it_goes_on(
 
 
 def test_an_item_whose_state_a_person_changed_is_due_at_once(aside: SetAside) -> None:
-    aside.put("TF-1", "no", state="halted")
+    aside.put("TF-1", "no", state="halted", is_own=True)
     assert not aside.is_due("TF-1", "halted")
     assert aside.is_due("TF-1", "decided")
 
 
 def test_what_nobody_asks_for_any_more_is_dropped(aside: SetAside, clock: FakeClock) -> None:
-    aside.put("TF-1", "no")
-    aside.put("TF-2", "no")
+    aside.put("TF-1", "no", is_own=True)
+    aside.put("TF-2", "no", is_own=True)
     clock.now += PAUSE + LONGEST
     aside.keep({"TF-2"})
     assert len(aside) == 2
@@ -88,9 +88,10 @@ def test_what_nobody_asks_for_any_more_is_dropped(aside: SetAside, clock: FakeCl
 
 def test_the_metrics_count_what_waits_and_for_how_long(aside: SetAside, clock: FakeClock) -> None:
     assert values(aside.numbers()) == {"set_aside": 0, "set_aside_seconds": 0}
-    aside.put("TF-2", "no room")
+    assert aside.oldest() == ("", 0)
+    aside.put("TF-2", "no room", is_own=True)
     clock.now += 50
-    aside.put("TF-1", "no")
+    aside.put("TF-1", "no", is_own=True)
     clock.now += 50
     assert values(aside.numbers()) == {"set_aside": 2, "set_aside_seconds": 100}
     assert aside.oldest() == ("taskforce TF-2: no room", 100)
@@ -203,7 +204,7 @@ def test_a_neighbours_trouble_is_no_reason_of_the_items_own(
 
 
 def test_only_what_is_done_goes_on(n: Neighbours, aside: SetAside) -> None:
-    aside.put("TF-1", "no")
+    aside.put("TF-1", "no", is_own=True)
     turn = Turn(n, aside)
     turn.attempt("TF-1", lambda: False)
     assert (turn.outcome().done, turn.outcome().waiting) == (0, 1)

@@ -36,7 +36,7 @@ def post(environment: dict[str, str], answer: bytes) -> tuple[dict[str, object],
     """The answer to a POST of a body, and what was sent."""
     with raw_server(answer) as server:
         settings = Settings.from_environment(environment | {"EWMS_ADDRESS": server.address})
-        reply = Transport(settings, FakeStop()).post("/x", {"a": 1})
+        reply = Transport(settings, FakeStop()).post("/x", {"a": 1}, repeatable=False)
         return reply, server.received[-1]
 
 
@@ -127,7 +127,7 @@ def test_a_change_is_sent_again_only_if_no_connection_was_made(
 
     monkeypatch.setattr(transport, "exchange", fails)
     with pytest.raises(WmsUnavailable) as caught:
-        Transport(Settings.from_environment(environment), FakeStop()).post("/x", {})
+        Transport(Settings.from_environment(environment), FakeStop()).post("/x", {}, repeatable=False)
     assert len(sent) == tries
     assert isinstance(caught.value, WmsReplyLost) is (tries == 1)
 
