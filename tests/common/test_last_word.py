@@ -66,6 +66,20 @@ def test_a_pending_stop_comes_first_until_the_wms_has_given_it_up(failures: int,
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"target_phase": "condor-submit", "was_successful": False},
+        {"target_phase": "condor-rm", "was_successful": True},
+    ],
+)
+def test_neither_failed_starts_nor_stops_that_succeeded_count_as_failed_stops(
+    change: dict[str, object],
+) -> None:
+    record = {"taskforce_uuid": "TF-1", "phase": "pending-stopper", "phase_change_log": [change] * 3}
+    assert not may_complete(Taskforce.model_validate(record))
+
+
+@pytest.mark.parametrize(
     ("phase", "cluster_id", "posted"),
     [
         ("condor-submit", 7, True),

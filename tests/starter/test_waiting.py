@@ -234,6 +234,35 @@ def test_where_the_access_point_makes_jobs_log_elsewhere_one_cluster_is_tried_an
     assert wms.taskforce(bad)["phase"] == "pending-starter"
 
 
+def test_no_second_cluster_is_tried_if_the_pause_of_the_first_ends_within_a_pass(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It ends between the look at the intents and the WMS's offer."""
+    uuid = wms.add_taskforce()
+    schedd.transform = str(tmp_path / "elsewhere.log")
+    worker = Starter(n)
+    worker.run_once()
+    offer = n.wms.next_to_start
+
+    def slowly() -> object:
+        clock.now += 2
+        return offer()
+
+    monkeypatch.setattr(n.wms, "next_to_start", slowly)
+    clock.now += n.settings.outer_loop_wait - 1
+
+    outcome = worker.run_once()
+
+    assert outcome.failed == 1
+    assert f"tms-starter --forget {uuid}" in outcome.oldest
+    assert sorted(schedd.known) == [100]
+
+
 def test_where_the_log_is_not_written_the_tries_grow_rare_and_heal_by_themselves(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
 ) -> None:

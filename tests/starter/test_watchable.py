@@ -73,6 +73,40 @@ def test_a_cluster_that_its_log_does_not_show_within_five_seconds_is_withdrawn(
     assert [cluster for cluster, _ in schedd.removals] == [100]
 
 
+def test_a_cluster_that_neither_its_log_nor_the_schedd_has_is_submitted_again(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd
+) -> None:
+    """Somebody has removed it, and the history has forgotten it."""
+    uuid = wms.add_taskforce()
+
+    def vanish() -> None:
+        schedd.known[100].alive, schedd.rotated = False, True
+
+    schedd.mute, schedd.after_submit = True, vanish
+    worker = Starter(n)
+    assert "did not write cluster 100" in worker.run_once().oldest
+
+    schedd.mute, schedd.after_submit = False, lambda: None
+    Starter(n).run_once()
+
+    assert wms.taskforce(uuid)["cluster_id"] == 101
+
+
+def test_a_cluster_of_an_earlier_release_that_its_log_does_not_show_is_withdrawn(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, write_late: Callable[[], None]
+) -> None:
+    """That release noted nothing of the log from before the submit."""
+    wms.add_taskforce()
+    with pytest.raises(ScratchUnavailable):
+        Starter(replace(n, stop=FakeStop(waits=1))).run_once()
+    (intent,) = n.scratch.intents()
+    n.scratch.save(replace(intent, log_before=None))
+
+    Starter(n).run_once()
+
+    assert [cluster for cluster, _ in schedd.removals] == [100]
+
+
 def test_a_stop_ends_the_wait_for_the_log_and_the_cluster_is_kept(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, write_late: Callable[[], None]
 ) -> None:

@@ -14,6 +14,7 @@ from common.wms.contract import Taskforce
 from stopper.orphans import GRACE, remove_orphans, why_orphan
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
+from tests.metrics import values
 from tests.sandbox.wms import StandInWms
 
 
@@ -138,7 +139,7 @@ def test_an_orphan_that_is_not_ours_to_remove_waits_and_the_next_is_removed(
     aside = SetAside(n.clock, 60.0)
     turn = Turn(n, aside)
     assert remove_orphans(n, turn) == 1
-    assert aside.oldest()[0].startswith(f"taskforce {denied}: ")
+    assert aside.oldest()[0] == f"taskforce {denied}: jobs of cluster 100 belong to somebody else"
     assert wms.taskforce(denied)["phase"] == "pending-stopper"
     assert wms.taskforce(allowed)["phase"] == "condor-rm"
 
@@ -167,6 +168,7 @@ def test_a_stopper_looks_for_orphans_at_its_start_and_then_every_ten_passes(
         asked.append(len(wms.requests_to("POST", "/v1/query/taskforces")))
         clock.now += n.settings.outer_loop_wait
     assert [asked[0], asked[9], asked[10], asked[19], asked[20]] == [1, 1, 2, 2, 3]
+    assert values(stopper.numbers())["orphans_removed_total"] == 0
 
 
 def test_orphans_that_could_not_be_looked_for_are_looked_for_in_the_next_pass(

@@ -81,6 +81,7 @@ def test_a_cluster_that_we_may_not_remove_is_reported_with_the_reason(
     outcome = Stopper(n).run_once()
 
     assert (outcome.done, outcome.failed, outcome.waiting) == (1, 1, 1)
+    assert "belong to somebody else" in outcome.oldest
     assert len(wms.requests_to("POST", FAILED)) == 1  # three end its stop: pauses lie between them
     assert wms.taskforce(denied)["phase"] == "pending-stopper"
     assert "belong to somebody else" in wms.taskforce(denied)["phase_change_log"][-1]["context"]
