@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 
 from common.condor.records import EndedJob
-from common.last_word import may_complete
 from common.neighbours import Neighbours
 from common.same_queue import require_same_queue
 from common.wms.contract import Phase, Taskforce
@@ -35,7 +34,6 @@ FIELDS = (
     "n_workers",
     "job_event_log_fpath",
     "compound_statuses",
-    "phase_change_log",
 )
 _PHASES = [Phase.CONDOR_SUBMIT.value, Phase.CONDOR_RM.value, Phase.PENDING_STOPPER.value]
 
@@ -103,7 +101,7 @@ class MissingEnds:
             gone.missing = {
                 life: taskforce
                 for life, taskforce in suspects.items()
-                if not is_in_queue(*life, queue, lives | suspects.keys())
+                if not is_in_queue(*life, queue, lives)
             }
         self._missing, self._looked_at = set(missing), self.site.monotonic()
         return gone
@@ -178,12 +176,8 @@ class MissingEnds:
         return missing
 
     def _clusters_of(self, taskforce: Taskforce) -> list[int]:
-        """The cluster that the WMS holds, if it logs into our directory and is not the stopper's.
-
-        The stopper removes the cluster and reports that, until the WMS has given up stopping it.
-        """
-        stoppers = taskforce.phase == Phase.PENDING_STOPPER and not may_complete(taskforce)
-        ours = not stoppers and self.site.scratch.holds(taskforce.job_event_log_fpath)
+        """The cluster that the WMS holds, if it logs into our directory."""
+        ours = self.site.scratch.holds(taskforce.job_event_log_fpath)
         return [taskforce.cluster_id] if taskforce.cluster_id is not None and ours else []
 
     def _unconfirmed_clusters(self, taskforces: Collection[Taskforce]) -> dict[str, list[int]]:

@@ -57,19 +57,16 @@ def test_all_that_are_over_are_completed_in_one_pass_and_counted(
 
 @pytest.mark.parametrize("removed", [False, True])
 def test_ends_that_the_log_has_cost_no_question_to_the_history(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, removed: bool
+    n: Neighbours, wms: StandInWms, asked_history: list[set[int]], jel: JelWriter, removed: bool
 ) -> None:
-    """The schedd reads all of its history for each."""
     uuid = over(wms, jel, 7)
     if removed:
         jel.event(36, (7, -1), "Cluster removed")
-    asked: list[object] = []
-    schedd.ended_jobs = asked.append  # type: ignore[method-assign,assignment]
 
     Watcher(n).run_once()
 
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
-    assert asked == []
+    assert asked_history == []
 
 
 def test_completions_that_the_wms_refuses_are_counted_as_failed_and_reported(

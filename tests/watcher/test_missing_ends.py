@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from starter.starter import Starter
 from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
-from tests.taskforces import QUIET, add_unstopped
+from tests.taskforces import QUIET, add_running, add_unstopped
 from watcher.reading.event_log import EventLog
 from watcher.watcher import Watcher
 
@@ -50,6 +51,19 @@ def uuid(n: Neighbours, wms: StandInWms) -> str:
 @pytest.fixture
 def jel(n: Neighbours, uuid: str) -> JelWriter:
     return JelWriter(n.scratch.logs()[0])
+
+
+@pytest.fixture
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Moves the access point into another zone of time."""
+
+    def move(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield move
+    monkeypatch.undo()
+    time.tzset()
 
 
 def ends_unseen(schedd: FakeSchedd, clock: FakeClock) -> None:
@@ -163,13 +177,14 @@ def test_a_cluster_that_neither_log_nor_wms_names_is_found_through_the_schedd(
     if logged:
         jel.submit(100, "", 2)
         jel.information((100, 0), uuid)
-        jel.abort((100, 0))
-        jel.abort((100, 1))
+        for proc in range(2):
+            jel.chirp((100, proc), "Status", '"Tasking"')
+            jel.abort((100, proc))
 
     later(Watcher(n), clock, looks=3)
 
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
-    assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"null": 2}}
+    assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"Tasking" if logged else "null": 2}}
 
 
 def test_the_schedd_is_asked_once_about_all_taskforces_without_a_cluster(
@@ -202,6 +217,35 @@ def test_of_a_taskforce_without_any_cluster_the_schedd_is_asked_once(
     schedd.down = True
     later(watcher, clock)
     assert wms.taskforce(uuid)["phase"] == "condor-rm"
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/Chicago"])
+def test_the_history_is_asked_once_how_the_jobs_ended_and_when(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    zone: str,
+    in_zone: Callable[[str], None],
+    asked_history: list[set[int]],
+) -> None:
+    """The log showed two ends of one job before it was lost."""
+    in_zone(zone)
+    jel.terminate((100, 0))
+    jel.abort((100, 0))
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.path.unlink()
+    ends_unseen(schedd, clock)
+    later(watcher, clock)
+
+    record = wms.taskforce(uuid)
+    assert record["phase"] == "condor-complete"
+    assert record["compound_statuses"] == {"COMPLETED": {"null": 2}, "REMOVED": {"null": 1}}
+    assert record["phase_change_log"][-1]["source_event_time"] == schedd.history[-1].ended_at
+    assert asked_history == [{100}]
 
 
 @pytest.mark.parametrize("is_restarted", [False, True])
@@ -370,19 +414,56 @@ def test_a_taskforce_that_logs_elsewhere_is_another_instances(
     assert wms.taskforce(theirs)["phase"] == "condor-submit"
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
 def test_a_taskforce_stopped_meanwhile_is_the_stoppers_first(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    clock: FakeClock,
+    uuid: str,
+    jel: JelWriter,
+    is_restarted: bool,
 ) -> None:
     watcher = Watcher(n)
     watcher.run_once()
     truncate(jel.path)
     ends_unseen(schedd, clock)
     wms.abort(uuid)
+    watcher = Watcher(n) if is_restarted else watcher
     later(watcher, clock)
     assert wms.taskforce(uuid)["phase"] == "pending-stopper"
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 2}, "REMOVED": {"null": 1}}
     n.wms.confirm_stopped(uuid)
     watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_taskforce_that_no_stopper_could_stop_completes_though_its_log_is_lost(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    wms.abort(uuid)
+    for failures in range(3):
+        n.wms.report_stop_failed(uuid, "its jobs are somebody else's", failures=failures)
+    jel.path.unlink()
+    watcher = Watcher(n)
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["phase"] == "pending-stopper"  # it runs on
+    ends_unseen(schedd, clock)
+    later(watcher, clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_cluster_without_a_log_is_over_though_the_queue_has_another_of_its_number(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock, uuid: str, jel: JelWriter
+) -> None:
+    """The job queue was lost, and begins its numbers again."""
+    second = add_running(wms, 100)
+    schedd.known[100].taskforce_uuid = second
+    jel.path.unlink()
+    jel.submit(100, second, 1)
+    later(Watcher(n), clock)
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
+    assert wms.taskforce(second)["phase"] == "condor-submit"
 
 
 def test_a_schedd_that_cannot_be_asked_delays_the_statuses_of_no_taskforce(

@@ -133,22 +133,30 @@ def test_a_removal_of_the_cluster_is_no_end_of_jobs_that_still_go_on_in_the_log(
     assert wms.taskforce(uuid)["compound_statuses"] == {"REMOVED": {"Tasking": 1}}
 
 
+@pytest.mark.parametrize("n_known", [2, 4])
 def test_jobs_that_a_damaged_log_lacks_are_not_taken_for_jobs_that_were_never_made(
-    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, clock: FakeClock
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    jel: JelWriter,
+    clock: FakeClock,
+    n_known: int,
+    asked_history: list[set[int]],
 ) -> None:
-    uuid = add_running(wms, 7, n_workers=3)
+    uuid = add_running(wms, 7, n_workers=4)
     jel.event(35, (7, -1), "Cluster submitted from host: <192.0.2.2:9618>", f"    EWMSTaskforceUUID={uuid}")
     jel.execute((7, 0))
     jel.chirp((7, 0), "Status", '"Done"')
     jel.terminate((7, 0))
     jel.event(36, (7, -1), "Cluster removed")
-    schedd.history = [EndedJob(7, proc, False, int(clock())) for proc in (0, 1)]
+    schedd.history = [EndedJob(7, proc, proc > 1, int(clock())) for proc in range(n_known)]
     watcher = Watcher(n)
     for _ in range(3):
         watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
-    statuses = {"COMPLETED": {"Done": 1, "null": 1}, "REMOVED": {"null": 1}}
+    statuses = {"COMPLETED": {"Done": 1, "null": 1}, "REMOVED": {"null": 2}}
     assert wms.taskforce(uuid)["compound_statuses"] == statuses
+    assert asked_history == [{7}]
 
 
 def test_jobs_that_a_removed_factory_never_made_count_as_removed(
