@@ -22,7 +22,7 @@ def add_running(wms: StandInWms, cluster_id: int, n_workers: int = 1) -> str:
 
 
 def add_unstopped(n: Neighbours, wms: StandInWms, schedd: FakeSchedd) -> str:
-    """A taskforce that was stopped before its start was confirmed, and whose cluster 100 is over; its id.
+    """A taskforce that was stopped before its start was confirmed, and whose cluster is over; its id.
 
     Its intent is lost, no stopper is offered it, and its removal was reported to nobody.
     """
@@ -33,6 +33,7 @@ def add_unstopped(n: Neighbours, wms: StandInWms, schedd: FakeSchedd) -> str:
     n.scratch.forget(uuid)
     wms.up()
     wms.abort(uuid)
-    JelWriter(n.scratch.logs()[0]).abort((100, 0))
-    schedd.known[100].alive = False
+    cluster_id = max(schedd.known)
+    JelWriter(n.scratch.logs()[0]).abort((cluster_id, 0))
+    schedd.known[cluster_id].alive = False
     return uuid

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from common.errors import WmsReplyLost, WmsUnavailable
+from common.errors import WmsRejected, WmsReplyLost, WmsUnavailable
 from common.neighbours import Neighbours
 from common.wms.client import Acknowledged, ReadOnlyHttp, Wms
 from common.wms.transport import Transport
@@ -18,6 +18,7 @@ from tests.fakes import FakeClock, FakeCluster, FakeSchedd
 from tests.jel import JelWriter
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import QUIET, add_running
+from watcher.refusals import LONGEST_PAUSE
 from watcher.reporting import PASSING
 from watcher.watcher import Watcher
 
@@ -182,7 +183,7 @@ def test_a_dry_run_does_not_take_what_it_did_not_send_for_a_difference(
     caplog.set_level(logging.INFO)
     dry = Wms(ReadOnlyHttp(Transport(n.settings, n.stop)), n.wms.schedd)
     Watcher(replace(n, wms=dry, dry_run=True)).run_once()
-    assert "would send" in caplog.text
+    assert "would send to the WMS: " in caplog.text
     assert "other statuses" not in caplog.text
 
 
@@ -207,6 +208,32 @@ def test_what_the_wms_refuses_for_long_is_reported_once_and_completes_without(
     assert uuid in errors[0]
     (completion,) = [r.getMessage() for r in caplog.records if "is complete" in r.getMessage()]
     assert "without its final statuses: POST /tms/statuses/taskforces is answered 500" in completion
+
+
+def test_statuses_that_a_late_request_overwrites_together_with_the_phase_are_sent_again(
+    n: Neighbours,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    jel: JelWriter,
+    uuid: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Requests of a watcher that was killed: the WMS acts on them while this one asks the schedd."""
+    finish(jel)
+    watcher, live_clusters = Watcher(n), schedd.live_clusters
+
+    def act_late(cluster_ids: Collection[int]) -> dict[int, str]:
+        n.wms.report_statuses({uuid: {"RUNNING": {"Tasking": 1}}}, {})
+        n.wms.confirm_complete(uuid, 1_795_000_000)
+        return live_clusters(cluster_ids)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schedd, "live_clusters", act_late)
+        watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == {"RUNNING": {"Tasking": 1}}
+    watcher.run_once()
+    assert wms.taskforce(uuid)["compound_statuses"] == FINAL
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
 def test_refused_statuses_are_sent_again_though_a_stop_came_before_the_completion_without_them(
@@ -348,8 +375,53 @@ def test_taskforces_that_the_wms_breaks_on_hold_up_no_completion_even_if_they_ar
                 watcher.run_once()
             clock.now += 15
         finish(jel)
+        clock.now += LONGEST_PAUSE  # so that all of them are tried again now
+        with contextlib.suppress(WmsUnavailable):
+            watcher.run_once()
+        assert wms.taskforce(uuid)["compound_statuses"] == FINAL
         watcher.run_once()
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
+
+
+def test_a_500_that_may_pass_hides_no_other_refusal_and_each_is_logged_again_after_its_end(
+    n: Neighbours,
+    wms: StandInWms,
+    jel: JelWriter,
+    clock: FakeClock,
+    uuid: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    passing, other = add_running(wms, 8), add_running(wms, 9)
+    jel.submit(8, passing, 1)
+    jel.submit(9, other, 1)
+    watcher, answer = Watcher(n), n.wms.report_statuses
+
+    def refuse(statuses: Statuses, errors: Errors) -> Acknowledged:
+        if passing in statuses:
+            raise WmsReplyLost("is answered 500", 500, own=True)
+        raise WmsRejected(400, "is answered 400")
+
+    def look() -> list[str]:
+        caplog.clear()
+        watcher.run_once()
+        clock.now += 10
+        lines = [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
+        return sorted(line for line in lines if "the statuses of taskforce" in line)
+
+    def both(line: str) -> list[str]:
+        return sorted(line.format(one) for one in (uuid, other))
+
+    refused = "ERROR the statuses of taskforce {} are refused, and are sent again later: is answered 400"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(n.wms, "report_statuses", refuse)
+        assert look() == both(refused)
+        patch.setattr(n.wms, "report_statuses", answer)
+        assert look() == both("INFO the WMS takes the statuses of taskforce {} again")
+        patch.setattr(n.wms, "report_statuses", refuse)
+        for cluster_id in (7, 8, 9):
+            jel.execute((cluster_id, 0))
+        assert look() == both(refused)
 
 
 def test_a_taskforce_that_the_wms_does_not_know_is_named_once_and_again_when_it_is_known(

@@ -17,20 +17,21 @@ COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
 STOPPED = "/v1/tms/condor-rm/taskforces/{taskforce_uuid}"
 
 
-def test_a_stop_that_the_wms_refuses_fails_the_pass_and_is_reported_again_in_the_next(
+def test_stops_that_the_wms_refuses_fail_the_pass_and_are_reported_again_in_the_next(
     n: Neighbours, wms: StandInWms, schedd: FakeSchedd, caplog: pytest.LogCaptureFixture
 ) -> None:
-    uuid = add_unstopped(n, wms, schedd)
-    wms.fault("error", method="POST", route=STOPPED, status=400, times=1)
+    uuids = [add_unstopped(n, wms, schedd) for _ in range(3)]
+    wms.fault("error", method="POST", route=STOPPED, status=400, times=2)
     watcher = Watcher(n)
 
-    assert watcher.run_once().failed == 1
+    assert watcher.run_once().failed == 2
 
-    assert wms.taskforce(uuid)["phase"] == "pending-stopper"
-    assert f"taskforce {uuid}: POST " in caplog.text
+    refused = [uuid for uuid in uuids if wms.taskforce(uuid)["phase"] == "pending-stopper"]
+    assert len(refused) == 2
+    assert all(f"taskforce {uuid}: POST " in caplog.text for uuid in refused)
     assert "400" in caplog.text
     assert watcher.run_once().failed == 0
-    assert wms.taskforce(uuid)["phase"] == "condor-rm"
+    assert {wms.taskforce(uuid)["phase"] for uuid in refused} == {"condor-rm"}
 
 
 def over(wms: StandInWms, jel: JelWriter, cluster_id: int) -> str:
@@ -41,8 +42,8 @@ def over(wms: StandInWms, jel: JelWriter, cluster_id: int) -> str:
     return uuid
 
 
-def test_all_that_are_over_are_completed_in_one_pass_and_counted(
-    n: Neighbours, wms: StandInWms, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+def test_all_that_are_over_are_completed_in_one_pass_by_few_questions_and_counted(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(completing, "STEP", 2)
     uuids = [over(wms, jel, number) for number in range(7, 12)]
@@ -52,6 +53,7 @@ def test_all_that_are_over_are_completed_in_one_pass_and_counted(
 
     assert {wms.taskforce(uuid)["phase"] for uuid in uuids} == {"condor-complete"}
     assert (outcome.done, outcome.failed) == (len(uuids) + 5, 0)  # each was reported, too
+    assert [len(clusters) for clusters in schedd.asked_about] == [2, 2, 1]
     assert values(watcher.numbers())["taskforces_completed_total"] == 5
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from common.errors import WmsUnavailable
@@ -31,14 +33,24 @@ def test_many_taskforces_are_sent_in_bounded_batches(n: Neighbours, wms: StandIn
     sent = Sent()
     send(n.wms, [update(uuid) for uuid in uuids], n.proceed, sent)
     assert sent.acknowledged == set(uuids)
-    assert len(wms.requests_to("POST", STATUSES)) == 2
+    assert sent.requests == len(wms.requests_to("POST", STATUSES)) == 2
 
 
-def test_large_updates_are_spread_over_more_batches() -> None:
-    large = [Update(f"TF-{i}", {}, {"x" * 999 + str(e): 1 for e in range(10)}) for i in range(200)]
+LONG, SHORT = {f"{number:0999}": 1 for number in range(10)}, {f"{number:03}": 1 for number in range(900)}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "errors"), [({}, LONG), ({}, SHORT), ({"RUNNING": LONG}, {}), ({"RUNNING": SHORT}, {})]
+)
+def test_large_updates_are_spread_over_more_batches(
+    statuses: dict[str, dict[str, int]], errors: dict[str, int]
+) -> None:
+    large = [Update(f"TF-{number}", statuses, errors) for number in range(200)]
     made = list(batches(large))
     assert [update for batch in made for update in batch] == large
-    assert max(sum(update.size() for update in batch) for batch in made) <= BATCH_CHARACTERS
+    characters = [len(json.dumps([(one.compound_statuses, one.top_task_errors) for one in b])) for b in made]
+    assert max(characters) <= BATCH_CHARACTERS
+    assert min(characters[:-1]) > BATCH_CHARACTERS / 4  # few requests for all that
 
 
 def test_what_the_wms_does_not_know_is_refused_and_the_others_are_written(
@@ -70,11 +82,12 @@ def test_a_taskforce_that_is_refused_is_given_up(n: Neighbours, wms: StandInWms)
     assert sent.acknowledged == {uuids[1], uuids[2]}
 
 
+@pytest.mark.parametrize("kind", ["error", "proxy"])
 def test_a_wms_that_breaks_on_everything_is_not_asked_for_each_taskforce(
-    n: Neighbours, wms: StandInWms
+    n: Neighbours, wms: StandInWms, kind: str
 ) -> None:
     uuids = [wms.add_taskforce() for _ in range(100)]
-    wms.fault("error", method="POST", route=STATUSES, status=500)
+    wms.fault(kind, method="POST", route=STATUSES, status=500)
     with pytest.raises(WmsUnavailable):
         send(n.wms, [update(uuid) for uuid in uuids], n.proceed, Sent())
     assert len(wms.requests_to("POST", STATUSES)) < 20

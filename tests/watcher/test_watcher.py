@@ -411,6 +411,25 @@ def test_a_quiet_cluster_that_left_the_queue_is_complete_although_its_log_does_n
     assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
+def test_a_cluster_whose_end_is_in_the_log_is_not_taken_for_lost_while_the_wms_does_not_take_its_completion(
+    n: Neighbours,
+    wms: StandInWms,
+    jel: JelWriter,
+    clock: FakeClock,
+    uuid: str,
+    caplog: pytest.LogCaptureFixture,
+    asked_history: list[set[int]],
+) -> None:
+    jel.terminate((7, 0))
+    wms.fault("error", method="POST", route="/v1/tms/condor-complete/taskforces/{taskforce_uuid}", status=400)
+    watcher = Watcher(n)
+    for _ in range(4):
+        watcher.run_once()
+        clock.now += QUIET
+    assert "no log shows it" not in caplog.text
+    assert asked_history == []
+
+
 def test_a_finished_cluster_takes_no_memory(
     n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:
@@ -438,11 +457,13 @@ def test_a_pass_counts_what_it_sent_and_completed_and_charges_what_it_asked(
     watcher = Watcher(n)
     jel.submit(7, add_running(wms, 7), 1)
     jel.terminate((7, 0))
+    jel.submit(6, add_running(wms, 6), 1)
+    jel.terminate((6, 0))
     jel.submit(8, add_running(wms, 8, n_workers=3), 3)
-    assert watcher.run_once().done == 3  # statuses twice, one completion
+    assert watcher.run_once().done == 5  # statuses of three, two completions
     assert "1 log(s) with 3 unfinished job(s), 0 bytes behind" in watcher.alive()
     jel.submit(9, add_running(wms, 9), 1)
     assert watcher.run_once().done == 1
     assert watcher.run_once().done == 0
     assert watcher.records.requests == 2
-    assert sum(charged) == 5  # for records and statuses twice each, for the completion once
+    assert sum(charged) == 5  # for records and statuses twice each, for the completions once
