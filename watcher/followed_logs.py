@@ -53,7 +53,7 @@ class FollowedLog:
         self._seen, restarts = None, self.log.restarts
         known = restarts
         try:
-            for events in self.log.read():
+            for events in self.log.read(knows=self.tally.knows):
                 self.tally.count(events)
                 if self._new_sites and self.log.restarts != known:
                     self.sites, known = self._new_sites(), self.log.restarts  # else a start counted twice

@@ -123,6 +123,14 @@ def statuses_are_acted_on_late_while_the_jobs_run_on(machine: Machine) -> None:
     machine.act_late()
 
 
+def a_log_is_cut_and_a_cluster_begins_in_it_at_an_earlier_date_than_the_last_one(machine: Machine) -> None:
+    machine.works("starter")
+    machine.forge("starts")
+    machine.works("watcher")
+    machine.add(1, launch=True)
+    machine.damage("cut")
+
+
 SEQUENCES = (
     a_job_forges_the_ends_of_another_cluster,
     another_wms_answers_at_a_confirmation,
@@ -139,6 +147,7 @@ SEQUENCES = (
     a_completion_is_acted_on_after_the_log_was_cut_and_the_counts_of_the_rest_were_sent,
     statuses_and_a_completion_are_acted_on_late,
     statuses_are_acted_on_late_while_the_jobs_run_on,
+    a_log_is_cut_and_a_cluster_begins_in_it_at_an_earlier_date_than_the_last_one,
 )
 
 

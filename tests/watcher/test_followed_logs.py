@@ -114,7 +114,7 @@ def test_a_log_that_cannot_be_read_is_named_once_and_when_it_can_be_read_again(
     caplog.set_level(logging.INFO)
     watcher = Watcher(n)
 
-    def broken(_log: object) -> None:
+    def broken(_log: object, **_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:

@@ -323,6 +323,24 @@ def test_an_older_copy_of_a_log_takes_no_counts_back(n: Neighbours, wms: StandIn
     assert wms.taskforce(uuid)["compound_statuses"] == after
 
 
+def test_a_cluster_that_began_in_an_older_copy_of_a_log_is_counted_whatever_its_dates(
+    n: Neighbours, wms: StandInWms, jel: JelWriter
+) -> None:
+    jel.submit(7, add_running(wms, 7), 1)
+    copy = jel.path.read_bytes()
+    jel.now += timedelta(hours=1)
+    jel.execute((7, 0))
+    jel.chirp((7, 0), "Status", '"Tasking"')
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.path.write_bytes(copy)
+    jel.now -= timedelta(minutes=30)  # the clock is set back
+    other = add_running(wms, 8)
+    jel.submit(8, other, 1)
+    watcher.run_once()
+    assert wms.taskforce(other)["compound_statuses"] == {"IDLE": {"null": 1}}
+
+
 def test_a_torn_event_costs_no_other_and_delays_nothing(
     n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
 ) -> None:

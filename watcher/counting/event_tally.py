@@ -52,6 +52,10 @@ class EventTally:
         self.settled: dict[int, str] = {}  # clusters whose events are skipped -> their taskforces
         self.earlier: list[ClusterTally] = []  # their numbers belong to other clusters in this log by now
 
+    def knows(self, cluster_id: int) -> bool:
+        """Whether events of this cluster were counted, even if it is settled by now."""
+        return cluster_id in self.clusters or cluster_id in self.settled
+
     def lives(self) -> list[ClusterTally]:
         """All clusters that are not settled."""
         return [*self.earlier, *self.clusters.values()]

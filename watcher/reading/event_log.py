@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from common.joblog.events import Event
 from common.joblog.xml_events import START
 from watcher.reading import event_stream
-from watcher.reading.event_stream import Events, EventStream, date_of, from_date, stream_for
+from watcher.reading.event_stream import Events, EventStream, date_of, split_at_date, stream_for
 from watcher.reading.xml_stream import XmlStream
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class EventLog:
         self._last = b""  # date of the last event that was read
         # of an older copy, until its end is reached: events before its first one of this date are known
         self._known_before = b""
+        self._new: set[int] = set()  # clusters of which nothing was known when that copy was first read
         self._stream: EventStream | XmlStream = EventStream()
 
     @property
@@ -47,15 +49,18 @@ class EventLog:
         """How many of the bytes read so far belong to no event."""
         return self._stream.damaged_bytes
 
-    def read(self, *, final: bool = False) -> Iterator[Events]:
+    def read(
+        self, *, knows: Callable[[int], bool] = lambda cluster: True, final: bool = False
+    ) -> Iterator[Events]:
         """All events that are complete by now, in blocks: many as a batch, few as a list.
 
         With `final`, for a log that nobody writes any more, a last separator without its line end counts.
         A log that was truncated or replaced is read again from its start: state is the last status per
         job, so an event that comes twice does no harm. Of an older copy of the log, only events from the date
-        of the last known one on are returned, because earlier ones would take later statuses back. What is
-        added to the copy later is new, whatever its dates: the clock may have been set back. If that was
-        before, later dates stand before the last known one, and all of the copy may be read. Raises OSError.
+        of the last known one on are returned, because earlier ones would take later statuses back; but all
+        of clusters that the caller does not know, which may have begun since then on a clock that was set
+        back. What is added to the copy later is new, whatever its dates. If the clock was set back before,
+        later dates stand before the last known one, and all of the copy may be read. Raises OSError.
         """
         with self.path.open("rb", buffering=0) as file:
             descriptor, status = file.fileno(), os.fstat(file.fileno())
@@ -64,7 +69,7 @@ class EventLog:
             if self.offset == 0:
                 self._stream = stream_for(os.pread(descriptor, START, 0), self.damaged_bytes)
             self.size = status.st_size  # later bytes are for the next read
-            yield from self._read(descriptor, final=final)
+            yield from self._read(descriptor, knows, final=final)
 
     def _is_known(self, descriptor: int, status: os.stat_result) -> bool:
         """Whether this is the file that was read so far, not another that has grown in its place."""
@@ -84,6 +89,7 @@ class EventLog:
             logger.warning("%s was replaced or truncated: reading %s", self.path, since)
         self._identity = status.st_dev, status.st_ino
         self.offset, self._mark, self._head = 0, (0, b""), b""
+        self._new.clear()
 
     def _is_older_copy(self, descriptor: int, size: int) -> bool:
         """Whether the file begins as the log that was read so far, and is shorter.
@@ -93,7 +99,7 @@ class EventLog:
         start = os.pread(descriptor, len(self._head), 0)
         return bool(start) and self._head.startswith(start) and size < self.offset and not self.damaged_bytes
 
-    def _read(self, descriptor: int, *, final: bool) -> Iterator[Events]:
+    def _read(self, descriptor: int, knows: Callable[[int], bool], *, final: bool) -> Iterator[Events]:
         stream, position = self._stream, self.offset
         stream.rest = b""
         damage, first = stream.damaged_bytes, -1
@@ -110,22 +116,26 @@ class EventLog:
             # Before the yield, because the caller may stop there and read on later.
             self.offset = position - len(stream.rest)
             self._set_mark(descriptor)
-            yield self._news(events)
+            yield self._news(events, knows)
         self._known_before = b""
         if final:
             events = stream.end()
             self.offset = position - len(stream.rest)
-            yield self._news(events)
+            yield self._news(events, knows)
         if damage := stream.damaged_bytes - damage:
             logger.warning("%s: stepped over %d damaged bytes, after offset %d", self.path, damage, first)
 
-    def _news(self, events: Events) -> Events:
+    def _news(self, events: Events, knows: Callable[[int], bool]) -> Events:
         """The events of a block that were not known from another copy of the log."""
+        earlier: list[Event] = []
         if self._known_before:
-            events = from_date(events, self._known_before)
+            earlier, later = split_at_date(events, self._known_before)
+            self._new.update(event.cluster for event in earlier if not knows(event.cluster))
+            earlier = [event for event in earlier if event.cluster in self._new]
+            events = later
         if len(events):
             self._known_before, self._last = b"", date_of(events, len(events) - 1)
-        return events
+        return [*earlier, *later] if earlier else events
 
     def _set_mark(self, descriptor: int) -> None:
         if len(self._head) < HEAD:

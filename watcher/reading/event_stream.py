@@ -23,14 +23,15 @@ def date_of(events: Events, index: int) -> bytes:
     return events.date(index) if isinstance(events, Batch) else events[index].date
 
 
-def from_date(events: Events, date: bytes) -> list[Event]:
-    """The events from the first one that is not dated before `date` on, in the order of the log.
+def split_at_date(events: Events, date: bytes) -> tuple[list[Event], list[Event]]:
+    """The events before the first one that is not dated before `date`, and the others, as in the log.
 
     Dates of one form are compared as text: `2026-11-22 18:13:17`.
     """
     size = len(events)
     first = next((at for at in range(size) if date_of(events, at) >= date), size)
-    return [events.event(at) if isinstance(events, Batch) else events[at] for at in range(first, size)]
+    listed = [events.event(at) if isinstance(events, Batch) else events[at] for at in range(size)]
+    return listed[:first], listed[first:]
 
 
 class EventStream:

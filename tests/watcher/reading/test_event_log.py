@@ -14,6 +14,7 @@ from tests.descriptors import open_files
 from tests.jel import JelWriter, read_events
 from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
+from watcher.reading.log_file import one_by_one
 
 SAMPLES = sorted((Path(__file__).parents[2] / "job_event_logs").glob("*.jel"))
 EVENT = b"001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>\n...\n"
@@ -245,6 +246,36 @@ def test_what_is_added_to_an_older_copy_after_the_clock_was_set_back_is_read(jel
     jel.now -= timedelta(hours=1)
     jel.submit(8, "TF-2", 1)
     assert jobs(read_events(log)) == [(0, 8, 0)]
+
+
+@pytest.mark.parametrize("chunk", [1 << 21, 200])
+def test_of_a_cluster_that_nobody_knows_all_of_an_older_copy_is_read(
+    jel: JelWriter, monkeypatch: pytest.MonkeyPatch, chunk: int
+) -> None:
+    """It began after the copy was put in place, on a clock that was set back meanwhile."""
+    monkeypatch.setattr(event_stream, "CHUNK", chunk)
+    jel.submit(7, "TF-1", 2)
+    copy = jel.path.read_bytes()
+    log = EventLog(jel.path)
+    jel.now += timedelta(hours=1)
+    for _ in range(20):
+        jel.execute((7, 0))
+    read_events(log)
+    put_in_place(jel, copy)
+    jel.now -= timedelta(minutes=30)
+    jel.submit(8, "TF-2", 2)
+    jel.execute((7, 1))
+    jel.execute((8, 0))
+    shorter = jel.path.read_bytes()
+    jel.now += timedelta(hours=1)
+    jel.terminate((7, 1))
+    known, news = {7}, list[Event]()
+    for events in log.read(knows=known.__contains__):
+        news += one_by_one(events)
+        known.update(event.cluster for event in news)
+    assert jobs(news) == [(0, 8, 0), (0, 8, 1), (1, 8, 0), (5, 7, 1)]
+    put_in_place(jel, shorter)
+    assert read_events(log) == []  # by now the cluster is known
 
 
 def test_a_copy_that_begins_otherwise_or_mends_damage_is_read_from_its_start(jel: JelWriter) -> None:
