@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from common.condor.records import EndedJob
 from common.neighbours import Neighbours
 from common.settings import Settings
 from common.worker import LOOK, run_forever
@@ -20,6 +22,7 @@ from tests.taskforces import add_running
 from watcher.pace import MOST, PERIOD
 from watcher.watcher import build
 
+COMPLETE = "/v1/tms/condor-complete/taskforces/{taskforce_uuid}"
 STATUSES = "/v1/tms/statuses/taskforces"
 INTERVAL = 180.0
 SOON = 2.0
@@ -230,15 +233,89 @@ def test_in_an_outage_the_watcher_waits_as_others_do_and_is_right_after_it(
 
 
 def test_an_end_that_the_queue_does_not_confirm_yet_is_looked_at_again_soon_and_then_less_often(
-    day: Day, follow: Follow, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, uuid: str
+    day: Day,
+    follow: Follow,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    jel: JelWriter,
+    uuid: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The log may be a moment ahead of the queue, or somebody has forged the end."""
     schedd.known[7] = FakeCluster(7, uuid, {"log": ""}, 1, 0)
+    asked: list[float] = []
+    ask = schedd.live_clusters
+
+    def note(cluster_ids: Collection[int]) -> dict[int, str]:
+        asked.append(day.day())
+        return ask(cluster_ids)
+
+    monkeypatch.setattr(schedd, "live_clusters", note)
     day.at(10, lambda: jel.terminate((7, 0)))
     follow(INTERVAL - 1)
-    asked = len(schedd.asked_about)
-    assert 4 <= asked <= 7
+    pauses = [later - before for before, later in pairwise(asked)]
+    assert 3 <= len(pauses) <= 6
+    assert pauses[0] <= 10
+    assert all(later >= 1.5 * before for before, later in pairwise(pauses))
     assert wms.taskforce(uuid)["phase"] == "condor-submit"
+
+
+def test_a_completion_that_the_wms_refuses_is_not_posted_again_at_each_look(
+    day: Day, follow: Follow, n: Neighbours, wms: StandInWms, jel: JelWriter, uuid: str
+) -> None:
+    wms.fault("error", method="POST", route=COMPLETE, status=400)
+    day.at(10, lambda: jel.terminate((7, 0)))
+    follow(INTERVAL - 1)
+    posted = [request.time for request in wms.requests_to("POST", COMPLETE)]
+    assert len(posted) > 2
+    assert all(later - before >= n.settings.error_wait for before, later in pairwise(posted))
+
+
+def test_news_that_comes_while_the_queue_is_asked_about_another_cluster_is_reported_at_once(
+    day: Day,
+    follow: Follow,
+    start: Start,
+    wms: StandInWms,
+    schedd: FakeSchedd,
+    jel: JelWriter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    over, other = start(7), start(8)
+    ask = schedd.live_clusters
+
+    def answer(cluster_ids: Collection[int]) -> dict[int, str]:
+        jel.execute((8, 0))
+        return ask(cluster_ids)
+
+    def end() -> None:
+        schedd.known[7].alive = False
+        jel.terminate((7, 0))
+
+    monkeypatch.setattr(schedd, "live_clusters", answer)
+    day.at(10, end)
+    follow(10 + 2 * SOON)
+    assert wms.taskforce(over)["phase"] == "condor-complete"
+    assert wms.taskforce(other)["compound_statuses"] == {"RUNNING": {"null": 1}}
+
+
+def test_ends_that_the_history_corrects_complete_the_taskforce_at_once(
+    day: Day, follow: Follow, start: Start, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter
+) -> None:
+    """Job 0 has two ends in the log, of which the second is forged. The pairs of statuses stay the same."""
+    uuid = start(7, 3)
+    schedd.history = [EndedJob(7, proc, proc == 2, int(day.begin)) for proc in range(3)]
+
+    def end() -> None:
+        schedd.known[7].alive = False
+        for proc in (0, 1):
+            jel.terminate((7, proc))
+        for proc in (0, 2):
+            jel.abort((7, proc))
+
+    day.at(10, end)
+    follow(10 + 2 * SOON)
+    assert wms.taskforce(uuid)["compound_statuses"] == {"COMPLETED": {"null": 2}, "REMOVED": {"null": 1}}
+    assert wms.taskforce(uuid)["phase"] == "condor-complete"
 
 
 def test_a_cluster_that_was_withdrawn_does_not_speak_because_it_alone_has_news(
