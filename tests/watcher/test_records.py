@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from common.neighbours import Neighbours
+from common.wms.contract import Taskforce
 from tests.fakes import FakeClock
 from tests.sandbox.wms import StandInWms
 from tests.taskforces import add_running
@@ -195,3 +196,29 @@ def test_what_the_wms_shows_elsewhere_is_noted(records: Records, n: Neighbours, 
     assert records.of(cluster(7, uuid)) is record
     records.note_unknown(uuid)
     assert records.of(cluster(7, uuid)) is None
+
+
+def test_a_complete_taskforce_counts_as_complete_once_the_wms_has_final_statuses_for_it(
+    records: Records,
+) -> None:
+    uuid, one = "TF-1", cluster(7, "TF-1")
+    for statuses, is_complete in (({"RUNNING": {"Tasking": 1}}, False), ({"COMPLETED": {"Done": 1}}, True)):
+        record = {
+            "taskforce_uuid": uuid,
+            "phase": "condor-complete",
+            "cluster_id": 7,
+            "compound_statuses": statuses,
+        }
+        records.note(Taskforce.model_validate(record))
+        assert records.is_complete(one) is is_complete
+
+
+def test_statuses_take_no_memory_in_the_records(asked: Asked, wms: StandInWms) -> None:
+    """A taskforce may have hundreds of different ones, and there are thousands of taskforces."""
+    uuid = add_running(wms, 7)
+    wms.change(uuid, compound_statuses={"RUNNING": {"Tasking": 1}})
+    one = cluster(7, uuid)
+    asked(one)
+    record = asked.records.of(one)
+    assert record is not None
+    assert record.compound_statuses == {}
