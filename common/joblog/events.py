@@ -125,19 +125,20 @@ def find_start(piece: bytes) -> tuple[int, bool]:
 
 def _is_due(piece: bytes, start: int, line: int, at: int) -> bool:
     """Whether a header at `at`, in the line that begins at `line`, ends a torn event, begun at `start`."""
-    if piece[at - 1] == 0 or (line > start and at - line < 4 and not piece[line:at].strip(b".")):
+    if piece[at - 1] == 0 or (at - line < 4 and not piece[line:at].strip(b".")):
         return True
     header = HEADER.match(piece, start)
     if line > start:
         fixed = header is not None and int(header[1]) in _FIXED_BODY
-        return fixed and _FOREIGN_LINE.match(piece, line, at) is None
+        return fixed and _FOREIGN_LINE.match(piece, line) is None
     if header is None or int(header[1]) in _FIXED:
         return True
-    begin, lines = _FOREIGN.get(int(header[1]), (0, None))
-    if lines is None:
+    foreign = _FOREIGN.get(int(header[1]))
+    if foreign is None:
         return False
+    begin, lines = foreign
     next_line = piece.find(b"\n", at) + 1
-    has_body = next_line > 0 and piece[next_line : next_line + 1] in (b"\t", b" ")
+    has_body = piece[next_line : next_line + 1] in (b"\t", b" ")
     return at < header.end() + begin or (has_body and not lines.match(piece, next_line))
 
 

@@ -7,7 +7,7 @@ import re
 MAX_KEY = 1000  # characters of a status or error text that are sent
 CUT = " [cut]"  # marks a text that HTCondor or the service has cut
 
-_ESCAPE = re.compile(rb"\\(?:([0-7]{3})|(.))", re.DOTALL)
+_ESCAPE = re.compile(rb"\\(?:([0-7]{3})|(.))")
 _PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
 
 # What differs between two occurrences of the same error; longer forms come first.
@@ -22,7 +22,7 @@ _VOLATILE = re.compile(
 
 
 def decode_value(raw: bytes) -> tuple[str, bool]:
-    """A chirped value as text, and whether it was cut.
+    """A chirped value, which is a part of one line, as text, and whether it was cut.
 
     The value is a ClassAd string literal: `\\"`, `\\\\`, `\\n`, `\\t`, and other bytes as three octal digits.
     HTCondor cuts the event at 1023 bytes, so the closing quote, or half an escape, may be missing. A value
@@ -30,7 +30,7 @@ def decode_value(raw: bytes) -> tuple[str, bool]:
     """
     if not raw.startswith(b'"'):
         return raw.decode("utf-8", "replace"), False
-    closing = re.fullmatch(rb'"((?:[^"\\]|\\.)*)"\s*', raw, re.DOTALL)
+    closing = re.fullmatch(rb'"((?:[^"\\]|\\.)*)"\s*', raw)
     body = closing[1] if closing else raw[1:]
     text = _ESCAPE.sub(_unescape, body.rstrip(b"\\") if not closing else body)
     return text.decode("utf-8", "replace"), closing is None

@@ -19,6 +19,7 @@ is no help here, because it loses an event that it once saw half written (measur
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 
 from common.joblog.events import CLUSTER_PROC, DATE, Event, EventCode
 
@@ -28,7 +29,8 @@ START = 4096  # bytes that show whether a log is XML
 BLANK = b"\0 \t\r\n"
 _RECORD = re.compile(rb"<(/?)c>")  # "<c>", "</c>"
 _NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")  # what no XML parser takes
-_NUMBER = re.compile(r"-?\d{1,10}", re.ASCII)
+# "5 7 0 2026-11-22T18:00:00", "36 11 -1 2026-11-22T18:00:00": what an ordinary log has in a header.
+_HEADER = re.compile(rf"(\d{{1,3}}) (\d{{1,10}}) (-1|\d{{1,10}}) ({DATE.pattern.decode()})", re.ASCII)
 _BECAUSE = ("Reason", "ErrorMsg", "DisconnectReason", "Message")  # an event has one of these at most
 
 
@@ -43,7 +45,7 @@ def parse_event(piece: bytes) -> tuple[Event | None, int]:
     Blanks and line ends between events are no damage.
     """
     start = _start(piece)
-    event = _event(piece[start:] + b"</c>") if start is not None else None
+    event = _event(piece[start:] + b"</c>")
     return (event, _weight(piece[:start])) if event else (None, _weight(piece))
 
 
@@ -66,8 +68,10 @@ def parse_events(block: bytes) -> tuple[list[Event], int]:
     return events, damage
 
 
-def _start(piece: bytes) -> int | None:
+def _start(piece: bytes) -> int:
     """Where the record begins that an end behind `piece` would close; what is before it was torn.
+
+    Without such a record, the end of `piece`.
 
     For example 12 in `<c>\\n<a n="X<c>\\n<a n="Y"><c></c></a>\\n`.
     """
@@ -76,7 +80,7 @@ def _start(piece: bytes) -> int | None:
         depth += 1 if record[1] else -1
         if not depth:
             return record.start()
-    return None
+    return len(piece)
 
 
 def _weight(damage: bytes) -> int:
@@ -89,48 +93,42 @@ def _event(element: bytes) -> Event | None:
 
     # The document begins with <c>, so no DOCTYPE can stand before it: there are no entities to expand.
     try:
-        record = fromstring(_NOT_XML.sub("\ufffd", element.decode("utf-8", "replace")))  # noqa: S314
+        record = fromstring(_NOT_XML.sub("\ufffd", element.decode(errors="replace")))  # noqa: S314
     except ParseError:
         return None
-    ad = {a.get("n", ""): a[0].text or "" for a in record.iterfind("a") if len(a) == 1}
-    code, cluster, proc = (
-        ad.get("EventTypeNumber", ""),
-        ad.get("Cluster", ""),
-        ad.get("Proc", str(CLUSTER_PROC)),
-    )
-    date = ad.get("EventTime", "").encode()
-    if not (all(map(_NUMBER.fullmatch, (code, cluster, proc))) and DATE.fullmatch(date)):
+    ad = {a.attrib["n"]: a[0].text or "" for a in record.iterfind("a[@n]") if len(a) == 1}
+    numbers = f"{ad.get('EventTypeNumber')} {ad.get('Cluster')} {ad.get('Proc', CLUSTER_PROC)}"
+    header = _HEADER.fullmatch(f"{numbers} {ad.get('EventTime')}")
+    if header is None:
         return None
-    if not (0 <= int(code) < 1000 and int(cluster) >= 0 and int(proc) >= CLUSTER_PROC):
-        return None
-    text = _text(int(code), {name: value.replace("\n", " ") for name, value in ad.items()})
-    return Event(int(code), int(cluster), int(proc), date, text.encode("utf-8", "replace"))
+    code, cluster, proc, date = header.groups()
+    text = _text(int(code), defaultdict(str, {name: value.replace("\n", " ") for name, value in ad.items()}))
+    return Event(int(code), int(cluster), int(proc), date.encode(), text.encode())
 
 
-def _text(code: int, ad: dict[str, str]) -> str:
+def _text(code: int, ad: defaultdict[str, str]) -> str:
     """The text after the date that an ordinary log would have, as far as it matters."""
     if code == EventCode.GENERIC:
-        return ad.get("Info", "") + "\n"
+        return f"{ad['Info']}\n"
     if code == EventCode.HELD:
-        codes = ad.get("HoldReasonCode", "0"), ad.get("HoldReasonSubCode", "0")
-        return f"Job was held.\n\t{ad.get('HoldReason', '')}\n\tCode {codes[0]} Subcode {codes[1]}\n"
+        codes = f"Code {ad['HoldReasonCode'] or 0} Subcode {ad['HoldReasonSubCode'] or 0}"
+        return f"Job was held.\n\t{ad['HoldReason']}\n\t{codes}\n"
     if code == EventCode.EVICTED:
-        reason = f"\tReason: {ad['Reason']}\n" if "Reason" in ad else ""
-        why = f" Code {ad['ReasonCode']} Subcode 0" if "ReasonCode" in ad else ""  # 23.9.6 has none
+        why = ad["ReasonCode"] and f" Code {ad['ReasonCode']} Subcode 0"  # 23.9.6 has none
+        reason = ad["Reason"] and f"\tReason: {ad['Reason']}\n"
         return f"Job was evicted.{why}\n{reason}"
     if code == EventCode.EXECUTE:
-        slot = f"\tSlotName: {ad['SlotName']}\n" if "SlotName" in ad else ""
-        return f"Job executing on host: {ad.get('ExecuteHost', '')}\n{slot}"
+        slot = ad["SlotName"] and f"\tSlotName: {ad['SlotName']}\n"
+        return f"Job executing on host: {ad['ExecuteHost']}\n{slot}"
     if code == EventCode.TERMINATED:
         return f"Job terminated.\n{_how_it_ended(ad)}"
     if code in (EventCode.SUBMIT, EventCode.CLUSTER_SUBMIT):
-        return "\n".join(["", *(f"    {ad.get(notes, '')}" for notes in ("LogNotes", "UserNotes")), ""])
-    return next((f"\n\t{ad[name]}\n" for name in _BECAUSE if name in ad), "\n")
+        return f"\n    {ad['LogNotes']}\n    {ad['UserNotes']}\n"
+    return f"\n\t{next((ad[name] for name in _BECAUSE if name in ad), '')}\n"
 
 
-def _how_it_ended(ad: dict[str, str]) -> str:
-    if "TerminatedBySignal" in ad:
-        return f"\t(0) Abnormal termination (signal {ad['TerminatedBySignal']})\n"
-    if "ReturnValue" in ad:
-        return f"\t(1) Normal termination (return value {ad['ReturnValue']})\n"
-    return ""
+def _how_it_ended(ad: defaultdict[str, str]) -> str:
+    if signal := ad["TerminatedBySignal"]:
+        return f"\t(0) Abnormal termination (signal {signal})\n"
+    value = ad["ReturnValue"]
+    return value and f"\t(1) Normal termination (return value {value})\n"

@@ -208,4 +208,4 @@ def _exactly(block: bytes, pieces: list[tuple[int, int, int]]) -> tuple[Ints, in
         if event:
             text = end - len(event.text)
             rows.append((event.code, event.cluster, event.proc, start + skipped, text, end))
-    return np.array(rows, np.int64).reshape(-1, 6).T, damaged
+    return np.array(rows, np.int64).reshape(len(rows), 6).T, damaged

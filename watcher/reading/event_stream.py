@@ -70,7 +70,7 @@ class EventStream:
     def _drop(self) -> None:
         """Drop a text that is too long for an event; keep an event that begins, or may begin, late in it."""
         start, _ = find_start(self.rest)
-        if not start or len(self.rest) - start > MAX_EVENT:
+        if len(self.rest) - start > MAX_EVENT:
             start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1
         kept = self.rest[start:] if len(self.rest) - start <= MAX_EVENT else b""
         self.damaged_bytes += len(self.rest) - len(kept)

@@ -10,7 +10,7 @@ from common.joblog.xml_events import parse_events
 class XmlStream:
     """Like `watcher.reading.event_stream.EventStream`, for XML."""
 
-    def __init__(self, damaged_bytes: int = 0) -> None:
+    def __init__(self, damaged_bytes: int) -> None:
         self.rest = b""
         self.damaged_bytes = damaged_bytes
 
@@ -38,7 +38,7 @@ class XmlStream:
     def _drop(self) -> None:
         """Drop a text that is too long for an event; keep an event that begins, or may begin, late in it."""
         start = max(self.rest.rfind(b"\n<c>"), self.rest.rfind(b"\0<c>")) + 1
-        if not start or len(self.rest) - start > MAX_EVENT:
+        if len(self.rest) - start > MAX_EVENT:
             start = max(self.rest.rfind(b"\n"), self.rest.rfind(b"\0")) + 1
         kept = self.rest[start:] if len(self.rest) - start <= MAX_EVENT else b""
         self.damaged_bytes += len(self.rest) - len(kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo
 
@@ -47,3 +49,21 @@ def test_times_within_one_second_are_close_and_so_is_the_last_second_of_a_moment
     assert not is_within(5, day + b"02:59:58", day + b"02:00:04")
     assert not is_within(5, day + b"18:00:05", day + b"18:00:00")
     assert not is_within(5, b"2026-99-99 18:00:00", day + b"18:00:00")
+
+
+@pytest.fixture
+def chicago(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose own time is that of Chicago."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/Chicago")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("chicago")
+def test_what_is_close_does_not_depend_on_the_machines_zone() -> None:
+    assert parse_date(b"2026-07-01 12:00:00", None) == parse_date(b"2026-07-01 17:00:00", ZoneInfo("UTC"))
+    assert is_within(5, b"2026-07-01 12:00:00", b"2026-07-01 12:00:05")
+    assert not is_within(5, b"2026-07-01 12:00:00", b"2026-07-01 17:00:00")
+    assert not is_within(5, b"2026-07-01 17:00:00", b"2026-07-01 12:00:00")

@@ -114,6 +114,9 @@ def test_only_what_is_new_is_read(
     monkeypatch.setattr("os.pread", noting)
     assert read() == {"TF-7", "TF-8"}
     assert min(read_at) == size - notes.MARK
+    read_at.clear()
+    assert read() == {"TF-7", "TF-8"}
+    assert min(read_at) == path.stat().st_size - notes.MARK
 
 
 def test_a_log_that_was_truncated_and_has_grown_again_is_read_from_its_start(
@@ -146,6 +149,21 @@ def test_another_file_in_its_place_is_read_from_its_start(
     other.submit(8, "TF-8", 1)
     other.submit(7, "TF-7", 3)
     other.path.replace(path)
+    assert read() == {"TF-7", "TF-8"}
+
+
+def test_a_mended_copy_that_ends_alike_is_read_from_its_start(
+    jel: JelWriter, path: Path, read: Callable[[], set[str]]
+) -> None:
+    """What was damaged far before the end is whole in the copy."""
+    jel.submit(8, "TF-8", 1)
+    jel.submit(7, "TF-7", 100)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"TF-8", bytes(4)))
+    assert read() == {"TF-7"}
+    copy = path.with_name("copy")
+    copy.write_bytes(whole)
+    copy.replace(path)
     assert read() == {"TF-7", "TF-8"}
 
 

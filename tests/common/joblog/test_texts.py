@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from common.joblog.texts import CUT, MAX_KEY, decode_value, safe_key, strip_volatile
+from common.joblog.texts import CUT, MAX_KEY, decode_value, printable, safe_key, strip_volatile
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,12 @@ from common.joblog.texts import CUT, MAX_KEY, decode_value, safe_key, strip_vola
         (rb'"say \"no\"\n\tto C:\\temp"', 'say "no"\n\tto C:\\temp', False),
         (rb'"cut in the mid', "cut in the mid", True),
         (b'"cut at a backslash\\', "cut at a backslash", True),
+        (b'"cut within MAX\\', "cut within MAX", True),
         (rb'"ends with an escaped quote\"', 'ends with an escaped quote"', True),
         (rb'"ends with a backslash\\"', "ends with a backslash\\", False),
         (b'"\xff\xfe"', "\N{REPLACEMENT CHARACTER}" * 2, False),
         (rb'"\303"', "\N{REPLACEMENT CHARACTER}", False),
+        (b"caf\xe9", "caf\N{REPLACEMENT CHARACTER}", False),
     ],
 )
 def test_a_chirped_value_is_decoded_and_a_cut_one_marked(raw: bytes, text: str, cut: bool) -> None:
@@ -51,6 +53,8 @@ def test_a_traceback_stays_readable_in_one_line() -> None:
 def test_a_key_that_was_cut_is_marked() -> None:
     assert safe_key("x" * 5000).endswith(CUT)
     assert safe_key("short", cut=True) == "short" + CUT
+    assert safe_key("x" * MAX_KEY) == "x" * MAX_KEY
+    assert safe_key("x" * MAX_KEY + "y") == "x" * MAX_KEY + CUT
 
 
 @pytest.mark.parametrize(
@@ -79,3 +83,9 @@ def test_errors_with_another_meaning_do_not(one: str, other: str) -> None:
 
 def test_a_text_of_nothing_has_a_key() -> None:
     assert safe_key("") == safe_key(" \n ") == "(empty)"
+
+
+def test_blanks_of_other_kinds_become_blanks_and_what_controls_a_terminal_one_sign_each() -> None:
+    assert printable("a\tb\N{NO-BREAK SPACE}c\N{IDEOGRAPHIC SPACE}d") == "a b c d"
+    assert printable("\x1b[31mred") == "\N{REPLACEMENT CHARACTER}[31mred"
+    assert printable("café") == "café"

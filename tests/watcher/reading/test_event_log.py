@@ -234,6 +234,22 @@ def test_what_was_added_to_an_older_copy_before_it_was_looked_at_is_read(jel: Je
     assert jobs(read_events(log)) == [(1, 7, 1)]
 
 
+def test_what_was_added_to_an_older_copy_in_the_second_of_the_last_known_event_is_read(
+    jel: JelWriter,
+) -> None:
+    jel.submit(7, "TF-1", 2)
+    copy = jel.path.read_bytes()
+    log = EventLog(jel.path)
+    jel.now += timedelta(minutes=1)
+    jel.execute((7, 0))
+    jel.execute((7, 1))
+    read_events(log)
+    put_in_place(jel, copy)
+    jel.now -= timedelta(seconds=1)
+    jel.terminate((7, 0))
+    assert jobs(read_events(log)) == [(5, 7, 0)]
+
+
 def test_what_is_added_to_an_older_copy_after_the_clock_was_set_back_is_read(jel: JelWriter) -> None:
     jel.submit(7, "TF-1", 2)
     copy = jel.path.read_bytes()

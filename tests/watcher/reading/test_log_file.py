@@ -7,10 +7,12 @@ import gzip
 import io
 import zlib
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from common.joblog.events import Event
+from tests.fakes import FakeClock
 from tests.jel import JelWriter
 from watcher.reading import event_stream, log_file, xml_stream
 from watcher.reading.batch import Batch
@@ -120,9 +122,22 @@ def test_damage_in_the_last_event_has_its_place(jel: JelWriter) -> None:
     assert (log.damage, log.damaged_bytes) == ([(offset, 7)], 7)
 
 
-def test_of_a_log_in_xml_the_block_with_the_damage_is_listed(tmp_path: Path) -> None:
+def test_damage_in_the_last_event_adds_to_the_damage_before(jel: JelWriter) -> None:
+    jel.raw(b"garbage\n")
+    jel.terminate((7, 0))
+    offset = jel.path.stat().st_size
+    jel.raw(b"damage\n")
+    jel.terminate((7, 1))
+    jel.path.write_bytes(jel.path.read_bytes()[:-1])
+    log = LogFile(jel.path, Progress())
+    assert len(events_of(log)) == 2
+    assert (log.damage, log.damaged_bytes) == ([(0, 8), (offset, 7)], 15)
+
+
+@pytest.mark.parametrize("damage", [b"damage\n", b"dam\n...\n"])
+def test_of_a_log_in_xml_the_block_with_the_damage_is_listed(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "log"
-    path.write_bytes(XML % 0 + b"damage\n" + XML % 1)
+    path.write_bytes(XML % 0 + damage + XML % 1)
     log = LogFile(path, Progress())
     assert [event.proc for event in events_of(log)] == [0, 1]
     assert (log.damage, log.damaged_bytes) == ([(0, 6)], 6)
@@ -130,36 +145,98 @@ def test_of_a_log_in_xml_the_block_with_the_damage_is_listed(tmp_path: Path) -> 
 
 def test_damage_before_the_last_event_of_a_log_in_xml_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    path.write_bytes(XML % 0 + b"damage\n" + (XML % 1)[:-1])
+    path.write_bytes(XML % 0 + b"garbage\n" + XML % 1 + b"damage\n" + (XML % 2)[:-1])
     log = LogFile(path, Progress())
-    assert [event.proc for event in events_of(log)] == [0, 1]
-    assert log.damaged_bytes == 6
+    assert [event.proc for event in events_of(log)] == [0, 1, 2]
+    assert log.damaged_bytes == 7 + 6
 
 
-@pytest.mark.parametrize("before", [b"x\n", b"\0\n", b"\0", b"\n\0x"])
+WORDS = b"""\
+001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: <192.0.2.2:9618>
+\tSlotName: slot1@ep1
+\tCpus = 1
+...
+"""
+
+
+def streams() -> list[tuple[EventStream | XmlStream, ModuleType, bytes]]:
+    """A reader of each form, where it is, and an event of some lines."""
+    return [(EventStream(), event_stream, WORDS), (XmlStream(0), xml_stream, XML % 0)]
+
+
+@pytest.mark.parametrize("before", [b"x\n", b"\0\n", b"\0", b"\n\0x", b"<c>\n", WORDS[:50] + b"\n"])
 def test_an_event_that_begins_behind_very_much_garbage_is_found(
     before: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its header is cut off at the end of what was read so far."""
-    whole = b"001 (007.000.000) 2026-11-22 18:00:00 Job executing on host: x\n...\n"
-    for stream, event, module in (
-        (EventStream(), whole, event_stream),
-        (XmlStream(), XML % 0, xml_stream),
-    ):
+    """Wherever it is cut off at the end of what was read so far; all else but a torn event is damage."""
+    torn = before if before[:1] in b"<0" else b""
+    garbage = before * 2000
+    if garbage[-1:] not in b"\n\0":
+        garbage += b"\n"
+    for cut in range(1, len(WORDS), 5):
+        for stream, module, event in streams():
+            monkeypatch.setattr(module, "MAX_EVENT", 1000)
+            stream.feed(b"garbage\n" + event)
+            before_that = stream.damaged_bytes
+            assert not len(stream.feed(garbage + event[:cut]))
+            assert stream.rest in (event[:cut], torn + event[:cut])
+            assert stream.damaged_bytes - before_that == len(garbage + event[:cut]) - len(stream.rest)
+            assert len(stream.feed(event[cut:])) == 1
+
+
+def test_much_without_any_line_end_is_dropped_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream, module, event in streams():
         monkeypatch.setattr(module, "MAX_EVENT", 1000)
-        garbage = before * 2000
-        if garbage[-1:] not in b"\n\0":
-            garbage += b"\n"
-        assert not len(stream.feed(garbage + event[:2]))
-        assert len(stream.rest) <= 1000
-        assert len(stream.feed(event[2:])) == 1
+        assert not len(stream.feed(b"x" * 2000))
+        assert (stream.rest, stream.damaged_bytes) == (b"", 2000)
+        assert len(stream.feed(b"\n" + event)) == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_appears_after_a_second_and_is_drawn_ten_times_a_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    clock = FakeClock(0)
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    bar = ProgressBar(100)
+    bar.clear()
+    shown = []
+    for moment in (0.5, 0.9, 1.5, 1.55, 1.7, 1.75, 1.9):
+        clock.now = moment
+        bar.add(10)
+        shown.append(terminal.getvalue()[-len("30% of 0 MB") :][:3])
+        terminal.truncate(0)
+        terminal.seek(0)
+    assert shown == ["", "", "30%", "", "50%", "", "70%"]
+
+
+def test_a_file_without_a_size_is_done_with_its_first_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    times = iter(range(0, 100, 10))
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    ProgressBar(0).add(1)
+    assert "100%" in terminal.getvalue()
+
+
+def test_nothing_is_drawn_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr("sys.stderr", file)
+    times = iter(range(0, 100, 10))
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    bar = ProgressBar(100)
+    bar.add(50)
+    bar.clear()
+    assert file.getvalue() == ""
 
 
 def test_the_bar_is_as_long_as_the_part_that_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     times = iter(range(0, 100, 10))

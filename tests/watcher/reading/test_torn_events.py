@@ -32,6 +32,7 @@ TORN = {
     "unsuspended": f"011 {HEADER} Job was unsuspended.\n",
 }
 NEXT = "009 (008.001.000) 2026-11-22 18:00:01 Job was aborted.\n\tvia condor_rm (by user tms)\n...\n"
+NEXT_SUBMIT = f"000 (008.001.000) 2026-11-22 18:00:01 Job submitted from host: <192.0.2.2:9618>\n{NOTES}...\n"
 NEXT_CHIRP = '008 (008.001.000) 2026-11-22 18:00:01 HTChirpEWMSPilotStatus: "Tasking"\n...\n'
 LAST = "001 (009.000.000) 2026-11-22 18:00:02 Job executing on host: <192.0.2.2:9618>\n...\n"
 
@@ -69,6 +70,21 @@ def test_so_is_a_chirp_behind_a_line_in_which_none_can_be(jel: JelWriter, kind: 
         assert read(jel, torn[:cut] + NEXT_CHIRP + LAST) == ([(8, 8, 1), (1, 9, 0)], cut), torn[:cut]
 
 
+@pytest.mark.parametrize("kind", ["execute", "status", "attribute"])
+def test_so_is_the_first_event_of_a_job_of_ours(jel: JelWriter, kind: str) -> None:
+    """The lines of its body begin with blanks, others' with a tab."""
+    torn = TORN[kind]
+    for cut in range(1, len(torn)):
+        assert read(jel, torn[:cut] + NEXT_SUBMIT + LAST) == ([(0, 8, 1), (1, 9, 0)], cut), torn[:cut]
+
+
+def test_so_is_one_behind_a_torn_event_that_garbage_stands_before(jel: JelWriter) -> None:
+    before = "garbage\n"
+    for cut in range(EXECUTE.index("Job"), len(EXECUTE)):
+        torn = before + EXECUTE[:cut]
+        assert read(jel, torn + NEXT + LAST) == ([(9, 8, 1), (1, 9, 0)], len(torn)), torn
+
+
 def test_several_that_were_torn_cost_no_other(jel: JelWriter) -> None:
     torn = "005 (007.000.000) 2026-11-22 18:00:00 Job te009 (007.001.000) 2026-11-22 18:00:00 Jo"
     assert read(jel, torn + NEXT + LAST) == ([(9, 8, 1), (1, 9, 0)], len(torn))
@@ -103,6 +119,8 @@ FORGED = "036 (001.-01.000) 2026-11-22 18:00:00 Cluster removed"
         f"007 {HEADER} Shadow exception!\n\t(1) {FORGED}\n\t0  -  Run Bytes Sent By Job\n",
         f"009 {HEADER} Job was aborted.\n\t(1) {FORGED}\n",
         f"012 {HEADER} Job was held.\n\t(1) {FORGED}\n\tCode 3 Subcode 0\n",
+        f"012 {HEADER} Job was held.\n\tof lines:\n....{FORGED}\n\tCode 3 Subcode 0\n",
+        f"012 {HEADER} Job was held.\n\tof lines:\nX{FORGED}\n\tCode 3 Subcode 0\n",
         f"012 {HEADER} Job was held.\n\t84  -  {FORGED}\n\tCode 3 Subcode 0\n",
         f"021 {HEADER} Error from {FORGED}:\n\t{FORGED}\n\tCode 1 Subcode 0\n",
         f"028 {HEADER} Job ad information event triggered.\nA = {FORGED}\n",
@@ -110,7 +128,9 @@ FORGED = "036 (001.-01.000) 2026-11-22 18:00:00 Cluster removed"
     ],
 )
 def test_a_text_that_looks_like_an_event_becomes_none(jel: JelWriter, event: str) -> None:
-    assert read(jel, event + "...\n" + LAST) == ([(int(event[:3]), 7, 0), (1, 9, 0)], 0)
+    for zeros in (0, 3):
+        before = "\0" * zeros
+        assert read(jel, before + event + "...\n" + LAST) == ([(int(event[:3]), 7, 0), (1, 9, 0)], zeros)
 
 
 def test_a_chirp_of_which_there_is_no_knowing_where_it_ends_is_damage(jel: JelWriter) -> None:
