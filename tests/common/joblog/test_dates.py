@@ -43,6 +43,7 @@ def test_a_hold_just_behind_its_eviction_is_found_though_the_clock_was_set_back_
 def test_times_within_one_second_are_close_and_so_is_the_last_second_of_a_moment() -> None:
     day = b"2026-10-25 "
     assert is_within(5, day + b"18:00:00.100", day + b"18:00:00.900")
+    assert is_within(5, day + b"18:00:00", day + b"18:00:00")
     assert is_within(5, day + b"18:00:00", day + b"18:00:05")
     assert not is_within(5, day + b"18:00:00", day + b"18:00:06")
     assert is_within(5, day + b"02:59:58", day + b"02:00:03")

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.joblog.owner import taskforce_of
-from common.joblog.search import TEXT, events_with
-from common.joblog.xml_events import is_xml
+from common.joblog.search import TEXT, XML, Form, events_with, form_of
+from common.joblog.xml_events import START, is_xml
 from starter import existing_cluster
 from starter.existing_cluster import clusters_in_log
 from tests.jel import read_events
@@ -124,3 +124,28 @@ def test_an_event_whose_end_is_not_written_yet_is_found_with_all_its_lines() -> 
     events = list(events_with(b"000 (007.", first + last, TEXT))
     assert [(event.proc, taskforce_of(event)) for event in events] == [(0, ""), (1, "TF-1")]
     assert events[1].text == b"Job submitted\n    EWMSTaskforceUUID=TF-1\n"
+
+
+def test_each_event_behind_an_offset_is_found_in_its_order() -> None:
+    log = "".join(f"000 (007.{proc:03d}.000) 2026-11-22 18:00:00 Job submitted\n...\n" for proc in range(5))
+    text, size = log.encode(), len(log) // 5
+    for behind in range(5):
+        found = events_with(b"000 (007.", text, TEXT, behind * size)
+        assert [event.proc for event in found] == list(range(behind, 5))
+
+
+@pytest.mark.parametrize(
+    ("start", "form"),
+    [
+        (b"", None),
+        (b"\n", None),
+        (bytes(START - 1), None),
+        (bytes(START), TEXT),
+        (b"0", TEXT),
+        (bytes(100) + b"000 (007.", TEXT),
+        (b"<", XML),
+        (bytes(100) + b"<c>", XML),
+    ],
+)
+def test_the_form_of_a_log_is_known_once_more_than_zeros_are_there(start: bytes, form: Form | None) -> None:
+    assert form_of(start) is form

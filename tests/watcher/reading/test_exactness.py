@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import htcondor2
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from tests.watcher.reading.any_log import EVERYTHING, logs
 from tests.watcher.reading.bindings import read_by_bindings, summary, tally_by_bindings
 from watcher.counting.tally import Tally
 from watcher.reading import batch, event_stream
+from watcher.reading.batch import SLACK, parse_block
 from watcher.reading.event_log import EventLog
 from watcher.reading.event_stream import EventStream
 
@@ -67,6 +69,23 @@ def test_a_log_that_is_regular_is_read_as_a_whole(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(event_stream, "FEW", 0)
     content = b"".join(EVENT % proc for proc in range(3)).replace(b"\n", line_end)
     assert len(EventStream().feed(content)) == 3
+
+
+@given(
+    seconds=st.lists(st.integers(0, 5), min_size=1, max_size=4),
+    form=st.sampled_from(["2026-11-22 18:00:%02d", "2026-11-22 18:00:00.00000%d", "2026-11-22T18:00:%02dZ"]),
+    texts=st.permutations([b"a", b"b", b"c", b"d"]),
+)
+def test_dates_ascend_where_none_is_before_the_last(
+    seconds: list[int], form: str, texts: list[bytes]
+) -> None:
+    dates = [form % second for second in seconds]
+    content = b"".join(
+        b"008 (007.007.000) %b %b\n...\n" % (date.encode(), text)
+        for date, text in zip(dates, texts, strict=False)
+    )
+    found = parse_block(content + bytes(SLACK), len(content))
+    assert found.dates_ascend(np.arange(len(seconds))) == (dates == sorted(dates))
 
 
 @pytest.mark.parametrize("separators", [b"...\n", b"...\n...\n", b"...\r\n...\n"])

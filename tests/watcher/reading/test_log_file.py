@@ -164,7 +164,7 @@ def streams() -> list[tuple[EventStream | XmlStream, ModuleType, bytes]]:
     return [(EventStream(), event_stream, WORDS), (XmlStream(0), xml_stream, XML % 0)]
 
 
-@pytest.mark.parametrize("before", [b"x\n", b"\0\n", b"\0", b"\n\0x", b"<c>\n", WORDS[:50] + b"\n"])
+@pytest.mark.parametrize("before", [b"x\n", b"\0\n", b"\0", b"\n\0x", b"<c>\n", b"<c>\0", WORDS[:50] + b"\n"])
 def test_an_event_that_begins_behind_very_much_garbage_is_found(
     before: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
