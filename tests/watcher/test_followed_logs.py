@@ -173,7 +173,7 @@ def test_a_log_has_grown_if_it_differs_from_what_was_read_to_its_end(jel: JelWri
 def test_while_nothing_changed_no_file_is_opened(jel: JelWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     jel.submit(7, "TF-1", 1)
     logs = logs_read(jel.path)
-    monkeypatch.setattr(EventLog, "read", lambda _: pytest.fail("it was read"))
+    monkeypatch.setattr(EventLog, "read", lambda _, **__: pytest.fail("it was read"))
     assert logs.read([jel.path], lambda: True)
 
 

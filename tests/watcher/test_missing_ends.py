@@ -503,7 +503,7 @@ def test_a_log_that_cannot_be_read_is_not_taken_for_a_lost_one(
     ends_unseen(schedd, clock)
     watcher = Watcher(n)
 
-    def broken(_log: object) -> None:
+    def broken(_log: object, **_: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
