@@ -175,3 +175,19 @@ def test_an_unwanted_cluster_that_is_not_ours_to_remove_waits_with_the_reason(
     assert "belong to somebody else" in worker.run_once().oldest
     assert worker.run_once().failed == 0  # its pause is not over
     assert wms.taskforce(unconfirmed)["phase"] == "pending-stopper"
+
+
+@pytest.mark.parametrize("phase", ["condor-submit", "pending-stopper"])
+def test_a_start_that_the_wms_has_confirmed_already_is_settled_without_a_removal(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str, phase: str
+) -> None:
+    """Killed between the confirmation and the end of the note of it; a stop is the stopper's."""
+    wms.change(unconfirmed, phase=phase, cluster_id=100)
+    wms.fault("error", method="POST", route=CONFIRM, status=404)
+
+    outcome = Starter(n).run_once()
+
+    assert (outcome.failed, outcome.waiting) == (0, 0)
+    assert schedd.removals == []
+    assert n.scratch.intents() == []
+    assert wms.taskforce(unconfirmed)["phase"] == phase
