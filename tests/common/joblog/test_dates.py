@@ -68,3 +68,28 @@ def test_what_is_close_does_not_depend_on_the_machines_zone() -> None:
     assert is_within(5, b"2026-07-01 12:00:00", b"2026-07-01 12:00:05")
     assert not is_within(5, b"2026-07-01 12:00:00", b"2026-07-01 17:00:00")
     assert not is_within(5, b"2026-07-01 17:00:00", b"2026-07-01 12:00:00")
+
+
+CHICAGO = ZoneInfo("America/Chicago")
+
+
+@pytest.mark.parametrize("date", [b"2026-07-01 12:00:00", b"2026-07-01T12:00:00", b"2026-07-01T12:00:00.363"])
+def test_a_date_is_of_the_writers_zone_unless_it_ends_in_z(date: bytes) -> None:
+    noon = datetime(2026, 7, 1, 12, tzinfo=CHICAGO).timestamp()
+    assert parse_date(date, CHICAGO) == noon
+    assert parse_date(date + b"Z", CHICAGO) == noon - 5 * 3600
+
+
+def test_of_a_time_that_came_twice_the_second_is_meant_once_the_first_is_before_the_last_event() -> None:
+    first = datetime(2026, 11, 1, 1, 30, tzinfo=CHICAGO).timestamp()
+    date = b"2026-11-01 01:30:00"
+    assert parse_date(date, CHICAGO) == first
+    assert parse_date(date, CHICAGO, after=b"2026-11-01 01:30:00") == first
+    assert parse_date(date, CHICAGO, after=b"2026-11-01 01:29:59") == first
+    assert parse_date(date, CHICAGO, after=b"2026-11-01 01:30:01") == first + 3600
+    assert parse_date(date, CHICAGO, after=b"2026-11-01 00:59:59") == first
+
+
+def test_a_date_that_does_not_exist_is_none() -> None:
+    assert parse_date(b"2026-13-01 12:00:00", CHICAGO) is None
+    assert parse_date(b"02/30 12:00:00", CHICAGO) is None
