@@ -50,9 +50,11 @@ def test_a_log_is_read_event_by_event(jel: JelWriter) -> None:
 
 def test_what_was_read_is_not_read_again(jel: JelWriter) -> None:
     log = EventLog(jel.path)
+    assert log.lag == 0
     jel.execute((7, 0))
     assert len(read_events(log)) == 1
     assert read_events(log) == []
+    assert log.restarts == 0
     jel.terminate((7, 0))
     assert jobs(read_events(log)) == [(5, 7, 0)]
 
@@ -172,6 +174,7 @@ def test_a_truncated_log_is_read_from_its_start(jel: JelWriter) -> None:
     jel.path.write_bytes(b"")
     jel.execute((7, 2))
     assert jobs(read_events(log)) == [(1, 7, 2)]
+    assert log.restarts == 1
 
 
 def test_a_log_that_was_truncated_and_grew_beyond_what_was_read_is_read_from_its_start(
