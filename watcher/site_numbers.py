@@ -20,13 +20,14 @@ _UNUSUAL = re.compile(r"[^A-Za-z0-9_ .:@/+-]")
 def site_numbers(parts: Iterable[Sites]) -> Iterator[Number]:
     """The metrics, given the counts of each log."""
     sites = labelled(merged(parts))
-    for name, text, attribute in (
-        ("site_starts", "Starts of jobs in the last day, by site.", "starts"),
-        ("site_starts_done", "Starts that ended in Done in the last day, by site.", "done"),
-        ("site_starts_bad", "Starts that came to nothing in the last day, by site.", "bad"),
-        ("site_wasted_hours", "Hours of starts that did not end in Done, by site.", "wasted_hours"),
-    ):
-        yield Number(name, text, {site: getattr(of, attribute) for site, of in sites.items()}, "site")
+    starts = {site: of.starts for site, of in sites.items()}
+    done = {site: of.done for site, of in sites.items()}
+    bad = {site: of.bad for site, of in sites.items()}
+    wasted = {site: of.wasted_hours for site, of in sites.items()}
+    yield Number("site_starts", "Starts of jobs in the last day, by site.", starts, "site")
+    yield Number("site_starts_done", "Starts that ended in Done in the last day, by site.", done, "site")
+    yield Number("site_starts_bad", "Starts that came to nothing in the last day, by site.", bad, "site")
+    yield Number("site_wasted_hours", "Hours of starts that did not end in Done, by site.", wasted, "site")
 
 
 def labelled(worst_first: Sequence[tuple[str, SiteCounts]]) -> dict[str, SiteCounts]:
