@@ -133,6 +133,17 @@ def test_a_text_that_looks_like_an_event_becomes_none(jel: JelWriter, event: str
         assert read(jel, before + event + "...\n" + LAST) == ([(int(event[:3]), 7, 0), (1, 9, 0)], zeros)
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        f'008 {HEADER} HTChirpEWMSPilotError: "exit code 123 (cut\n',
+        f"000 {HEADER} Job submitted from host: <192.0.2.2:9618>\n    run 123 (of 200)\n{NOTES}",
+    ],
+)
+def test_a_number_before_a_parenthesis_is_no_event(jel: JelWriter, event: str) -> None:
+    assert read(jel, event + "...\n" + LAST) == ([(int(event[:3]), 7, 0), (1, 9, 0)], 0)
+
+
 def test_a_chirp_of_which_there_is_no_knowing_where_it_ends_is_damage(jel: JelWriter) -> None:
     """Torn within its value, and behind it an event of one line: or a job made it look so."""
     torn = f'008 {HEADER} HTChirpEWMSPilotStatus: "Do{NEXT_CHIRP}'
