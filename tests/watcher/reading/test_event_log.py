@@ -345,3 +345,20 @@ def test_memory_does_not_grow_with_the_log(jel: JelWriter) -> None:
         return peak
 
     assert peak_of_reading(EVENT * 300_000) < 1.2 * peak_of_reading(EVENT * 60_000)
+
+
+def test_damage_of_a_log_that_was_replaced_since_still_counts(jel: JelWriter) -> None:
+    jel.raw(b"garbage\n" + EVENT)
+    log = EventLog(jel.path)
+    read_events(log)
+    put_in_place(jel, EVENT)
+    read_events(log)
+    assert log.damaged_bytes == len(b"garbage\n")
+
+
+def test_a_mended_copy_that_ends_alike_is_read_from_its_start(jel: JelWriter) -> None:
+    jel.raw(bytes(len(EVENT)) + EVENT * 99)
+    log = EventLog(jel.path)
+    assert len(read_events(log)) == 99
+    put_in_place(jel, EVENT * 100)
+    assert len(read_events(log)) == 100
