@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from common.neighbours import Neighbours
+from common.scratch.names import LOG_NAME
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.tally import Tally
 from watcher.crowd import relieve
@@ -27,7 +28,10 @@ class Clusters:
     def read(self) -> list[Counted] | None:
         """Read on in all logs; returns the clusters with news, or None if their ends were not reached."""
         ask = partial(relieve, self.site, self.records)
-        if not self.logs.read(self.site.scratch.logs(), self.site.proceed, ask):
+        logs = [
+            log for log in self.site.scratch.logs() if LOG_NAME.fullmatch(log.name)
+        ]  # and no copies of them
+        if not self.logs.read(logs, self.site.proceed, ask):
             return None
         news, now = [], self.site.monotonic()
         for tally in self._tallies():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 
 from common.neighbours import Neighbours
@@ -76,11 +77,16 @@ class Reports:
         """
         if self.site.dry_run:  # it took none
             return
-        held = {(record.cluster_id, record.taskforce_uuid): record.compound_statuses for record in going_on}
-        differing = []
+        followed: defaultdict[tuple[int | None, str], list[ClusterTally]] = defaultdict(list)
         for cluster in self.clusters.owned():
-            statuses = held.get((cluster.cluster_id, cluster.taskforce_uuid))
-            if statuses is not None and not cluster.dirty and statuses != self.clusters.statuses(cluster):
+            followed[cluster.cluster_id, cluster.taskforce_uuid].append(cluster)
+        differing = []
+        for record in going_on:
+            clusters = followed[record.cluster_id, record.taskforce_uuid]
+            if len(clusters) != 1 or clusters[0].dirty:  # two logs have it, if a job forged it in one
+                continue
+            [cluster] = clusters
+            if record.compound_statuses != self.clusters.statuses(cluster):
                 cluster.dirty, cluster.rests = True, False
                 differing.append(cluster.taskforce_uuid)
         if differing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -112,6 +113,38 @@ OLDER = {"IDLE": {"null": 1}}
 def queue(schedd: FakeSchedd, uuid: str) -> None:
     """The schedd has the taskforce's cluster 7 in its queue."""
     schedd.known[7] = FakeCluster(7, uuid, {"log": "/dev/null"}, 1, 0)
+
+
+def test_a_copy_of_a_log_under_another_name_is_not_followed(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, uuid: str, clock: FakeClock
+) -> None:
+    queue(schedd, uuid)
+    shutil.copy(jel.path, jel.path.with_name(f"copy-of-{jel.path.name}"))
+    watcher = Watcher(n)
+    watcher.run_once()
+    jel.execute((7, 0))
+    for _ in range(8):
+        clock.now += QUIET
+        watcher.run_once()
+        assert wms.taskforce(uuid)["compound_statuses"] == RUNNING
+
+
+def test_a_cluster_that_two_logs_have_is_not_reported_to_and_fro(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, uuid: str, clock: FakeClock
+) -> None:
+    """A job of the next day has forged it into its own log."""
+    queue(schedd, uuid)
+    jel.execute((7, 0))
+    JelWriter(jel.path.with_name("2099-12-31.tms.jel")).submit(7, uuid, 1)
+    watcher = Watcher(n)
+    for _ in range(3):
+        watcher.run_once()
+        clock.now += QUIET
+    requests = len(wms.requests_to("POST", STATUSES))
+    for _ in range(8):
+        watcher.run_once()
+        clock.now += QUIET
+    assert len(wms.requests_to("POST", STATUSES)) == requests
 
 
 def test_older_statuses_that_the_wms_has_while_jobs_run_are_replaced_at_the_next_look(
