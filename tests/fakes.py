@@ -74,15 +74,17 @@ class FakeCluster:
 class FakeSchedd:
     """A schedd in memory, which writes its submit events into the job's log as the real one does.
 
-    A test may set: `down` (no answer), `refusal` (of a submit), `rotated` (the history forgot what has
-    left the queue), `mute` (it cannot write the job's log, and does not report that), `transform` (where it
-    makes jobs log instead), `stubborn` (clusters whose removal fails), and hooks that are called before and
-    after the schedd acted on a submit or a removal.
+    A test may set: `down` (no answer), `keeps_history` (False: as with an empty HISTORY), `refusal` (of a
+    submit), `rotated` (the history forgot what has left the queue), `mute` (it cannot write the job's
+    log, and does not report that), `transform` (where it makes jobs log instead), `stubborn` (clusters
+    whose removal fails), and hooks that are called before and after the schedd acted on a submit or a
+    removal.
     """
 
     clock: FakeClock
     known: dict[int, FakeCluster] = field(default_factory=dict)
     down: bool = False
+    keeps_history: bool = True
     refusal: str = ""
     rotated: bool = False
     mute: bool = False
@@ -133,6 +135,8 @@ class FakeSchedd:
     def _clusters_of(self, uuid: str, but: Collection[int] = ()) -> list[Cluster]:
         found = [c for c in self.known.values() if c.taskforce_uuid == uuid and c.cluster_id not in but]
         queued = [_cluster(c) for c in found if c.alive or c.cluster_id in self.lingering]
+        if not queued:
+            self._look_into_history()
         ours = {cluster_id for cluster_id, reason in self.removals if reason.startswith(OUR_REASON)}
         ended = [replace(_cluster(c), removed_by_us=c.cluster_id in ours) for c in found if not self.rotated]
         return queued or ended
@@ -152,6 +156,7 @@ class FakeSchedd:
 
     def ended_taskforces(self, *, since: float, behind: tuple[int, int] | None) -> Ended:
         self._answer()
+        self._look_into_history()
         if self.rotated:
             return Ended(frozenset(), None)
         gone = [
@@ -170,6 +175,7 @@ class FakeSchedd:
 
     def ended_jobs(self, cluster_ids: Collection[int]) -> list[EndedJob]:
         self._answer()
+        self._look_into_history()
         return [job for job in self.history if job.cluster_id in cluster_ids]
 
     def has_live_jobs(self, cluster_id: int, uuid: str) -> bool:
@@ -266,6 +272,10 @@ class FakeSchedd:
     def _answer(self) -> None:
         if self.down:
             raise ScheddUnavailable("Failed to connect to schedd")
+
+    def _look_into_history(self) -> None:
+        if not self.keeps_history:
+            raise ScheddUnavailable("the schedd keeps no history")
 
 
 def _cluster(cluster: FakeCluster) -> Cluster:

@@ -85,6 +85,7 @@ class Completions:
     def complete(self, speakers: list[Counted]) -> tuple[int, int, Unavailable | None]:
         """Complete taskforces; returns how many, how many failed, and which neighbour could not be asked."""
         over = self._over(speakers)
+        outage: Unavailable | None = None
         done = failed = 0
         late = self.site.monotonic() + LONGEST_TURN
         for start in range(0, len(over), STEP):
@@ -94,12 +95,13 @@ class Completions:
                 self.pace.look_at_once()  # others have news by now
                 break
             try:
-                ready = self._without_live(over[start : start + STEP])
+                ready, unknown = self._without_live(over[start : start + STEP])
                 completed, refused = self._confirm_complete(ready)
             except (ScheddUnavailable, ScratchUnavailable) as error:
                 return done, failed, error
+            outage = outage or unknown
             done, failed = done + completed, failed + refused
-        return done, failed, None
+        return done, failed, outage
 
     def _over(self, speakers: list[Counted]) -> list[Over]:
         """The clusters that are over by their witness, if their taskforces may be completed or stopped.
@@ -119,33 +121,45 @@ class Completions:
                 found.append(Over(tally, cluster, record, seen))
         return found
 
-    def _without_live(self, over: list[Over]) -> list[Over]:
-        """Those of which the schedd's queue has no live job, asked now. Raises Unavailable."""
+    def _without_live(self, over: list[Over]) -> tuple[list[Over], ScheddUnavailable | None]:
+        """Those of which the schedd's queue has no live job, asked now. Raises Unavailable.
+
+        Only a few need the schedd's history. Where it has none (an empty HISTORY) these wait and the others
+        go on; the error is returned for the log.
+        """
         live = find_live(self.site, (one.cluster for one in over), self.clusters.owned())
-        others = self._live_beside([one.record for one in over if one.record.cluster_id is None])
+        unknown: ScheddUnavailable | None = None
+        try:
+            others = self._live_beside([one.record for one in over if one.record.cluster_id is None])
+        except ScheddUnavailable as error:
+            over, others, unknown = [one for one in over if one.record.cluster_id is not None], set(), error
         ready = []
         for one in over:
             if one.cluster in live or one.record.taskforce_uuid in others:
                 self._note_live(one.cluster, one.seen)
             else:
                 ready.append(one)
-        return self._without_news(ready)
+        ready, unfilled = self._without_news(ready)
+        return ready, unknown or unfilled
 
-    def _without_news(self, over: list[Over]) -> list[Over]:
+    def _without_news(self, over: list[Over]) -> tuple[list[Over], ScheddUnavailable | None]:
         """Those of which the logs have nothing new; the next pass reports and completes the others.
 
         The end that was counted may be forged. Then the true one, which the queue confirms, is written
         between the reading of the log and the answer.
         """
         if not over or (news := self.clusters.read()) is None:
-            return []
-        unclear = [one.cluster for one in over if one.is_unclear()]
-        if unclear:
-            self.missing_ends.fill(unclear)
+            return [], None
+        unfilled: ScheddUnavailable | None = None
+        try:
+            if unclear := [one.cluster for one in over if one.is_unclear()]:
+                self.missing_ends.fill(unclear)
+        except ScheddUnavailable as error:
+            over, unfilled = [one for one in over if not one.is_unclear()], error
         ready = [one for one in over if self.reports.is_settled(one.cluster)]
         if news or len(ready) < len(over):
             self.pace.look_at_once()
-        return ready
+        return ready, unfilled
 
     def _live_beside(self, unconfirmed: list[Taskforce]) -> set[str]:
         """The taskforces that have a live cluster, whether a log has it or not."""

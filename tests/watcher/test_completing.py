@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from common.errors import ScheddUnavailable
 from common.neighbours import Neighbours
 from tests.fakes import FakeSchedd
 from tests.jel import JelWriter
@@ -82,3 +83,48 @@ def test_completions_that_the_wms_refuses_are_counted_as_failed_and_reported(
     assert len({uuid for uuid in uuids for text in refused if f"taskforce {uuid}: POST " in text}) == 2
     assert watcher.run_once().failed == 0
     assert {wms.taskforce(uuid)["phase"] for uuid in uuids} == {"condor-complete"}
+
+
+def contradicted(wms: StandInWms, jel: JelWriter, cluster_id: int) -> str:
+    """A taskforce whose one job has two ends in the log, so that only the history knows which is true."""
+    uuid = over(wms, jel, cluster_id)
+    jel.terminate((cluster_id, 0))
+    return uuid
+
+
+def test_one_cluster_for_which_the_history_is_needed_does_not_hold_up_the_others_where_there_is_none(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completing, "STEP", 2)
+    waits = contradicted(wms, jel, 7)
+    others = [over(wms, jel, number) for number in range(8, 12)]
+    schedd.keeps_history = False
+    watcher = Watcher(n)
+
+    with pytest.raises(ScheddUnavailable, match="no history"):
+        watcher.run_once()  # reported as an outage, after the others
+
+    assert {wms.taskforce(uuid)["phase"] for uuid in others} == {"condor-complete"}
+    assert wms.taskforce(waits)["phase"] == "condor-submit"
+    schedd.keeps_history = True
+    watcher.run_once()
+    assert wms.taskforce(waits)["phase"] == "condor-complete"
+
+
+def test_a_stop_that_was_never_confirmed_does_not_hold_up_completions_where_there_is_no_history(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, jel: JelWriter
+) -> None:
+    """Only queue and history show whether such a taskforce has another cluster."""
+    waits = add_unstopped(n, wms, schedd)
+    other = over(wms, jel, 7)
+    schedd.keeps_history = False
+    watcher = Watcher(n)
+
+    with pytest.raises(ScheddUnavailable, match="no history"):
+        watcher.run_once()
+
+    assert wms.taskforce(other)["phase"] == "condor-complete"
+    assert wms.taskforce(waits)["phase"] == "pending-stopper"
+    schedd.keeps_history = True
+    watcher.run_once()
+    assert wms.taskforce(waits)["phase"] == "condor-rm"
