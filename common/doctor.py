@@ -40,7 +40,7 @@ def check(neighbours: Neighbours, transport: Transport) -> bool:
     checks: dict[str, Check] = {
         "token": lambda: _token(transport),
         "wms": lambda: _wms(neighbours, transport),
-        "clock": lambda: _clock(transport),
+        "clock": lambda: clock(transport.clock_ahead),
         "zone": zone,
         "schedd": lambda: _schedd(neighbours),
         "history": lambda: history(neighbours),
@@ -92,10 +92,10 @@ def _wms(neighbours: Neighbours, transport: Transport) -> str:
     )
 
 
-def _clock(transport: Transport) -> str:
-    ahead = transport.clock_ahead
+def clock(ahead: float | None) -> str:
+    """Whether the WMS's clock, `ahead` seconds before ours, is near enough; None if no answer had a date."""
     if ahead is None:
-        return "the WMS's answers have no date"
+        raise _Doubtful("not compared: no answer of the WMS had a date")
     if abs(ahead) > LARGEST_SKEW:
         raise WmsUnavailable(f"the WMS's clock is {ahead:+.0f} s from ours: tokens and timestamps suffer")
     return f"the WMS's clock is {ahead:+.0f} s from ours"

@@ -125,3 +125,18 @@ def test_a_schedd_without_a_history_is_a_fault(
         "ok   history  the schedd's history answers",
         "FAIL history  nothing is started without the schedd's history: Failed to connect to schedd",
     ]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "line"),
+    [
+        (None, "warn clock    not compared: no answer of the WMS had a date"),
+        (-3.0, "ok   clock    the WMS's clock is -3 s from ours"),
+        (31.0, "FAIL clock    the WMS's clock is +31 s from ours: tokens and timestamps suffer"),
+    ],
+)
+def test_a_clock_that_could_not_be_compared_is_not_called_right(
+    capsys: pytest.CaptureFixture[str], ahead: float | None, line: str
+) -> None:
+    assert doctor.passes("clock", lambda: doctor.clock(ahead)) is not line.startswith("FAIL")
+    assert capsys.readouterr().out == f"{line}\n"
