@@ -191,3 +191,50 @@ def test_a_start_that_the_wms_has_confirmed_already_is_settled_without_a_removal
     assert schedd.removals == []
     assert n.scratch.intents() == []
     assert wms.taskforce(unconfirmed)["phase"] == phase
+
+
+def test_a_confirmation_that_is_refused_with_another_status_than_404_removes_nothing(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, unconfirmed: str
+) -> None:
+    wms.abort(unconfirmed)
+    wms.fault("error", method="POST", route=CONFIRM, status=400)
+    outcome = Starter(n).run_once()
+    assert "400" in outcome.oldest
+    assert schedd.removals == []
+
+
+def test_asked_to_stop_it_settles_no_further_start(
+    n: Neighbours, wms: StandInWms, unconfirmed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = n.scratch.intent(unconfirmed)
+    assert intent
+    other = replace(intent, taskforce_uuid="TF-2", begun_at=intent.begun_at + 1)
+    n.scratch.save(other)
+    forget = n.scratch.forget
+
+    def last(uuid: str) -> None:
+        forget(uuid)
+        n.stop.set()
+
+    monkeypatch.setattr(n.scratch, "forget", last)
+    worker = Starter(n)
+    assert worker.run_once().failed == 0
+    assert wms.taskforce(unconfirmed)["cluster_id"] == 100
+    assert n.scratch.intents() == [other]
+
+
+@pytest.mark.parametrize(("phase", "left"), [("pre-launch", 1), ("pending-stopper", 0)])
+def test_a_start_that_waits_for_a_person_is_kept_until_the_wms_no_longer_wants_it(
+    n: Neighbours, wms: StandInWms, unconfirmed: str, phase: str, left: int
+) -> None:
+    """Nothing was removed, so there is no stop to confirm."""
+    intent = n.scratch.intent(unconfirmed)
+    assert intent
+    n.scratch.save(intent.halt("a person has to decide"))
+    wms.change(unconfirmed, phase=phase, cluster_id=None)
+
+    outcome = Starter(n).run_once()
+
+    assert (outcome.failed, len(n.scratch.intents())) == (left, left)
+    assert outcome.oldest.endswith("a person has to decide" if left else "")
+    assert wms.taskforce(unconfirmed)["phase"] == phase

@@ -185,3 +185,15 @@ def test_orphans_that_could_not_be_looked_for_are_looked_for_in_the_next_pass(
     schedd.down = False
     stopper.run_once()
     assert [removed for removed, _ in schedd.removals] == [cluster_id]
+
+
+def test_asked_to_stop_it_removes_no_further_orphan(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, clock: FakeClock
+) -> None:
+    for uuid in (wms.add_taskforce(), wms.add_taskforce()):
+        submitted(n, schedd, uuid)
+        wms.change(uuid, phase="condor-rm")
+    clock.now += GRACE
+    schedd.after_remove = n.stop.set
+    assert removed_orphans(n) == 1
+    assert [cluster for cluster, _ in schedd.removals] == [100]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.neighbours import Neighbours
+from common.wms.contract import Taskforce
 from starter.starter import Starter
 from stopper.stopper import Stopper
 from tests.fakes import FakeClock, FakeSchedd
@@ -133,3 +134,36 @@ def test_an_orphan_that_is_denied_is_not_tried_in_each_pass(
         failed.append(worker.run_once().failed)
         clock.now += 60
     assert failed == [1, 1, 0, 1, 0, 0, 0, 1]
+
+
+def test_asked_to_stop_while_one_waits_it_begins_no_other_stop(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, aborted: list[str]
+) -> None:
+    schedd.stubborn = {100}
+    schedd.after_remove = n.stop.set
+    Stopper(n).run_once()
+    assert [wms.taskforce(uuid)["phase"] for uuid in aborted[1:]] == ["condor-rm", "pending-stopper"]
+    assert schedd.known[102].alive
+
+
+def test_an_offer_that_names_no_cluster_removes_nothing_and_is_reported(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, aborted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = Taskforce(taskforce_uuid=aborted[0], phase="pending-stopper")
+    monkeypatch.setattr(n.wms, "next_to_stop", lambda: record)
+    Stopper(n).run_once()
+    assert schedd.known[100].alive
+    context = wms.taskforce(aborted[0])["phase_change_log"][-1]["context"]
+    assert context == "ERROR: the WMS names no cluster to remove"
+
+
+def test_a_stop_waits_if_the_wms_holds_another_cluster_after_the_removal(
+    n: Neighbours, wms: StandInWms, schedd: FakeSchedd, aborted: list[str]
+) -> None:
+    for uuid in aborted[1:]:
+        wms.change(uuid, phase="condor-rm")
+    schedd.after_remove = lambda: wms.change(aborted[0], phase="condor-submit", cluster_id=7)
+    stopper = Stopper(n)
+    outcome = stopper.run_once()
+    assert "cluster 100 is removed, and the WMS does not hold it" in outcome.oldest
+    assert stopper.stopped == 0
