@@ -83,7 +83,7 @@ def read_intent(path: Path) -> Intent:
     try:
         intent = _INTENT.validate_json(content, strict=True)
     except ValidationError as error:
-        problem = error.errors(include_input=False, include_url=False)[0]
+        problem = error.errors()[0]
         raise ValueError(f"{'.'.join(map(str, problem['loc']))} {problem['msg']}".strip()[:200]) from None
     if not is_taskforce_uuid(intent.taskforce_uuid) or f"{intent.taskforce_uuid}.json" != path.name:
         raise ValueError("its taskforce is not the one in its name")

@@ -317,6 +317,24 @@ def locked(scratch: Scratch, name: str) -> contextlib.AbstractContextManager[Non
     return scratch.phase_lock(FakeStop()) if name == "phase.lock" else scratch.only_instance("starter")
 
 
+def test_a_link_that_takes_the_place_of_a_new_file_within_a_write_is_not_followed(
+    scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It appears after the write has removed what an earlier one left, and before it creates the file."""
+    target = tmp_path / "target"
+    target.write_text("somebody else's")
+    unlink = Path.unlink
+
+    def replaced(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        path.symlink_to(target)
+
+    with monkeypatch.context() as patch, pytest.raises(ScratchUnavailable):
+        patch.setattr(Path, "unlink", replaced)
+        scratch.save(INTENT)
+    assert target.read_text() == "somebody else's"
+
+
 def test_logs_that_cannot_be_listed_are_not_taken_for_none(tmp_path: Path) -> None:
     scratch = Scratch(tmp_path / ("x" * 300))  # for root, too, a directory that cannot be read
     for listed in (scratch.logs, scratch.log_archives):

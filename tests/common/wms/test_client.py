@@ -56,6 +56,20 @@ def test_a_query_is_followed_page_by_page_to_its_end(
         assert len(wms.requests_to("POST", "/v1/query/taskforces")) > 3
 
 
+def test_a_page_that_names_itself_as_the_next_one_is_the_last(
+    n: Neighbours, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def post(_: str, body: dict[str, Any], **__: bool) -> dict[str, Any]:
+        asked.append(body.get("after"))
+        return {"taskforces": [{"taskforce_uuid": f"TF-{len(asked)}"}], "next_after": "the same"}
+
+    monkeypatch.setattr(n.wms._http, "post", post)
+    assert [tf.taskforce_uuid for tf in n.wms.taskforces({}, ["taskforce_uuid"])] == ["TF-1", "TF-2"]
+    assert asked == [None, "the same"]
+
+
 def test_many_values_are_asked_for_in_slices_with_the_rest_of_the_question_in_each(
     n: Neighbours, wms: StandInWms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
