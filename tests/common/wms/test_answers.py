@@ -16,6 +16,7 @@ from common.errors import RefusedOnTheWay, WmsReplyLost, WmsUnavailable
 from common.neighbours import Neighbours
 from common.settings import Settings
 from common.wms.client import ReadOnlyHttp, Wms
+from common.wms.contract import parse_taskforce
 from common.wms.exchange import to_json
 from common.wms.transport import Transport, read_refusal
 from tests.fakes import FakeClock, FakeStop
@@ -269,3 +270,8 @@ def test_a_bundle_of_certificates_that_is_no_file_is_one_kind_of_error(
     settings = Settings.from_environment(environment | {"EWMS_ADDRESS": "https://127.0.0.1:9"})
     with pytest.raises(WmsUnavailable):
         Wms(Transport(settings, FakeStop()), "ap1").next_to_start()
+
+
+def test_a_garbled_path_of_a_log_is_none() -> None:
+    garbled = {"taskforce_uuid": "TF-1", "job_event_log_fpath": 7}
+    assert parse_taskforce(garbled).job_event_log_fpath == ""
