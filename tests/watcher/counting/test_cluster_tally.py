@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -56,6 +57,14 @@ def test_an_end_from_the_history_keeps_the_pilot_and_the_end_that_a_log_showed(
     cluster.rebuilt = True
     cluster.end(1, REMOVED, END)
     assert cluster.compound_statuses() == {"REMOVED": {"null": 1, "Done": 1, "FatalError": 1}}
+
+
+def test_dates_without_a_zone_are_those_of_the_writer(cluster: ClusterTally) -> None:
+    noon = b"2026-11-22 12:00:00"
+    cluster.submitted = cluster.last_end = noon
+    in_utc = datetime(2026, 11, 22, 18, tzinfo=UTC).timestamp()
+    chicago = ZoneInfo("America/Chicago")
+    assert (cluster.submitted_at(chicago), cluster.ended_at(chicago)) == (in_utc, in_utc)
 
 
 def test_an_end_that_the_log_has_leaves_the_date_of_the_last_end(cluster: ClusterTally) -> None:
@@ -146,6 +155,14 @@ def test_a_change_makes_it_dirty_and_news_once(tally: Tally, cluster: ClusterTal
     cluster.pause(SUSPENDED)
     assert not cluster.dirty
     assert tally.take_news() == []
+
+
+def test_news_stay_when_other_clusters_are_dropped(tally: Tally, cluster: ClusterTally) -> None:
+    other = tally.begin(8, "TF-2")
+    for one in (cluster, other):
+        one.touch()
+    assert tally.keep_only({cluster}) == 1
+    assert tally.take_news() == [cluster]
 
 
 def test_news_of_settled_clusters_are_none(tally: Tally, cluster: ClusterTally) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr(blocks, "FEW", 0)
 
 
-def lives_of(log: Path, *, reads: int = 1) -> Lives:
-    """Taskforce and statuses of each cluster, counted in one read or in two."""
-    tally, content = Tally(), log.read_bytes()
-    middle = content.index(b"...\n", len(content) // 2) + 4
+def lives_of(log: Path, pieces: list[bytes]) -> Lives:
+    """Taskforce and statuses of each cluster, each piece counted in a read of its own."""
+    tally = Tally()
     part = log.with_name("2026-11-23.tms.jel")
     reader = EventLog(part)
-    for piece in [content] if reads == 1 else [content[:middle], content[middle:]]:
+    for piece in pieces:
         with part.open("ab") as file:
             file.write(piece)
         for events in reader.read():
@@ -37,9 +37,12 @@ def lives_of(log: Path, *, reads: int = 1) -> Lives:
 
 
 def both(log: Path) -> Lives:
-    """The lives, which are the same whether the log is read at once or in two parts."""
-    lives = lives_of(log)
-    assert lives_of(log, reads=2) == lives
+    """The lives, which are the same whether the log is read at once or in two parts, wherever."""
+    content = log.read_bytes()
+    lives = lives_of(log, [content])
+    ends = [event.end() for event in re.finditer(rb"^\.\.\.\n", content, re.MULTILINE)]
+    for end in ends[:: len(ends) // 10 + 1]:
+        assert lives_of(log, [content[:end], content[end:]]) == lives
     return lives
 
 
@@ -51,6 +54,16 @@ def test_another_taskforces_cluster_of_the_same_number_is_counted_beside_the_fir
     assert both(jel.path) == [
         ("TF-1", {"IDLE": {"null": 2}, "RUNNING": {"null": 1}}),
         ("TF-2", {"COMPLETED": {"null": 1}, "IDLE": {"null": 1}}),
+    ]
+
+
+def test_so_is_one_of_which_nothing_but_its_submit_is_known(jel: JelWriter) -> None:
+    jel.submit(7, "TF-1", 2)
+    jel.execute((7, 0))
+    jel.submit(7, "TF-2", 2)
+    assert both(jel.path) == [
+        ("TF-1", {"IDLE": {"null": 1}, "RUNNING": {"null": 1}}),
+        ("TF-2", {"IDLE": {"null": 2}}),
     ]
 
 
@@ -89,6 +102,15 @@ def test_a_cluster_submit_event_begins_a_cluster(jel: JelWriter) -> None:
         jel.event(0, (7, 0), "Job submitted from host: <192.0.2.2:9618>")
         jel.execute((7, 0))
     assert both(jel.path) == [("TF-1", {"RUNNING": {"null": 1}}), ("TF-2", {"RUNNING": {"null": 1}})]
+
+
+def test_what_an_earlier_cluster_did_before_a_cluster_submit_event_is_not_the_new_ones(
+    jel: JelWriter,
+) -> None:
+    jel.execute((7, 0))
+    jel.event(35, (7, -1), "Cluster submitted from host: <192.0.2.2:9618>", "    EWMSTaskforceUUID=TF-2")
+    jel.event(0, (7, 1), "Job submitted from host: <192.0.2.2:9618>")
+    assert both(jel.path) == [("TF-2", {"IDLE": {"null": 1}})]
 
 
 def test_a_settled_number_is_skipped_until_a_cluster_begins_with_it(jel: JelWriter) -> None:

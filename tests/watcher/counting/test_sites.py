@@ -193,6 +193,16 @@ def test_the_hours_of_all_runs_at_a_site_add_up_and_the_worst_site_is_first(way:
 
 
 @pytest.mark.parametrize("way", WAYS)
+def test_of_many_runs_within_an_hour_each_counts_at_its_site(way: str) -> None:
+    at_b = STARTS_AT_A.replace('"A"', '"B"')
+    jobs = [(f"007.00{proc}", start) for proc, start in enumerate([*[STARTS_AT_A] * 3, at_b])]
+    steps = [(job, start, 1) for job, start in jobs] + [(job, TERMINATED, 60) for job, _ in jobs]
+    sites = counted(steps, way)
+    assert outcomes(sites) == {"A": {"starts": 3, "silent": 3}, "B": {"starts": 1, "silent": 1}}
+    assert [counts.seconds for _, counts in sites.worst_first()] == [63 + 122 + 181, 240]
+
+
+@pytest.mark.parametrize("way", WAYS)
 def test_an_error_that_reads_like_a_last_word_is_none(way: str) -> None:
     error = '008 HTChirpEWMSPilotError: "Done"'
     steps = [("007.000", STARTS_AT_A, 0), ("007.000", error, 1), ("007.000", TERMINATED, 1)]

@@ -14,9 +14,10 @@ import pytest
 from common.joblog.dates import parse_date
 from common.joblog.events import Event
 from tests.jel import JelWriter
+from watcher.counting.chirps import ChirpKind, chirp_of
 from watcher.counting.cluster_tally import ClusterTally
 from watcher.counting.hold_reasons import describe_hold
-from watcher.counting.job_status import held_status, paused_status
+from watcher.counting.job_status import announces_end, held_status, paused_status
 from watcher.counting.tally import MOST_NAMELESS, Tally
 from watcher.reading import event_stream
 from watcher.reading.event_log import EventLog
@@ -635,3 +636,17 @@ def test_reasons_of_any_bytes_and_holds_without_one_are_shown() -> None:
     assert paused_status(b"Paused\n\tno \xff\n") == "HELD: no \N{REPLACEMENT CHARACTER}"
     held = b"Job was held.\n\tno \xff\n\tCode 0 Subcode 0\n"
     assert held_status(held) == "HELD: no \N{REPLACEMENT CHARACTER}"
+
+
+def test_a_factory_that_is_paused_for_no_reason_shows_the_code() -> None:
+    assert paused_status(b"Job Materialization Paused\n") == describe_hold(0, 0, "")
+
+
+def test_a_carriage_return_behind_a_chirp_is_no_part_of_it() -> None:
+    assert chirp_of(b'HTChirpEWMSPilotStatus: "Done"\r\n') == (ChirpKind.STATUS, b'"Done"')
+    assert chirp_of(b"HTChirpEWMSPilotStatus: Done \r\n") == (ChirpKind.STATUS, b"Done ")
+
+
+@pytest.mark.parametrize(("why", "announces"), [(999, True), (1000, False), (1001, False), (1023, True)])
+def test_an_eviction_announces_a_hold_or_a_removal_by_its_code(why: int, announces: bool) -> None:
+    assert announces_end(why) is announces

@@ -103,17 +103,19 @@ def test_what_is_archived_keeps_its_mode_owner_and_time(scratch: Scratch, direct
     (directory / "inputs.txt").write_text("an output")
     (directory / "cluster-7" / "inputs").write_text("another one")
     os.mkfifo(directory / "pipe")
+    os.utime(directory / "cluster-7" / "long", (0, 1_234_567_892), follow_symlinks=False)
     os.utime(directory / "cluster-7", (0, 1_234_567_891))
     done = finish(archive_directory(scratch, DIRECTORY, NOW))
     with tarfile.open(scratch.directory / f"{DIRECTORY}.tar.gz") as tar:
         top, file = tar.getmember(DIRECTORY), tar.getmember(f"{DIRECTORY}/cluster-7/0.out")
-        outputs = tar.getmember(f"{DIRECTORY}/cluster-7")
+        outputs, link = (tar.getmember(f"{DIRECTORY}/cluster-7{name}") for name in ("", "/long"))
         members = {name.removeprefix(f"{DIRECTORY}/") for name in tar.getnames()}
     assert (top.type, top.mode) == (tarfile.DIRTYPE, 0o700)
     assert (outputs.type, outputs.mode, outputs.mtime) == (tarfile.DIRTYPE, 0o2750, 1_234_567_891)
     assert (outputs.uid, outputs.gid) == (os.getuid(), os.getgid())
     assert (file.type, file.mode, file.size, file.mtime) == (tarfile.REGTYPE, 0o640, 3, 1_234_567_890)
     assert (file.uid, file.gid) == (os.getuid(), os.getgid())
+    assert (link.type, link.mtime, link.uid) == (tarfile.SYMTYPE, 1_234_567_892, os.getuid())
     assert {"inputs.txt", "cluster-7/inputs"} <= members
     assert not members & {"inputs", "inputs/table.fits", "pipe"}
     assert done.startswith("archived 8 file(s) in ")
