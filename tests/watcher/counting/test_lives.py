@@ -152,3 +152,17 @@ def test_clusters_whose_numbers_share_a_slot_are_distinguished(jel: JelWriter) -
     jel.submit(1, "TF-1", 4094)
     jel.submit(2, "TF-2", 1)
     assert both(jel.path) == [("TF-1", {"IDLE": {"null": 4094}}), ("TF-2", {"IDLE": {"null": 1}})]
+
+
+def test_a_submit_that_names_nobody_brings_no_settled_cluster_back(jel: JelWriter) -> None:
+    """As in the copy of a log that the original has written."""
+    jel.submit(7, "TF-1", 1)
+    jel.terminate((7, 0))
+    tally, log = Tally(), EventLog(jel.path)
+    for events in log.read():
+        tally.count(events)
+    tally.settle(tally.lives()[0])
+    jel.submit(7, "", 1)
+    for events in log.read():
+        tally.count(events)
+    assert tally.lives() == []
