@@ -60,7 +60,7 @@ bench-on-pool: $(VENV)/.ready
 	$(POOL) python -m benchmarks.start
 	$(PYTHON_) -m tests.sandbox.pool run --cpus 16 --version $(VERSION) -- python -m benchmarks.many_workers --beside
 	$(POOL) python -m tests.sandbox.latency
-	$(PYTHON_) -m tests.sandbox.memory
+	$(PYTHON_) -m tests.sandbox.memory --version $(VERSION)
 
 # The pictures of the README, by the programs that they show; a browser (chromium) for the page of the report.
 pictures: $(VENV)/.ready

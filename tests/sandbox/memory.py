@@ -40,13 +40,14 @@ def main() -> int:
     """Start a pool and the service, and print the memory of its processes."""
     parser = argparse.ArgumentParser(prog="python -m tests.sandbox.memory", description=__doc__)
     parser.add_argument("--taskforces", type=int, default=5)
+    parser.add_argument("--version", default="25.14.1", help="of HTCondor")
     parser.add_argument("--inside", action="store_true", help="be the part that runs in the pool")
     options = parser.parse_args()
     if options.inside:
         return _serve(options.taskforces)
     inside = ["python", "-m", "tests.sandbox.memory", "--inside", f"--taskforces={options.taskforces}"]
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.sandbox.pool", "run", "--", *inside],
+        [sys.executable, "-m", "tests.sandbox.pool", "run", f"--version={options.version}", "--", *inside],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
