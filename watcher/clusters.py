@@ -28,9 +28,8 @@ class Clusters:
     def read(self) -> list[Counted] | None:
         """Read on in all logs; returns the clusters with news, or None if their ends were not reached."""
         ask = partial(relieve, self.site, self.records)
-        logs = [
-            log for log in self.site.scratch.logs() if LOG_NAME.fullmatch(log.name)
-        ]  # and no copies of them
+        # A copy under another name would have the same clusters, with older counts.
+        logs = [log for log in self.site.scratch.logs() if LOG_NAME.fullmatch(log.name)]
         if not self.logs.read(logs, self.site.proceed, ask):
             return None
         news, now = [], self.site.monotonic()

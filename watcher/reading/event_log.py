@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from common.joblog.events import Event
 from common.joblog.xml_events import START
 from watcher.reading import event_stream
 from watcher.reading.event_stream import Events, EventStream, date_of, split_at_date, stream_for
@@ -127,15 +126,18 @@ class EventLog:
 
     def _news(self, events: Events, knows: Callable[[int], bool]) -> Events:
         """The events of a block that were not known from another copy of the log."""
-        earlier: list[Event] = []
         if self._known_before:
             earlier, later = split_at_date(events, self._known_before)
             self._new.update(event.cluster for event in earlier if not knows(event.cluster))
-            earlier = [event for event in earlier if event.cluster in self._new]
-            events = later
+            self._note_last(later)
+            return [*(event for event in earlier if event.cluster in self._new), *later]
+        self._note_last(events)
+        return events
+
+    def _note_last(self, events: Events) -> None:
+        """Remember the date of the last of these events; what follows it is new."""
         if len(events):
             self._known_before, self._last = b"", date_of(events, len(events) - 1)
-        return [*earlier, *later] if earlier else events
 
     def _set_mark(self, descriptor: int) -> None:
         if len(self._head) < HEAD:
