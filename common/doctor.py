@@ -93,7 +93,7 @@ def _wms(neighbours: Neighbours, transport: Transport) -> str:
 
 
 def clock(ahead: float | None) -> str:
-    """Whether the WMS's clock, `ahead` seconds ahead of ours, is near enough; None if no answer had a date."""
+    """Whether the WMS's clock, `ahead` seconds ahead of ours, is near enough; None: no answer had a date."""
     if ahead is None:
         raise _Doubtful("not compared: no answer of the WMS had a date")
     if abs(ahead) > LARGEST_SKEW:
