@@ -10,6 +10,7 @@ from pathlib import Path
 from common.errors import ScratchUnavailable
 from common.joblog.texts import safe_key
 from common.scratch.durable import files_in
+from common.scratch.names import LOG_ARCHIVE_NAME, LOG_NAME
 from common.sites import DEFAULT, SETTING, read_site_attributes
 from watcher.reading.log_file import Unreadable, in_order, zone
 
@@ -33,15 +34,18 @@ def accept_logs(parser: ArgumentParser, *, otherwise: str = "the logs of JOB_EVE
 
 
 def logs_of_the_service(directory: Path, *, archives: bool) -> Sequence[Path]:
-    """The logs there, with `archives` the compressed ones, too, in the order of their writing.
+    """The service's logs there, with `archives` the compressed ones, too, in the order of their writing.
 
-    Raises Unreadable if the directory cannot be listed.
+    Copies under other names are left out, as by the watcher. Raises Unreadable if the directory cannot be
+    listed.
     """
-    endings = (".tms.jel.gz", ".tms.jel") if archives else (".tms.jel",)
     try:
-        return in_order([path for ending in endings for path in files_in(directory, ending)])
+        found = [*files_in(directory, ".tms.jel"), *(files_in(directory, ".tms.jel.gz") if archives else ())]
     except ScratchUnavailable as error:
         raise Unreadable(safe_key(str(error))) from error
+    return in_order(
+        [path for path in found if LOG_NAME.fullmatch(path.name) or LOG_ARCHIVE_NAME.fullmatch(path.name)]
+    )
 
 
 def logs_of_day(logs: Sequence[Path], day: date) -> Sequence[Path]:

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import pty
+import shutil
 import struct
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -631,6 +633,35 @@ def test_a_terminal_shows_what_has_room_above_the_prompt_unless_all_is_asked_for
         assert 0 < shown < 60
         assert 20 <= len(text.splitlines()) <= 22  # a row with its lines below has room or has not
         assert f"  ... and {60 - shown} more; they count in the sum: add | cat to see them" in text
+
+
+def test_a_copy_of_a_log_under_another_name_is_not_counted(
+    scratch: Path, jel: JelWriter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jel.submit(8, "TF-8", 2)
+    shutil.copy(jel.path, jel.path.with_name(f"copy-of-{jel.path.name}"))
+    (taskforce,) = status(capsys)["taskforces"]
+    assert taskforce["idle"] == 2
+
+
+def test_a_cluster_that_began_in_an_older_copy_of_a_log_is_counted_whatever_its_dates(
+    scratch: Path, jel: JelWriter
+) -> None:
+    jel.submit(8, "TF-8", 1)
+    copy = jel.path.read_bytes()
+    jel.now += timedelta(hours=1)
+    jel.execute((8, 0))
+    jel.chirp((8, 0), "Status", '"Tasking"')
+    logs = ScratchLogs(None)
+    logs.read([jel.path])
+    jel.path.write_bytes(copy)
+    jel.now -= timedelta(minutes=30)  # the clock is set back
+    jel.submit(9, "TF-9", 1)
+    logs.read([jel.path])
+    assert {one.taskforce_uuid: (one.counts.idle, one.counts.running) for one in logs.progress(NOW)} == {
+        "TF-8": (0, 1),
+        "TF-9": (1, 0),
+    }
 
 
 def test_where_nobody_watches_it_is_printed_once(

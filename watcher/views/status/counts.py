@@ -159,7 +159,7 @@ class DayLogs:
 
     def _new_events(self, path: Path) -> Iterator[Events]:
         if path.suffix != ".gz":
-            yield from self._logs.setdefault(path, EventLog(path)).read()
+            yield from self._logs.setdefault(path, EventLog(path)).read(knows=self._tally.knows)
         elif path not in self._archives:
             archive = LogFile(path, ProgressBar(0))
             yield from archive.read()
