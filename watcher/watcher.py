@@ -71,9 +71,9 @@ class Watcher:
         outcome, outage = self._go_over(self.clusters.awake(), in_round=True)
         self._look_at_tokens()
         self.housekeeping.go_on(self._has_news)
-        if outage:
-            raise outage
         self._find_missing_ends()  # last: the next pass reports what it finds
+        if outage:  # only now: one that waits for the schedd's history keeps the others from nothing
+            raise outage
         return outcome
 
     def catch_up(self) -> Outcome | None:
